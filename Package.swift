@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is built the same way; the C targets bring their own flags.
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, exclude: ["Fixtures"], swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "vitprobe",
+  products: [
+    .library(name: "VitProbe", targets: ["VitProbe"]),
+    .executable(name: "vitprobe", targets: ["CommandLineTool"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // System libraries
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CFFTW", pkgConfig: "fftw3f", providers: [.apt(["libfftw3-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // C
+    .target(
+      name: "CKernels",
+      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
+      linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "CImageCodecs",
+      cSettings: [.unsafeFlags(["-O2"])],
+      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
+
+    // Libraries, from the ground up
+    library("Tensors", ["CKernels", "COpenBLAS"]),
+    library("Checkpoints", ["CZlib"]),
+    library("Images", ["CImageCodecs", "CZlib", "Checkpoints"]),
+    library("Models", ["Tensors", "Checkpoints"]),
+    library("Reports", ["CCrypto"]),
+    library("Diagnostics", ["Tensors", "Reports", "CKernels", "COpenBLAS", "CFFTW"]),
+    library(
+      "VitProbe", ["Tensors", "Checkpoints", "Images", "Models", "Diagnostics", "Reports"]),
+
+    // The command
+    .executableTarget(
+      name: "CommandLineTool",
+      dependencies: [
+        "VitProbe",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: swiftSettings),
+
+    // Tests
+    tests("TensorsTests", ["Tensors"]),
+    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("ImagesTests", ["Images"]),
+    tests("ModelsTests", ["Models", "Tensors", "Checkpoints"]),
+    tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
+    tests("ReportsTests", ["Reports"]),
+    tests("VitProbeTests", ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics"]),
+    tests("CommandLineToolTests", ["VitProbe"]),
+  ]
+)

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct VitprobeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "vitprobe")
+}
