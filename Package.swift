@@ -38,7 +38,7 @@ let package = Package(
     // C
     .target(
       name: "CKernels",
-      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
+      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=off"])],
       linkerSettings: [.linkedLibrary("m")]),
     .target(
       name: "CImageCodecs",

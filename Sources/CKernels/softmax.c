@@ -1,0 +1,50 @@
+#include "CKernels.h"
+#include "clones.h"
+#include "vector_math.h"
+
+#include <math.h>
+
+static inline __attribute__((always_inline)) float row_max(const float *x, size_t cols) {
+  float m = -INFINITY;
+  for (size_t i = 0; i < cols; i++) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+CLONES void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale) {
+  REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *in = x + r * cols;
+    float *out = y + r * cols;
+    float top = row_max(in, cols) * scale;
+    float sum = 0.0f;
+    for (size_t i = 0; i < cols; i++) {
+      float e = vm_exp(in[i] * scale - top);
+      out[i] = e;
+      sum += e;
+    }
+    float inverse = 1.0f / sum;
+    for (size_t i = 0; i < cols; i++) out[i] *= inverse;
+  }
+}
+
+CLONES void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows,
+                                size_t cols) {
+  REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *pr = p + r * cols, *gr = g + r * cols;
+    float *out = y + r * cols;
+    float dot = 0.0f;
+    for (size_t i = 0; i < cols; i++) dot += pr[i] * gr[i];
+    for (size_t i = 0; i < cols; i++) out[i] = pr[i] * (gr[i] - dot);
+  }
+}
+
+CLONES void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *in = x + r * cols;
+    float top = row_max(in, cols);
+    double sum = 0.0;
+    for (size_t i = 0; i < cols; i++) sum += (double)vm_exp(in[i] - top);
+    out[r] = top + (float)log(sum);
+  }
+}
