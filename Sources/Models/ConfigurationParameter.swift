@@ -96,7 +96,7 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
 
   /// A parameter whose default follows from those declared before it.
   public init<Value: ConfigurationValue>(
-    _ name: String, _ path: WritableKeyPath<Configuration, Value> & Sendable, _ summary: String,
+    _ name: String, _ path: any WritableKeyPath<Configuration, Value> & Sendable, _ summary: String,
     origin: Origin = .weights, isAlwaysShown: Bool = false,
     derived: @escaping @Sendable (Configuration) -> Value
   ) {
@@ -118,7 +118,7 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
 
   /// A parameter with a fixed default.
   public init<Value: ConfigurationValue>(
-    _ name: String, _ path: WritableKeyPath<Configuration, Value> & Sendable, _ summary: String,
+    _ name: String, _ path: any WritableKeyPath<Configuration, Value> & Sendable, _ summary: String,
     default value: Value, origin: Origin = .weights, isAlwaysShown: Bool = false
   ) {
     self.init(name, path, summary, origin: origin, isAlwaysShown: isAlwaysShown) { _ in value }

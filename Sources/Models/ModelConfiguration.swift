@@ -46,6 +46,12 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
     _ weights: WeightsView, base: Self?
   ) throws(ModelError) -> Self
 
+  /// Why a name that looks like a variant of this family is none: it stands for another network.
+  static func reasonAgainst(variant: String) -> String?
+
+  /// What weights are that look like this family's and are of another network; nil if they do not.
+  static func reasonAgainst(names: [String]) -> String?
+
   /// Builds a model from weights.
   func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel
 }
@@ -68,11 +74,14 @@ public struct ModelVariant<Configuration: ModelConfiguration>: Sendable {
 }
 
 extension ModelConfiguration {
-  /// A configuration of every parameter's default, changed by `change`; parameters whose default
-  /// follows from others are set after it where `change` left them alone.
-  public static func with(_ arguments: (String, String)...) throws(ModelError) -> Self {
-    try parse(arguments.map { ($0.0, $0.1) })
-  }
+  /// No name is refused.
+  public static func reasonAgainst(variant: String) -> String? { nil }
+
+  /// No weights are refused.
+  public static func reasonAgainst(names: [String]) -> String? { nil }
+
+  /// The names of all variants.
+  public static var variantNames: [String] { variants.map(\.name) }
 
   /// Reads `name=value` pairs; parameters not given take their defaults.
   ///
