@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from fixture import HDV, Taps, expect, fill, image, use_checkout, write
+from fixture import HDV, LIMIT, Taps, expect, fill, image, use_checkout, write
 from resnet import block_taps
 
 PRINTED = {
@@ -93,7 +93,7 @@ def main():
             expect("variances", variance, [0.107918451, 0.111034807, 0.115171949, 0.018734961, 0.018758614, 0.003990821,
                    0.003997080, 0.002218890, 0.002218978])
         write(name, "alternet", "hdv", dict(image=list(shape[-2:]), **w), keys, shape, taps, [HDV], integers,
-              limit=1024 if args.full else (2048 if "narrow" not in name else 12_000))
+              limit=1024 if args.full else LIMIT)
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ def hdv_swin():
             taps.output(block, f"{name}.mlp_res", columns)
     evaluate("hdv swin", model, taps, shape, [0.46540605, 0.56879255, -0.40776425, 0.26439379, 1.5395031])
     write("swin-hdv", "swin", "hdv", dict(image=[32, 32], dims=[8, 16, 16, 16], depths=[2, 2, 2, 2], heads=[2, 2, 2, 2], head_dim=4,
-          mlp=[16, 16, 16, 16], window=4, pools=[1, 2, 2, 2], classes=5, eps=1e-5), keys, shape, taps, [HDV], integers, limit=2500)
+          mlp=[16, 16, 16, 16], window=4, pools=[1, 2, 2, 2], classes=5, eps=1e-5), keys, shape, taps, [HDV], integers)
 
 
 # ---------------------------------------------------------------- PiT
@@ -259,7 +259,7 @@ def pit_small():
         keys, integers = fill(model, rename)
         taps, shape = pit_taps(model), (1, 3, 16, 16)
         evaluate(name, model, taps, shape, printed)
-        write(name, "pit", dialect, dict(words, prefix=1 + distilled), keys, shape, taps, (), integers, limit=24_000)
+        write(name, "pit", dialect, dict(words, prefix=1 + distilled), keys, shape, taps, (), integers)
     config = dict(PIT, img_size=20, patch_size=4, stride=2, depth=(2, 1, 1))
     model = PoolingVisionTransformer(**config)
     keys, integers = fill(model)
