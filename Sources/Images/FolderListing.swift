@@ -18,9 +18,11 @@ struct FolderListing {
   ///
   /// - Throws: `notFound` or `unreadable`.
   init(_ path: RawPath, name: String) throws(ImageDataError) {
-    guard let directory = path.withCString({ opendir($0) }) else {
-      throw RegularFile.failure(name, errno)
+    let (opened, failure) = path.withCString { path in
+      let result = opendir(path)
+      return (result, errno)
     }
+    guard let directory = opened else { throw RegularFile.failure(name, failure) }
     defer { closedir(directory) }
     while true {
       errno = 0
@@ -50,12 +52,8 @@ struct FolderListing {
     // `d_name` is declared with 256 bytes; it ends at its NUL.
     let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
     let text = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: UInt8.self)
-    return Array(
-      UnsafeBufferPointer(
-        start: text,
-        count: strlen(
-          UnsafeRawPointer(text)
-            .assumingMemoryBound(to: CChar.self))))
+    let length = strlen(UnsafeRawPointer(text).assumingMemoryBound(to: CChar.self))
+    return Array(UnsafeBufferPointer(start: text, count: length))
   }
 
   private static func isFolder(
@@ -64,9 +62,7 @@ struct FolderListing {
     switch Int(entry.pointee.d_type) {
     case Int(DT_DIR): return true
     case Int(DT_LNK), Int(DT_UNKNOWN):
-      var status = stat()
-      return path.appending(name).withCString { stat($0, &status) } == 0
-        && status.st_mode & S_IFMT == S_IFDIR
+      return path.appending(name).isFolder
     default: return false
     }
   }

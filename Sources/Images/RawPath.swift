@@ -29,6 +29,12 @@ struct RawPath: Sendable, Hashable {
 
   var display: String { displayText(bytes) }
 
+  /// Whether it leads to a folder.
+  var isFolder: Bool {
+    var status = stat()
+    return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Runs `body` with a C string; a path with a NUL inside names nothing and ends there.
   func withCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {
     var terminated = bytes

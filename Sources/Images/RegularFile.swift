@@ -8,8 +8,11 @@ final class RegularFile: Sendable {
 
   /// Opens `path`. FIFOs, devices, sockets and folders are refused without blocking on them.
   init(_ path: RawPath, name: String) throws(ImageDataError) {
-    let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-    guard descriptor >= 0 else { throw RegularFile.failure(name, errno) }
+    let (descriptor, failure) = path.withCString { path in
+      let result = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+      return (result, errno)
+    }
+    guard descriptor >= 0 else { throw RegularFile.failure(name, failure) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       let code = errno
