@@ -1,3 +1,6 @@
 #ifndef CKERNELS_H
 #define CKERNELS_H
+
+#include "krylov.h"
+
 #endif
