@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "krylov.h"
+
 // Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
 int ck_thread_is_worker(void);
 void ck_set_thread_is_worker(int value);

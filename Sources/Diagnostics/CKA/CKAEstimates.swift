@@ -41,7 +41,11 @@ struct CKAEstimates {
     i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i
   }
 
-  init(_ records: [CKAAnalyzer.Record], layers: Int, settings: CKASettings) {
+  /// - Parameters:
+  ///   - undefined: layers that lack the rows asked for.
+  init(
+    _ records: [CKAAnalyzer.Record], layers: Int, undefined: Set<Int>, settings: CKASettings
+  ) {
     self.layers = layers
     images = records.reduce(0) { $0 + $1.images }
     batches = records.count
@@ -66,6 +70,7 @@ struct CKAEstimates {
     let bad = nonfinite
     status = (0..<layers).map { layer -> Status in
       let own = sums[Self.at(layer, layer)]
+      if undefined.contains(layer) { return .undefinedRows }
       if bad.contains(layer) { return .nonfinite }
       // What rounding leaves of a zero is small against the Gram matrix it came from.
       if abs(own) <= 1e-10 * scales[layer] { return .degenerate }
@@ -73,32 +78,32 @@ struct CKAEstimates {
     }
     if settings.bootstrap > 0, batches > 1 {
       resampled = Self.resample(
-        records, factors: factors, weights: weights, count: count,
-        resamples: settings.bootstrap, seed: settings.seed)
+        records, factors: factors, count: count, resamples: settings.bootstrap,
+        seed: settings.seed)
     }
   }
 
   /// Draws minibatches with replacement: one product of multiplicities `[R, B]` with the records
   /// `[B, pairs]` gives all resampled sums.
   private static func resample(
-    _ records: [CKAAnalyzer.Record], factors: [Double], weights: [Double], count: Int,
-    resamples: Int, seed: UInt64
+    _ records: [CKAAnalyzer.Record], factors: [Double], count: Int, resamples: Int, seed: UInt64
   ) -> [[Double]] {
     let batches = records.count
+    let random = CounterRandom(seed: seed, purpose: "bootstrap over minibatches")
     var multiplicity = [Double](repeating: 0, count: resamples * batches)
     for resample in 0..<resamples {
       for draw in 0..<batches {
-        let bits = counterBits(seed, stream: 1, index: UInt64(resample * batches + draw))
-        let pick = Int(bits.multipliedFullWidth(by: UInt64(batches)).high)
+        let pick = random.integer(below: batches, at: UInt64(resample * batches + draw))
         multiplicity[resample * batches + pick] += 1
       }
     }
     var table = [Double](repeating: 0, count: batches * count)
     for (batch, record) in records.enumerated() {
-      for index in 0..<count { table[batch * count + index] = record.products[index] * factors[batch] }
+      for index in 0..<count {
+        table[batch * count + index] = record.products[index] * factors[batch]
+      }
     }
     // The sum of weights of a resample is common to numerator and denominator and drops out.
-    _ = weights
     var result = [Double](repeating: 0, count: resamples * count)
     if count > 0 {
       cblas_dgemm(
@@ -116,7 +121,7 @@ struct CKAEstimates {
     )
     let worst = status[a] != .ok ? status[a] : status[b]
     guard worst == .ok else {
-      let known = worst != .nonfinite
+      let known = worst == .degenerate || worst == .nonpositiveSelf
       return Estimate(
         ab: known ? ab : nil, aa: known ? aa : nil, bb: known ? bb : nil, status: worst)
     }

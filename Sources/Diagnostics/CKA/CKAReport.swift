@@ -17,7 +17,10 @@ struct CKAReport {
       defer { at += subject.taps.count }
       return at
     }
-    estimates = CKAEstimates(records, layers: at, settings: settings)
+    let layers = plan.subjects.flatMap(\.taps)
+    let undefined = layers.indices.filter { settings.rows.columns(of: layers[$0]) == nil }
+    estimates = CKAEstimates(
+      records, layers: at, undefined: Set(undefined), settings: settings)
   }
 
   var report: Report {
