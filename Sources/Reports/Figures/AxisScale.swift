@@ -84,7 +84,7 @@ struct AxisScale {
     var exponent = 0
     var decimals = scale.decimals
     title = Label(axis.title + (axis.unit.map { " (\($0))" } ?? ""))
-    if greatest > 0 && (greatest >= 1e5 || greatest < 1e-3) {
+    if greatest > 0 && (greatest >= 1e5 || greatest < 1e-2) {
       exponent = NumberText.decimalExponent(greatest)
       decimals = Ticks.decimals(step: scale.step / NumberText.powerOfTen(exponent))
       let unit = axis.unit.map { "\($0), " } ?? ""

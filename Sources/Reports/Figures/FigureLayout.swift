@@ -304,7 +304,7 @@ struct FigureLayout {
     margins.bottom += 4
     margins.remarksTop = margins.bottom
     margins.remarks = panel.remarks(colorRange: colorRange).flatMap {
-      TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 180))
+      TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 230))
     }
     margins.bottom += Double(margins.remarks.count) * 15
     return margins

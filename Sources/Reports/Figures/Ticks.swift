@@ -18,7 +18,7 @@ enum Ticks {
     guard span > 0, span.isFinite, target >= 2 else {
       return Scale(values: [low], step: 1)
     }
-    let steps: [Double] = [1, 5, 2, 2.5]
+    let steps: [Double] = [1, 2, 5, 2.5]
     var best = -Double.infinity
     var chosen: (first: Double, step: Double, count: Int)?
     for (index, base) in steps.enumerated() {
@@ -33,7 +33,7 @@ enum Ticks {
         let count = Int(last - first) + 1
         guard count >= 2 else { continue }
         let hasZero = first <= 0 && last >= 0 ? 1.0 : 0.0
-        let simplicity = 1 - Double(index) / Double(steps.count - 1) * 0.7 + hasZero * 0.3
+        let simplicity = 1 - Double(index) / Double(steps.count - 1) * 0.8 + hasZero * 0.3
         let coverage = (last - first) * step / span
         let density = 2 - max(Double(count) / Double(target), Double(target) / Double(count))
         let score = 0.3 * simplicity + 0.4 * coverage + 0.5 * density
