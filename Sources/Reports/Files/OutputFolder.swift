@@ -21,7 +21,8 @@ public final class OutputFolder {
   /// Folders that did not exist, outermost first.
   private var made: [String] = []
   private var lock: FolderLock?
-  private var isDecided = false
+  /// Whether nothing is left to drop: before the folder is ours, and after the end of the run.
+  private var isDecided = true
 
   private static let stagingName = AtomicFile.prefix + "staging"
 
@@ -57,7 +58,9 @@ public final class OutputFolder {
       try checkContents()
       for name in names { try checkName(name) }
       try makeStaging()
+      isDecided = false
     } catch {
+      lock = nil
       removeMade()
       throw error
     }
