@@ -38,10 +38,11 @@ public enum Digest {
 }
 
 /// A running SHA-256.
-final class SHA256 {
+public final class SHA256 {
   private let context: OpaquePointer?
 
-  init() {
+  /// The hash of nothing yet.
+  public init() {
     context = EVP_MD_CTX_new()
     precondition(
       context != nil && EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1,
@@ -50,16 +51,18 @@ final class SHA256 {
 
   deinit { EVP_MD_CTX_free(context) }
 
-  func update(_ bytes: UnsafeRawBufferPointer) {
+  /// Takes in more bytes.
+  public func update(_ bytes: UnsafeRawBufferPointer) {
     guard !bytes.isEmpty else { return }
     let done = EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
     precondition(done == 1, "a digest in memory takes any bytes")
   }
 
-  func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+  /// Takes in more bytes.
+  public func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
   /// The digest; the hash takes no more bytes.
-  func finish() -> String {
+  public func finish() -> String {
     var digest = [UInt8](repeating: 0, count: 32)
     let done = EVP_DigestFinal_ex(context, &digest, nil)
     precondition(done == 1, "a digest is finished once")

@@ -11,6 +11,10 @@ public protocol Subject: Sendable {
   var family: String { get }
   /// Every tap, with the shape of its value for one image.
   var taps: [PlannedTap] { get }
+  /// What was opened, in a line for a person: family, variant, dialect.
+  var summary: String { get }
+  /// Remarks: keys of the file that were not used.
+  var notes: [String] { get }
   /// What it is made of, for the manifest: architecture, parameters, preprocessing.
   var description: JSONText { get }
   /// Files that it was read from.
