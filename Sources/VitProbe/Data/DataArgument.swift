@@ -52,8 +52,8 @@ public struct DataArgument: Sendable, Hashable {
     }
     let element: ArrayImages.Element
     switch entry.dtype {
-    case .u8: element = .uint8
-    case .f32: element = .float32
+    case .uint8: element = .uint8
+    case .float32: element = .float32
     default:
       throw VitProbeError(
         .badData, "\(path): images of type \(entry.dtype); expected uint8, or float32 already "
