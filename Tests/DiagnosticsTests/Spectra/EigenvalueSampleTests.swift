@@ -32,7 +32,7 @@ import Testing
     #expect(throws: SpectrumError.nonFiniteValue(index: 1)) { try EigenvalueSample([1, .nan]) }
   }
 
-  /// scipy.stats.gaussian_kde (Scott's factor) of the positive values, times their share of 0.6.
+  /// scipy.stats.gaussian_kde (scipy 1.17.1, Scott's factor) of the positive values, times their share of 0.6.
   @Test func densityIsThatOfScipy() throws {
     let sample = try EigenvalueSample(values)
     #expect(isClose(try #require(sample.scottBandwidth(.positive)), 2.8792186143590612, 1e-12))

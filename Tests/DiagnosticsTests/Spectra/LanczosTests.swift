@@ -214,7 +214,7 @@ private func lanczos(top: Int = 3, steps: Int = 30) -> Lanczos {
     #expect(result.vector(of: result.largest) == reference.vector(of: reference.largest))
   }
 
-  @Test(arguments: [Double.nan, .infinity, -.infinity])
+  @Test(arguments: [Double.nan, .infinity, -.infinity, 1e200])
   func nonFiniteProductsAreNamed(value: Double) {
     let matrix = Failing(Diagonal.bulk([3], 100, 0, 1), at: 4, with: value)
     #expect(throws: SpectrumError.nonFiniteProduct(solver: "lanczos", product: 4)) {
