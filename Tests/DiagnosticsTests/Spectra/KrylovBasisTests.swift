@@ -44,6 +44,20 @@ import Testing
     #expect(norm < tolerance)
   }
 
+  /// One pass would leave a part within the span a million times larger, relative to the rest.
+  @Test func secondPassMakesSmallRemaindersOrthogonal() {
+    let basis = basis(5000, 6, .double)
+    var vector = basis.combination([1, -2, 3, 0.5, 0, 7])
+    let outside = CounterRandom(seed: 5, purpose: "outside").normals(5000)
+    LongVector.add(1e-10, outside, to: &vector)
+    let norm = basis.orthogonalise(&vector).norm
+    #expect(norm > 1e-9)
+    #expect(isClose(LongVector.norm(vector), norm, 1e-15))
+    for index in 0..<6 {
+      #expect(abs(LongVector.dot(vector, basis.vector(index))) < 1e-13 * norm)
+    }
+  }
+
   @Test func rotationsMixVectors() {
     let basis = basis(5000, 3, .double, threads: 2)
     let old = (0..<3).map(basis.vector)

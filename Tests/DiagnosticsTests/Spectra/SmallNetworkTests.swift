@@ -142,8 +142,8 @@ import Testing
       #expect(abs(trace.mean - Self.trace) < 4 * (try #require(trace.standardError)))
     }
     var quadrature = LanczosQuadrature()
-    quadrature.probes = 40
-    quadrature.steps = 84
+    quadrature.probes = 12
+    quadrature.steps = 60
     quadrature.precision = .double
     let measure = try quadrature.measure(Self.hessian)
     let negatives = measure.negativeFraction()
