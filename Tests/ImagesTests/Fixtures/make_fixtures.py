@@ -169,7 +169,8 @@ def resizes():
     source = Image.fromarray(picture(61, 47))
     open(os.path.join(out, "source.rgb"), "wb").write(source.tobytes())
     open(os.path.join(out, "source.grey"), "wb").write(source.convert("L").tobytes())
-    sizes = [(24, 24), (61, 20), (17, 47), (90, 70), (61, 60), (7, 53), (1, 1), (30, 23)]
+    sizes = [(24, 24), (61, 20), (17, 47), (90, 70), (61, 60), (7, 53), (1, 1), (30, 23),
+             (55, 20), (70, 20)]  # the last two: height first
     for filter, code in FILTERS.items():
         for w, h in sizes if filter in ("bilinear", "bicubic") else sizes[:4] + sizes[6:7]:
             name = f"rgb-{filter}-{w}x{h}.raw"
