@@ -301,7 +301,7 @@ struct FigureLayout {
     } else {
       margins.bottom = 4
     }
-    margins.bottom += 4
+    margins.bottom += 7
     margins.remarksTop = margins.bottom
     margins.remarks = panel.remarks(colorRange: colorRange).flatMap {
       TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 230))
