@@ -61,7 +61,8 @@ struct AxisScale {
     }
     title = Label(axis.title + (axis.unit.map { " (\($0))" } ?? ""))
 
-    var target = max(2, Int(length / spacing))
+    // Powers of ten are short, and a decade is worth a tick of its own.
+    var target = max(2, Int(length / (isLog ? spacing * 0.6 : spacing)))
     if let given = axis.ticks {
       ticks = given.compactMap { tick in
         guard let place = place(tick.value), place > -1e-9, place < 1 + 1e-9 else { return nil }

@@ -184,10 +184,13 @@ extension FigureDrawing {
 
   mutating func draw(_ area: Area, in frame: FigureLayout.Frame, clip: String) {
     let base = frame.plot.bottom - frame.y.clamped(0) * frame.plot.height
-    for run in runs(area.points, frame, { point in
-      // Nothing is a density of zero: on a log axis, the floor.
-      point.y.map { frame.y.isLog && $0 <= 0 ? frame.y.low : $0 }
-    }) where run.count > 1 {
+    for run in runs(
+      area.points, frame,
+      { point in
+        // Nothing is a density of zero: on a log axis, the floor.
+        point.y.map { frame.y.isLog && $0 <= 0 ? frame.y.low : $0 }
+      }) where run.count > 1
+    {
       let curve = run.map(\.place)
       let fill =
         curve + [Place(x: curve[curve.count - 1].x, y: base), Place(x: curve[0].x, y: base)]

@@ -159,7 +159,10 @@ private struct VegaPanel {
       }
     }
     func nominal(_ range: [String]) -> JSONText {
-      ["field": "series", "type": "nominal", "title": nil, "scale": scale(names, range)]
+      [
+        "field": "series", "type": "nominal", "title": nil, "scale": scale(names, range),
+        "legend": ["symbolOpacity": 1],
+      ]
     }
     let color = JSONText.Member("color", nominal(plain.map { $0.style.color.hex }))
     let tooltip = JSONText.Member(
@@ -230,6 +233,7 @@ private struct VegaPanel {
           points.append([
             "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
             "value": .real(value(index)), "label": .string(point.label),
+            "low": number(point.low), "high": number(point.high),
           ])
         }
       }
@@ -250,6 +254,13 @@ private struct VegaPanel {
           ]))
     }
     if !points.isEmpty {
+      layers.append(
+        layer(
+          points, ["type": "rule"],
+          [
+            .init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]),
+            .init("color", color),
+          ]))
       layers.append(
         layer(
           points, ["type": "point", "filled": true, "size": 45, "opacity": 1],

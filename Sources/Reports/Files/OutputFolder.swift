@@ -89,7 +89,8 @@ public final class OutputFolder {
   ) throws(FileError) {
     precondition(!isDecided, "written after the end of the run: \(name)")
     precondition(
-      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice")
+      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice"
+    )
     try checkName(name)
     let file = try AtomicFile(PathKind.join(staging, name), calls)
     try body(file)
