@@ -1,9 +1,9 @@
 extension FigureDrawing {
   private typealias Place = SVGWriter.Place
 
-  /// The colour of a value on the figure's colour bar.
+  /// The colour of a value on the figure's colour bar; gray for none.
   private func painted(_ value: Double) -> Color {
-    figure.colorBar?.color(value) ?? .frame
+    value.isNaN ? .frame : figure.colorBar?.color(value) ?? .frame
   }
 
   // MARK: Series

@@ -11,6 +11,7 @@ import Glibc
 /// What an earlier run of the program wrote is known by its `run.json`; nothing else in the folder
 /// is replaced without `force`, and nothing else is ever removed.
 public final class OutputFolder {
+  /// The folder, as it was given.
   public let path: String
   /// What has been staged, in the order of writing.
   public private(set) var outputs: [Manifest.Output] = []
