@@ -143,6 +143,55 @@ import Testing
     #expect(words.contains("Hatched: undefined (2)"))
   }
 
+  /// Values from the whole range of Double: every drawing is sound, whatever is in it.
+  @Test func extremeValuesAreDrawn() throws {
+    let extremes: [Double] = [
+      0, -0.0, 1, -1, 1e-300, 1e300, -1e300, .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
+      .leastNonzeroMagnitude, .leastNormalMagnitude, .nan, .infinity, -.infinity, 1e16, 1e16 + 2,
+      0.1, 1e5, 99_999, 1e-9,
+    ]
+    var state: UInt64 = 7
+    func pick() -> Double {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return extremes[Int(state >> 33) % extremes.count]
+    }
+    for round in 0..<150 {
+      let scale: Axis.Scale = round % 2 == 0 ? .linear : .log
+      let points = (0..<(round % 7)).map { _ in Point(pick(), pick(), low: pick(), high: pick()) }
+      let (a, b) = (pick(), pick())
+      let range = scale == .linear && a < b && round % 3 == 0 ? a...b : nil
+      let figure = Figure(
+        name: "extreme", title: "Extreme",
+        panels: [
+          .init(
+            x: Axis("x", range: range), y: Axis("y", scale: scale, includesZero: round % 5 == 0),
+            [
+              .series(Series("s", points, style: .viT, interval: round % 4 == 0 ? .bars : .band)),
+              .series(
+                Series("t", points, style: .resNet, paint: .values(points.map { _ in pick() }))),
+              .area(Area("a", points, style: .other)),
+              .bars(Bars("b", edges: [0, 1, 2], heights: [pick(), pick()], style: .other)),
+              .level(pick(), name: "l", dash: .dotted), .position(pick(), name: "p", dash: .solid),
+              .note(x: pick(), y: pick(), text: "note"),
+            ]),
+          .init(
+            x: Axis("x"), y: Axis("y"),
+            [
+              .heatMap(
+                HeatMap([[pick(), pick()]], columnNames: ["a", "b"], rowNames: ["c"]))
+            ]),
+        ], colorBar: .init("c", .diverging, range: -1...1))
+      let scan = try XMLScanner(figure.svg)
+      let isSound = scan.elements.allSatisfy { element in
+        ["x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "width", "height"].allSatisfy {
+          element.attributes[$0].map { (Double($0) ?? .infinity).magnitude < 1e6 } ?? true
+        } && !(element.attributes["d"]?.contains("  ") ?? false)
+      }
+      #expect(isSound, "round \(round)")
+      _ = figure.vegaLite.compact
+    }
+  }
+
   @Test func figuresOfOnePageShareNoIds() throws {
     var ids: Set<String> = []
     for figure in SampleFigures.all {

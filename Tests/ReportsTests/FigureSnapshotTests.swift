@@ -45,4 +45,16 @@ enum Fixtures {
     let stem = figure.name.filter { $0.isLetter || $0 == "_" }
     Fixtures.expect(figure.svg, matches: "\(stem).svg")
   }
+
+  @Test(arguments: SampleFigures.all)
+  func vegaLite(figure: Figure) throws {
+    let text = figure.vegaLite.pretty
+    let document = try JSONText(parsing: Array(text.utf8))
+    #expect(document == figure.vegaLite)
+    #expect(document["concat"]?.elements?.count == figure.panels.count)
+    if let folder = getenv("VITPROBE_VEGA_FOLDER") {
+      let stem = figure.name.filter { $0.isLetter || $0 == "_" }
+      Fixtures.write(text, String(cString: folder) + "/\(stem).vl.json")
+    }
+  }
 }

@@ -37,8 +37,9 @@ import Testing
     ]
     #expect(try JSONText(parsing: Array(value.compact.utf8)) == value)
     #expect(try JSONText(parsing: Array(value.pretty.utf8)) == value)
-    #expect(try JSONText(parsing: Array(#""\ud83d\ude00\u00e9\/\b\f""#.utf8))
-      == "\u{1F600}é/\u{8}\u{C}")
+    #expect(
+      try JSONText(parsing: Array(#""\ud83d\ude00\u00e9\/\b\f""#.utf8))
+        == "\u{1F600}é/\u{8}\u{C}")
   }
 
   @Test(arguments: [

@@ -23,7 +23,9 @@ import Testing
     #expect(NumberText.significant(value) == text)
   }
 
-  @Test(arguments: [(1.0, 0), (999.9, 2), (1e-3, -3), (0.00999, -3), (1e23, 23), (.leastNonzeroMagnitude, -324)])
+  @Test(arguments: [
+    (1.0, 0), (999.9, 2), (1e-3, -3), (0.00999, -3), (1e23, 23), (.leastNonzeroMagnitude, -324),
+  ])
   func decade(value: Double, exponent: Int) {
     #expect(NumberText.decimalExponent(value) == exponent)
   }

@@ -50,7 +50,8 @@ struct XMLScanner {
 
   private mutating func name() throws -> String {
     var name = String.UnicodeScalarView()
-    while let scalar = peek(0), scalar.properties.isAlphabetic || "0123456789-:_.".unicodeScalars.contains(scalar)
+    while let scalar = peek(0),
+      scalar.properties.isAlphabetic || "0123456789-:_.".unicodeScalars.contains(scalar)
     {
       name.append(scalar)
       index += 1

@@ -22,8 +22,8 @@ enum Ticks {
     var best = -Double.infinity
     var chosen: (first: Double, step: Double, count: Int)?
     for (index, base) in steps.enumerated() {
-      for exponent in
-        (NumberText.decimalExponent(span) - 2)...(NumberText.decimalExponent(span) + 1)
+      for exponent
+        in (NumberText.decimalExponent(span) - 2)...(NumberText.decimalExponent(span) + 1)
       {
         let step = base * NumberText.powerOfTen(exponent)
         // A little slack, so that a limit which is a tick up to rounding keeps it.
@@ -60,7 +60,7 @@ enum Ticks {
     let low = Int((log10(range.lowerBound) - 1e-9).rounded(.up))
     let high = Int((log10(range.upperBound) + 1e-9).rounded(.down))
     guard low <= high else { return [] }
-    let step = max(1, (high - low + target) / max(target, 1))
+    let step = max(1, (high - low + max(target, 2)) / max(target, 2))
     return Array(stride(from: low, through: high, by: step))
   }
 }

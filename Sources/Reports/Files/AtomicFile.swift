@@ -5,6 +5,7 @@ import Glibc
 /// Bytes go to a temporary file in the same folder; ``commit()`` makes them durable and renames it
 /// over `path`. Without a commit nothing is left, and what stood at `path` stays as it was.
 public final class AtomicFile {
+  /// Where the file appears, as it was given.
   public let path: String
   /// Bytes written so far.
   public private(set) var size = 0

@@ -2,6 +2,7 @@ import Glibc
 
 /// Why a file or folder could not be read or written.
 public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What went wrong, by what a caller does about it.
   public enum Kind: Sendable {
     /// There is no such file (exit code 66).
     case missing
@@ -11,13 +12,16 @@ public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     case io
   }
 
+  /// Which exit code this is.
   public let kind: Kind
+  /// The file or folder.
   public let path: String
   /// What was being done, what was found and what to do.
   public let message: String
   /// The system's error number, if a system call failed.
   public let code: Int32?
 
+  /// Makes one from its parts; see the properties.
   public init(_ kind: Kind, path: String, message: String, code: Int32? = nil) {
     self.kind = kind
     self.path = path
@@ -25,6 +29,7 @@ public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     self.code = code
   }
 
+  /// One line for people: path, message, reason.
   public var description: String {
     let reason = code.map { ": \(String(cString: strerror($0))) (errno \($0))" } ?? ""
     return "\(path): \(message)\(reason)"

@@ -44,7 +44,7 @@ struct FileSystemCalls {
         // A device that takes nothing and reports no error would loop for ever.
         if count <= 0 { throw SystemError(EIO) }
         rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-      } catch where error.code == EINTR {
+      } catch  where error.code == EINTR {
         continue
       }
     }
@@ -54,7 +54,7 @@ struct FileSystemCalls {
     while true {
       do throws(SystemError) {
         return try sync(file)
-      } catch where error.code == EINTR {
+      } catch  where error.code == EINTR {
         continue
       }
     }
@@ -66,7 +66,7 @@ struct FileSystemCalls {
     while true {
       do throws(SystemError) {
         return try open(path, flags, mode)
-      } catch where error.code == EINTR {
+      } catch  where error.code == EINTR {
         continue
       }
     }
@@ -76,7 +76,7 @@ struct FileSystemCalls {
   func closeChecked(_ file: Int32) throws(SystemError) {
     do throws(SystemError) {
       try close(file)
-    } catch where error.code == EINTR {
+    } catch  where error.code == EINTR {
       return
     }
   }

@@ -7,8 +7,11 @@ public struct Manifest: Sendable, Equatable {
   public struct Input: Sendable, Equatable {
     /// As it was given.
     public var path: String
+    /// In lower-case hexadecimal.
     public var sha256: String
+    /// In bytes.
     public var size: Int
+    /// Makes one from its parts; see the properties.
     public init(path: String, sha256: String, size: Int) {
       self.path = path
       self.sha256 = sha256
@@ -23,9 +26,13 @@ public struct Manifest: Sendable, Equatable {
 
   /// A file that was written, by its name in the output folder.
   public struct Output: Sendable, Equatable {
+    /// One component of a path.
     public var name: String
+    /// In lower-case hexadecimal.
     public var sha256: String
+    /// In bytes.
     public var size: Int
+    /// Makes one from its parts; see the properties.
     public init(name: String, sha256: String, size: Int) {
       self.name = name
       self.sha256 = sha256
@@ -35,32 +42,43 @@ public struct Manifest: Sendable, Equatable {
 
   /// An image that was left out.
   public struct Skip: Sendable, Equatable {
+    /// Its id in the data set.
     public var image: String
+    /// Why, in words.
     public var reason: String
+    /// Makes one from its parts; see the properties.
     public init(image: String, reason: String) {
       self.image = image
       self.reason = reason
     }
   }
 
+  /// The version of the program.
   public var version: String
+  /// The full argument vector, the program name first.
   public var arguments: [String]
   /// Every setting as it was resolved, defaults included.
   public var configuration: JSONText
+  /// Files that were read, in the order given.
   public var inputs: [Input] = []
   /// Filled by ``OutputFolder/commit(_:)``.
   public var outputs: [Output] = []
+  /// The seed of every random number.
   public var seed: Int
   /// The estimator of each analysis, in words.
   public var estimators: [String] = []
   /// Images that counted.
   public var imageCount: Int
+  /// Images that were left out.
   public var skipped: [Skip] = []
+  /// Worker threads.
   public var threads: Int
   /// The kernels in use: instruction sets, BLAS core.
   public var kernels: [String] = []
+  /// From start to end, in seconds.
   public var wallSeconds: Double = 0
 
+  /// Makes one from its parts; see the properties.
   public init(
     version: String, arguments: [String], configuration: JSONText, seed: Int, imageCount: Int,
     threads: Int

@@ -11,6 +11,7 @@ import Glibc
 /// What an earlier run of the program wrote is known by its `run.json`; nothing else in the folder
 /// is replaced without `force`, and nothing else is ever removed.
 public final class OutputFolder {
+  /// The folder, as it was given.
   public let path: String
   /// What has been staged, in the order of writing.
   public private(set) var outputs: [Manifest.Output] = []
@@ -89,7 +90,8 @@ public final class OutputFolder {
   ) throws(FileError) {
     precondition(!isDecided, "written after the end of the run: \(name)")
     precondition(
-      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice")
+      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice"
+    )
     try checkName(name)
     let file = try AtomicFile(PathKind.join(staging, name), calls)
     try body(file)
