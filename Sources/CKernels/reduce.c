@@ -79,6 +79,27 @@ CLONES void ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, 
   }
 }
 
-CLONES void ck_accumulate(const float *x, double *sum, size_t n) {
-  for (size_t i = 0; i < n; i++) sum[i] += (double)x[i];
+CLONES int ck_scale_to_unit(float *x, size_t n) {
+  REASSOCIATE
+  float top = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    float v = fabsf(x[i]);
+    top = v > top ? v : top;
+  }
+  if (!(top > 0.0f) || !(top <= 3.402823466e38f)) return 0;
+  int exponent;
+  frexpf(top, &exponent);
+  // Values near the smallest normal number would need a factor beyond the range of floats.
+  if (exponent < -120) exponent = -120;
+  float factor = ldexpf(1.0f, -exponent);
+  for (size_t i = 0; i < n; i++) x[i] *= factor;
+  return exponent;
 }
+
+CLONES void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent) {
+  double factor = ldexp(1.0, exponent);
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j <= i; j++) sum[i * n + j] += (double)product[i * n + j] * factor;
+}
+
+double ck_exp(double x) { return exp(x); }

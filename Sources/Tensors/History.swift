@@ -32,14 +32,16 @@ final class Node: @unchecked Sendable {
   /// Frees a long chain of nodes in a loop: released one inside the other, 50,000 of them overflow
   /// the stack.
   deinit {
-    guard let first = origin else { return }
-    var pending = first.inputs.compactMap(\.node)
-    origin = nil
+    var pending = takeParents()
     while var node = pending.popLast() {
-      guard isKnownUniquelyReferenced(&node), let origin = node.origin else { continue }
-      pending.append(contentsOf: origin.inputs.compactMap(\.node))
-      node.origin = nil
+      if isKnownUniquelyReferenced(&node) { pending.append(contentsOf: node.takeParents()) }
     }
+  }
+
+  /// Forgets the origin and gives back the nodes it held, which then nothing else here refers to.
+  private func takeParents() -> [Node] {
+    defer { origin = nil }
+    return origin?.inputs.compactMap(\.node) ?? []
   }
 }
 

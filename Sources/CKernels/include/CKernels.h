@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "krylov.h"
+
 // Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
 int ck_thread_is_worker(void);
 void ck_set_thread_is_worker(int value);
@@ -100,8 +102,13 @@ double ck_dot(const float *x, const float *y, size_t n);
 size_t ck_first_nonfinite(const float *x, size_t n);
 // Copies `cols` columns of x[rows, ld] into y[rows, cols], less each column's mean (Float64 sums).
 void ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols);
-// sum += x for Float32 into Float64
-void ck_accumulate(const float *x, double *sum, size_t n);
+// Multiplies x by the power of two 2^-e that brings its largest magnitude into [0.5, 1); returns e
+// (0 for all zeros or non-finite values, which stay as they are).
+int ck_scale_to_unit(float *x, size_t n);
+// Adds the lower triangle of product[n, n] times 2^exponent to sum[n, n].
+void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent);
+// exp in Float64.
+double ck_exp(double x);
 
 // MARK: window.c
 

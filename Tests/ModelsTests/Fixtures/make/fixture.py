@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 
 MASK = (1 << 64) - 1
 OUT = Path(__file__).resolve().parent.parent
-LIMIT = 12_000  # elements; a larger value is stored as statistics and samples
+LIMIT = 2_500  # elements; a larger value is stored as statistics and samples
 
 
 def splitmix(key, count):
