@@ -4,6 +4,10 @@ import CKernels
 struct MaxPool: Operation {
   let window: Window
   func outputShape(_ x: [Shape]) -> Shape {
+    precondition(
+      max(window.top, window.bottom) < window.kernelHeight
+        && max(window.left, window.right) < window.kernelWidth,
+      "A pooling window \(window.kernel) that can lie wholly in the padding")
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[0][3]]
   }
