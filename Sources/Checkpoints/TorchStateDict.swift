@@ -168,8 +168,10 @@ struct TorchStateDict {
     else { return nil }
     return bytes.withUnsafeBytes { bytes -> String? in
       switch (code, bytes.count) {
-      case ("f8", 8): bytes.littleEndian(UInt64.self, at: 0).map { Double(bitPattern: $0).description }
-      case ("f4", 4): bytes.littleEndian(UInt32.self, at: 0).map { Float(bitPattern: $0).description }
+      case ("f8", 8):
+        bytes.littleEndian(UInt64.self, at: 0).map { Double(bitPattern: $0).description }
+      case ("f4", 4):
+        bytes.littleEndian(UInt32.self, at: 0).map { Float(bitPattern: $0).description }
       case ("i8", 8): bytes.littleEndian(Int64.self, at: 0).map(String.init)
       case ("i4", 4): bytes.littleEndian(Int32.self, at: 0).map(String.init)
       case ("b1", 1): bytes[0] == 0 ? "false" : "true"

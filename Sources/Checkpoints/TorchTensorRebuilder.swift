@@ -56,7 +56,8 @@ struct TorchTensorRebuilder {
           let dtype = Self.elementType(dtype: type.name)
         else {
           throw unsupported(
-            name, "elements of type \(graph.kindName(call.arguments[6]))", "a type with plain bytes")
+            name, "elements of type \(graph.kindName(call.arguments[6]))", "a type with plain bytes"
+          )
         }
         return try view(call.arguments, dtype: dtype, name: name)
       case ("torch._utils", "_rebuild_parameter", 3),
@@ -64,7 +65,9 @@ struct TorchTensorRebuilder {
         current = call.arguments[0]
       case ("torch._tensor", "_rebuild_from_type_v2", 4):
         let inner = try inner(call.arguments, name: name)
-        guard let tensor = inner.tensor else { return try view(inner.view, dtype: inner.dtype, name: name) }
+        guard let tensor = inner.tensor else {
+          return try view(inner.view, dtype: inner.dtype, name: name)
+        }
         current = tensor
       default:
         throw unsupported(
@@ -205,7 +208,9 @@ struct TorchTensorRebuilder {
     let isUntyped = type.module == "torch.storage" && type.name == "UntypedStorage"
     let isTyped = type.module == "torch" || type.module == "torch.cuda"
     guard let dtype = isUntyped ? dtype : isTyped ? Self.elementType(storage: type.name) : nil
-    else { throw unsupported(name, "a storage of class \(type)", "torch.FloatStorage and the like") }
+    else {
+      throw unsupported(name, "a storage of class \(type)", "torch.FloatStorage and the like")
+    }
     guard let member = archive["\(root)data/\(key)"] else {
       throw CheckpointError(
         .missing, file: archive.file.path, place: "tensor \"\(name)\"",

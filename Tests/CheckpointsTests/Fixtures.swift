@@ -18,7 +18,8 @@ final class TemporaryFolder: Sendable {
 
   init() {
     var template = Array("/tmp/vitprobe-tests-XXXXXX".utf8CString)
-    path = mkdtemp(&template) == nil
+    path =
+      mkdtemp(&template) == nil
       ? "" : String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
@@ -31,7 +32,9 @@ final class TemporaryFolder: Sendable {
     let descriptor = open(target, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     var done = 0
     while done < bytes.count {
-      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }
+      let written = bytes.withUnsafeBytes {
+        Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done)
+      }
       if written <= 0 { break }
       done += written
     }

@@ -9,23 +9,30 @@ private let arrays: [HostileFile] = [
   .init("version 0", npy(npyHeader(), data: 8, version: 0), .unsupported),
   .init("version 4", npy(npyHeader(), data: 8, version: 4), .unsupported),
   .init("header beyond the file", Array(npy(npyHeader())[..<40]), .truncated),
-  .init("header of 4 GB", [0x93] + "NUMPY".utf8 + [2, 0, 255, 255, 255, 255, 0x0A], .limitExceeded),
-  .init("header over NumPy's cap", npy(npyHeader() + String(repeating: " ", count: 10_000), data: 8),
+  .init(
+    "header of 4 GB", [0x93] + "NUMPY".utf8 + [2, 0, 255, 255, 255, 255, 0x0A], .limitExceeded),
+  .init(
+    "header over NumPy's cap", npy(npyHeader() + String(repeating: " ", count: 10_000), data: 8),
     .limitExceeded),
-  .init("no line end", {
-    var bytes = npy(npyHeader(), data: 8)
-    bytes[bytes.count - 9] = 0x20
-    return bytes
-  }(), says: "line end"),
+  .init(
+    "no line end",
+    {
+      var bytes = npy(npyHeader(), data: 8)
+      bytes[bytes.count - 9] = 0x20
+      return bytes
+    }(), says: "line end"),
   .init("empty header", [0x93] + "NUMPY".utf8 + [1, 0, 0, 0], .malformed),
   .init("a call", npy("dict(descr='<f4', fortran_order=False, shape=(2,))", data: 8)),
   .init("a nested call", npy(npyHeader("tuple([2])"), data: 8)),
   .init("an import", npy(npyHeader("__import__('os').system('true')"), data: 8)),
   .init("a sum", npy(npyHeader("(1+1,)"), data: 8)),
   .init("text after the header", npy(npyHeader() + " + 1", data: 8)),
-  .init("key twice", npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", data: 8),
+  .init(
+    "key twice",
+    npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", data: 8),
     says: "descr"),
-  .init("extra key", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': 1}", data: 8),
+  .init(
+    "extra key", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'x': 1}", data: 8),
     says: "x"),
   .init("missing key", npy("{'descr': '<f4', 'shape': (2,)}", data: 8)),
   .init("a number in parentheses", npy(npyHeader("(2)"), data: 8), says: "tuple"),
@@ -36,7 +43,8 @@ private let arrays: [HostileFile] = [
   .init("product wraps to 0", npy(npyHeader("(4294967296, 4294967296)"))),
   .init("bytes wrap", npy(npyHeader("(4611686018427387906,)"), data: 8)),
   .init("0 times overflow", npy(npyHeader("(0, 4611686018427387904, 4)"))),
-  .init("100 axes", npy(npyHeader("(" + String(repeating: "1,", count: 100) + ")"), data: 4),
+  .init(
+    "100 axes", npy(npyHeader("(" + String(repeating: "1,", count: 100) + ")"), data: 4),
     .limitExceeded),
   .init("order as a number", npy(npyHeader(order: "0"), data: 8)),
   .init("order in lower case", npy(npyHeader(order: "false"), data: 8)),
@@ -88,11 +96,14 @@ private let archives: [HostileFile] = [
   // End record
   .init("cut short", Array(archive { _ in }.dropLast(1)), .truncated),
   .init("comment", archive { $0.comment = Array("hello".utf8) }, .truncated, says: "comment"),
-  .init("comment with a fake end record", archive {
-    $0.comment = little(UInt32(0x0605_4B50)) + [UInt8](repeating: 0, count: 18)
-  }),
+  .init(
+    "comment with a fake end record",
+    archive {
+      $0.comment = little(UInt32(0x0605_4B50)) + [UInt8](repeating: 0, count: 18)
+    }),
   .init("several disks", archive { $0.disk = 1 }),
-  .init("count too high", archive { $0.count = 2 }), .init("count too low", archive { $0.count = 0 }),
+  .init("count too high", archive { $0.count = 2 }),
+  .init("count too low", archive { $0.count = 0 }),
   .init("directory outside", archive { $0.directoryOffset = 0x7FFF_FFFF }),
   .init("directory size lies", archive { $0.directorySize = 10 }),
   .init("zip64 promised, absent", archive { $0.directoryOffset = .max }),
@@ -119,40 +130,59 @@ private let archives: [HostileFile] = [
   .init("local checksum differs", member { $0.localChecksum = 1 }, says: "differs"),
   .init("no local header", member { $0.offset = 4 }),
   .init("member beyond the file", member { $0.offset = 0x7000_0000 }),
-  .init("size beyond the file", member { $0.size = 0x7000_0000; $0.compressedSize = 0x7000_0000 }),
+  .init(
+    "size beyond the file",
+    member {
+      $0.size = 0x7000_0000; $0.compressedSize = 0x7000_0000
+    }),
   .init("stored with two sizes", member { $0.size = 1 }),
-  .init("zip64 promised, no field", member { $0.size = .max; $0.compressedSize = .max }),
-  .init("zip64 field too short", member {
-    $0.size = .max
-    $0.extra = little(UInt16(1)) + little(UInt16(4)) + little(UInt32(1))
-    $0.localExtra = $0.extra
-  }),
-  .init("zip64 size of 2^63", member {
-    $0.size = .max
-    $0.compressedSize = .max
-    $0.extra = zip64([1 << 63, 1 << 63])
-    $0.localExtra = $0.extra
-  }),
+  .init(
+    "zip64 promised, no field",
+    member {
+      $0.size = .max; $0.compressedSize = .max
+    }),
+  .init(
+    "zip64 field too short",
+    member {
+      $0.size = .max
+      $0.extra = little(UInt16(1)) + little(UInt16(4)) + little(UInt32(1))
+      $0.localExtra = $0.extra
+    }),
+  .init(
+    "zip64 size of 2^63",
+    member {
+      $0.size = .max
+      $0.compressedSize = .max
+      $0.extra = zip64([1 << 63, 1 << 63])
+      $0.localExtra = $0.extra
+    }),
   .init("zip64 fields twice", member { $0.extra = zip64([1]) + zip64([2]) }),
-  .init("zip64 local differs", member {
-    $0.size = .max
-    $0.compressedSize = .max
-    $0.extra = zip64([UInt64(array.count), UInt64(array.count)])
-    $0.localExtra = zip64([1, 1])
-  }),
+  .init(
+    "zip64 local differs",
+    member {
+      $0.size = .max
+      $0.compressedSize = .max
+      $0.extra = zip64([UInt64(array.count), UInt64(array.count)])
+      $0.localExtra = zip64([1, 1])
+    }),
   .init("broken extra field", member { $0.extra = [9, 0, 255, 0] }),
-  .init("overlapping members", {
-    // The second directory entry refers to the data of the first.
-    var builder = ZipBuilder([.init("a.npy", array), .init("b.npy", array)])
-    builder.members[1].offset = 0
-    return builder.bytes()
-  }()),
+  .init(
+    "overlapping members",
+    {
+      // The second directory entry refers to the data of the first.
+      var builder = ZipBuilder([.init("a.npy", array), .init("b.npy", array)])
+      builder.members[1].offset = 0
+      return builder.bytes()
+    }()),
   .init("descriptor flag, none there", member { $0.flags = 8 }, says: "descriptor"),
-  .init("descriptor lies", member {
-    $0.flags = 8
-    $0.descriptor = little(UInt32(0x0807_4B50)) + little(UInt32(1)) + little(UInt32(2))
-      + little(UInt32(3))
-  }, says: "descriptor"),
+  .init(
+    "descriptor lies",
+    member {
+      $0.flags = 8
+      $0.descriptor =
+        little(UInt32(0x0807_4B50)) + little(UInt32(1)) + little(UInt32(2))
+        + little(UInt32(3))
+    }, says: "descriptor"),
 
   // Data
   .init("wrong checksum", member { $0.checksum = 1 }, says: "CRC-32"),
@@ -163,13 +193,15 @@ private let archives: [HostileFile] = [
   .init("inflates to less", compressed { $0.inflatedSize = array.count + 4 }),
   .init("inflates to more", compressed { $0.inflatedSize = array.count - 4 }),
   .init("ratio beyond deflate", compressed { $0.size = 0x7000_0000 }, .limitExceeded),
-  .init("bomb", {
-    var member = ZipBuilder.Member(
-      "a.npy", deflated(array + [UInt8](repeating: 0, count: 1 << 20)))
-    member.method = 8
-    member.inflatedSize = array.count
-    return ZipBuilder([member]).bytes()
-  }(), says: "more data"),
+  .init(
+    "bomb",
+    {
+      var member = ZipBuilder.Member(
+        "a.npy", deflated(array + [UInt8](repeating: 0, count: 1 << 20)))
+      member.method = 8
+      member.inflatedSize = array.count
+      return ZipBuilder([member]).bytes()
+    }(), says: "more data"),
   .init("not an array", archive { $0.members.append(.init("readme.txt", [1])) }),
   .init("an array cut short", archive { $0.members[0].data.removeLast() }, .truncated),
   .init("an archive in an archive", archive { $0.members[0].data = ZipBuilder([]).bytes() }),
@@ -190,7 +222,8 @@ private let archives: [HostileFile] = [
       archive { _ in }, compressed { _ in }, ZipBuilder([]).bytes(),
       member {
         $0.flags = 8
-        $0.descriptor = little(UInt32(0x0807_4B50)) + little(descriptor)
+        $0.descriptor =
+          little(UInt32(0x0807_4B50)) + little(descriptor)
           + little(UInt32(array.count)) + little(UInt32(array.count))
       },
       member {

@@ -67,21 +67,29 @@ private let hostile: [HostileFile] = [
   .init("length 2^63", little(UInt64(1) << 63) + Array("{}".utf8), .limitExceeded),
   .init("length 2^64-1", little(UInt64.max) + Array("{}".utf8), .limitExceeded),
   .init("extra bytes at the end", safetensors("{}", payload: 3)),
-  .init("not UTF-8", little(UInt64(8)) + [0x7B, 0x22, 0xFF, 0x22, 0x3A] + Array("{} ".utf8)
-    + [0x7D], .malformed, says: "UTF-8"),
-  .init("overlong UTF-8", little(UInt64(10)) + [0x7B, 0x22, 0xC0, 0x80, 0x22] + Array(":null".utf8)
-    + Array("}".utf8)),
+  .init(
+    "not UTF-8",
+    little(UInt64(8)) + [0x7B, 0x22, 0xFF, 0x22, 0x3A] + Array("{} ".utf8)
+      + [0x7D], .malformed, says: "UTF-8"),
+  .init(
+    "overlong UTF-8",
+    little(UInt64(10)) + [0x7B, 0x22, 0xC0, 0x80, 0x22] + Array(":null".utf8)
+      + Array("}".utf8)),
   .init("byte order mark", safetensors("\u{FEFF}{}")),
   .init("NUL padding", safetensors("{}\0\0\0")),
   .init("leading space", safetensors(" {}")),
   .init("a list", safetensors("[]")),
   .init("truncated JSON", safetensors("{\"a\":{\"dtype\":\"F32\"")),
   .init("two documents", safetensors("{}{}")),
-  .init("deep nesting", safetensors(
-    "{\"a\":" + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
-      + "}"), .limitExceeded, says: "deep"),
-  .init("nested objects", safetensors(
-    String(repeating: "{\"a\":", count: 5_000) + "1" + String(repeating: "}", count: 5_000)),
+  .init(
+    "deep nesting",
+    safetensors(
+      "{\"a\":" + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
+        + "}"), .limitExceeded, says: "deep"),
+  .init(
+    "nested objects",
+    safetensors(
+      String(repeating: "{\"a\":", count: 5_000) + "1" + String(repeating: "}", count: 5_000)),
     .limitExceeded),
   .init("NUL in a name", safetensors("{\"a\\u0000b\":\(entry)}"), .malformed, says: "NUL"),
   .init("half a surrogate", safetensors("{\"\\ud800\":\(entry)}"), .malformed, says: "surrogate"),
@@ -92,18 +100,24 @@ private let hostile: [HostileFile] = [
   // Duplicates and fields
   .init("name twice", safetensors("{\"a\":\(entry),\"a\":\(entry)}"), .malformed, says: "\"a\""),
   .init("name twice by escape", safetensors("{\"a\":\(entry),\"\\u0061\":\(entry)}")),
-  .init("name twice among many", safetensors(
-    "{" + (0..<40).map { "\"t\($0)\":\(entry)" }.joined(separator: ",") + ",\"t39\":\(entry)}"),
+  .init(
+    "name twice among many",
+    safetensors(
+      "{" + (0..<40).map { "\"t\($0)\":\(entry)" }.joined(separator: ",") + ",\"t39\":\(entry)}"),
     .malformed, says: "t39"),
-  .init("field twice", safetensors(
-    "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}"),
+  .init(
+    "field twice",
+    safetensors(
+      "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}"),
     .malformed, says: "dtype"),
   .init("unknown dtype", tensor(dtype: "\"F128\""), .malformed, says: "F128"),
   .init("lower-case dtype", tensor(dtype: "\"f32\""), .malformed, says: "f32"),
   .init("dtype as a number", tensor(dtype: "32")),
   .init("missing field", safetensors("{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}")),
-  .init("extra field", safetensors(
-    "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":1}}")),
+  .init(
+    "extra field",
+    safetensors(
+      "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":1}}")),
 
   // Shapes
   .init("negative extent", tensor("[-2]")), .init("extent -0", tensor("[-0]", "[0,0]", payload: 0)),
@@ -115,8 +129,10 @@ private let hostile: [HostileFile] = [
   .init("bytes wrap to 8", tensor("[4611686018427387906]")),
   .init("0 and 2^63", tensor("[0,9223372036854775808]", "[0,0]", payload: 0)),
   .init("0 times overflow", tensor("[0,4611686018427387904,4]", "[0,0]", payload: 0)),
-  .init("1000 axes", tensor(
-    "[" + (0..<1000).map { _ in "1" }.joined(separator: ",") + "]", "[0,4]", payload: 4),
+  .init(
+    "1000 axes",
+    tensor(
+      "[" + (0..<1000).map { _ in "1" }.joined(separator: ",") + "]", "[0,4]", payload: 4),
     .limitExceeded),
   .init("shape as text", tensor("\"2\"")), .init("shape null", tensor("null")),
   .init("smaller than the range", tensor("[1]")), .init("larger than the range", tensor("[3]")),
@@ -139,11 +155,13 @@ private let hostile: [HostileFile] = [
   .init("metadata as a list", safetensors("{\"__metadata__\":[]}")),
   .init("metadata with a number", safetensors("{\"__metadata__\":{\"a\":1}}"), says: "integer"),
   .init("metadata as a tensor", safetensors("{\"__metadata__\":\(entry)}")),
-  .init("truth value 2", {
-    var bytes = tensor("[2]", "[0,2]", dtype: "\"BOOL\"", payload: 2)
-    bytes[bytes.count - 1] = 2
-    return bytes
-  }(), .malformed, says: "truth"),
+  .init(
+    "truth value 2",
+    {
+      var bytes = tensor("[2]", "[0,2]", dtype: "\"BOOL\"", payload: 2)
+      bytes[bytes.count - 1] = 2
+      return bytes
+    }(), .malformed, says: "truth"),
 ]
 
 @Suite struct SafetensorsHostileTests {
@@ -156,7 +174,8 @@ private let hostile: [HostileFile] = [
     let folder = TemporaryFolder()
     for bytes in [
       safetensors("{}   "), tensor("[]", "[0,4]", payload: 4),
-      tensor("[0,1000000]", "[0,0]", payload: 0), tensor("[4]", "[0,2]", dtype: "\"F4\"", payload: 2),
+      tensor("[0,1000000]", "[0,0]", payload: 0),
+      tensor("[4]", "[0,2]", dtype: "\"F4\"", payload: 2),
       // The header may list tensors in another order than the payload.
       pair("[4,8]", "[0,4]", payload: 8),
       safetensors("{\"__metadata__\":{},\"\":\(entry),\"b\":\(entry)}"),
@@ -169,20 +188,17 @@ private let hostile: [HostileFile] = [
   @Test func infinityAndNaNAreLegal() throws {
     let folder = TemporaryFolder()
     var bytes = tensor()
-    bytes.replaceSubrange((bytes.count - 8)..., with: little(Float.nan.bitPattern) + little(Float.infinity.bitPattern))
+    bytes.replaceSubrange(
+      (bytes.count - 8)..., with: little(Float.nan.bitPattern) + little(Float.infinity.bitPattern))
     let values = try Checkpoint.open(folder.write(bytes, as: "a.safetensors")).tensors[0].floats()
     #expect(values[0].isNaN && values[1] == .infinity)
   }
 
-  @Test func aMillionNamesAreRefusedOrRead() throws {
+  @Test func aHundredThousandTensorsAreListed() throws {
     let folder = TemporaryFolder()
-    var header = "{"
-    for index in 0..<1_000_000 {
-      header += "\"\(index)\":[],"
-    }
-    header += "\"a\":\(entry)}"
-    let path = folder.write(safetensors(header), as: "many.safetensors")
-    #expect(failure { try Checkpoint.check(path) }?.kind == .malformed)
+    let header = (0..<100_000).map { "\"\($0)\":\(entry)" }.joined(separator: ",")
+    let path = folder.write(safetensors("{\(header)}"), as: "many.safetensors")
+    #expect(try Checkpoint.open(path).tensors.count == 100_000)
   }
 
   @Test func everyTruncationIsRefused() throws {

@@ -34,7 +34,9 @@ import Testing
     let base = (0..<24).map(Float.init)
     try expect("base", [2, 3, 4], base)
     var transposed: [Float] = []
-    for c in 0..<4 { for b in 0..<3 { for a in 0..<2 { transposed.append(base[a * 12 + b * 4 + c]) } } }
+    for c in 0..<4 {
+      for b in 0..<3 { for a in 0..<2 { transposed.append(base[a * 12 + b * 4 + c]) } }
+    }
     try expect("transposed", [4, 3, 2], transposed)
     try expect("slice", [3, 2], [13, 14, 17, 18, 21, 22])
     try expect("step", [5], [0, 5, 10, 15, 20])

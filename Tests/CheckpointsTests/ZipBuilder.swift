@@ -107,6 +107,7 @@ func npy(_ header: String, data: Int = 0, version: UInt8 = 1) -> [UInt8] {
 }
 
 /// The usual header of a small array.
-func npyHeader(_ shape: String = "(2,)", descr: String = "'<f4'", order: String = "False") -> String {
+func npyHeader(_ shape: String = "(2,)", descr: String = "'<f4'", order: String = "False") -> String
+{
   "{'descr': \(descr), 'fortran_order': \(order), 'shape': \(shape), }"
 }
