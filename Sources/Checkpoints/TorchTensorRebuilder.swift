@@ -115,10 +115,8 @@ struct TorchTensorRebuilder {
       let strides = integers(arguments[3]), shape.count == strides.count
     else {
       throw failure(
-        name, "offset, sizes or strides that are not integers from 0 on", "as many of each")
-    }
-    guard shape.count <= Self.maximumRank else {
-      throw failure(name, "\(shape.count) axes", "at most \(Self.maximumRank)")
+        name, "offset, sizes or strides of another form",
+        "integers from 0 on, as many sizes as strides and at most \(Self.maximumRank)")
     }
     guard storage.dtype.byteCount(shape: shape) != nil else {
       throw failure(name, "the shape \(shape)", "a size that fits 64 bits")
@@ -182,7 +180,8 @@ struct TorchTensorRebuilder {
     {
       items = graph.tuple(call.arguments[0])
     }
-    guard let items else { return nil }
+    // The rank is checked first, since one long tuple may serve many tensors.
+    guard let items, items.count <= Self.maximumRank else { return nil }
     var result: [Int] = []
     for item in items {
       guard let value = graph.integer(item), value >= 0 else { return nil }

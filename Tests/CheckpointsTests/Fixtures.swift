@@ -33,7 +33,7 @@ final class TemporaryFolder: Sendable {
     var done = 0
     while done < bytes.count {
       let written = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done)
+        Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
       }
       if written <= 0 { break }
       done += written

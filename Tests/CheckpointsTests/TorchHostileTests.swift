@@ -300,6 +300,27 @@ private let tensors: [HostileFile] = [
     }
   }
 
+  /// Small files that would take hours or all memory if shared values were walked once for each
+  /// reference to them.
+  @Test func valuesSharedManyTimesCostOnce() throws {
+    let folder = TemporaryFolder()
+    let many = 50_000
+    let empty = op("]")
+    let pairs = op("(") + (0..<many).flatMap { _ in op("NN") + [0x86] } + op("e")
+    let ordered = Pickle.global("collections", "OrderedDict") + op("q\u{01}")
+    var copies = empty + pairs + op("q\u{00}") + ordered
+    for _ in 0..<many { copies += op("h\u{01}h\u{00}") + [0x85] + op("R0") }
+    let path = folder.write(torchArchive(copies + Pickle.stop), as: "copies.pth")
+    #expect(failure { try Checkpoint.check(path) }?.kind == .limitExceeded)
+
+    let inner = op("}(") + (0..<many).flatMap { _ in Pickle.none + Pickle.none } + op("u")
+    var outer = op("}(") + Pickle.string("a") + Pickle.tensor() + Pickle.string("x") + inner
+    outer += op("q\u{00}")
+    for index in 0..<many { outer += Pickle.string("\(index)") + op("h\u{00}") }
+    let shared = folder.write(torchArchive(outer + op("u") + Pickle.stop), as: "shared.pth")
+    #expect(try Checkpoint.open(shared).torch?.skipped.count == many + 1)
+  }
+
   @Test func bigEndianStoragesAreSwapped() throws {
     let folder = TemporaryFolder()
     let values = fixtureFloats.prefix(4)
