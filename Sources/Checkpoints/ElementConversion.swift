@@ -3,7 +3,8 @@
 /// `bytes` holds exactly `target.count` elements and needs no alignment. Types without a
 /// conversion are the caller's to refuse.
 func convert(
-  _ bytes: UnsafeRawBufferPointer, _ type: ElementType, into target: UnsafeMutableBufferPointer<Float>
+  _ bytes: UnsafeRawBufferPointer, _ type: ElementType,
+  into target: UnsafeMutableBufferPointer<Float>
 ) -> Bool {
   switch type {
   case .float32:

@@ -91,7 +91,8 @@ struct HuggingFaceFolder {
       if let absent = listed[name]?.sorted().first(where: { owner[$0] != name }) {
         throw CheckpointError(
           .missing, file: file(name), place: "tensor \"\(absent)\"", found: "no such tensor",
-          expected: "one, as \(index) says", advice: "The index and the files do not belong together")
+          expected: "one, as \(index) says",
+          advice: "The index and the files do not belong together")
       }
     }
     if let stray = owner.keys.sorted().first(where: { map[$0] == nil }) {
@@ -126,7 +127,9 @@ struct HuggingFaceFolder {
 
   // MARK: Files
 
-  private func file(_ name: String) -> String { path.hasSuffix("/") ? path + name : "\(path)/\(name)" }
+  private func file(_ name: String) -> String {
+    path.hasSuffix("/") ? path + name : "\(path)/\(name)"
+  }
 
   private func exists(_ name: String) -> Bool { access(file(name), F_OK) == 0 }
 

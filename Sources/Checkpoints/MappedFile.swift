@@ -62,7 +62,7 @@ public final class MappedFile: @unchecked Sendable {
   /// Asks the kernel to fetch `range` ahead of its use.
   func prefetch(_ range: Range<Int>) {
     guard !range.isEmpty, let base = bytes.baseAddress else { return }
-    let page = 4096
+    let page = max(sysconf(CInt(_SC_PAGESIZE)), 1)
     let start = range.lowerBound / page * page
     madvise(
       UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_WILLNEED)

@@ -18,6 +18,7 @@ struct PickleReader {
   private var stack: [Reference] = []
   private var marks: [Int] = []
   private var memo: [UInt32: Reference] = [:]
+  private var copied = 0
   private var globalPlaces: [PickleGraph.Global: Int32] = [:]
 
   /// - Parameter place: the member that holds the pickle, for errors.
@@ -208,6 +209,14 @@ struct PickleReader {
           for pair in pairs {
             switch graph[pair] {
             case .list(let both) where both.count == 2, .tuple(let both) where both.count == 2:
+              // One list may be copied by many calls: the sum is bounded, not each.
+              copied += 1
+              guard copied <= Self.maximumOpcodes else {
+                throw CheckpointError(
+                  .limitExceeded, file: file, place: place,
+                  found: "more than \(Self.maximumOpcodes) items of dictionaries",
+                  expected: "fewer")
+              }
               content += both
             default: throw failure("an OrderedDict of something else", "pairs")
             }

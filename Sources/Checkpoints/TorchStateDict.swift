@@ -10,6 +10,8 @@ struct TorchStateDict {
   private static let averaged = ["state_dict_ema", "model_ema"]
   private static let plain = ["state_dict", "model", "model_state_dict"]
   private static let maximumMetadata = 1000
+  /// Values looked at in search of metadata: a pickle may refer to one dictionary many times.
+  private static let maximumVisits = 100_000
 
   let graph: PickleGraph
   let rebuilder: TorchTensorRebuilder
@@ -108,18 +110,23 @@ struct TorchStateDict {
   private func isSideData(_ name: String, _ value: Reference, isBare: Bool) -> Bool {
     guard let call = graph.call(value) else { return true }
     guard isBare || name == "_extra_state" || name.hasSuffix("._extra_state") else { return false }
-    return !call.arguments.contains { rebuilder.isTensor($0) }
+    // The arguments may be shared by many calls; a function takes few.
+    return !call.arguments.prefix(16).contains { rebuilder.isTensor($0) }
   }
 
   // MARK: Metadata
 
   /// Numbers and text of a training file, and those of its `args` one level down.
   private func collect(_ pairs: Pairs, into metadata: inout [String: String]) {
+    var visits = 0
     for (key, value) in pairs {
+      guard visits < Self.maximumVisits, metadata.count < Self.maximumMetadata else { return }
+      visits += 1
       guard let name = graph.string(key) else { continue }
       if let text = text(value) {
         add(name, text, to: &metadata)
       } else if let fields = fields(of: value) {
+        visits += fields.count
         for (key, value) in fields {
           guard let field = graph.string(key), let text = text(value) else { continue }
           add("\(name).\(field)", text, to: &metadata)
@@ -129,10 +136,7 @@ struct TorchStateDict {
   }
 
   private func add(_ name: String, _ text: String, to metadata: inout [String: String]) {
-    guard metadata.count < Self.maximumMetadata, name.utf8.count + text.utf8.count <= 4096 else {
-      return
-    }
-    metadata[name] = text
+    if name.utf8.count + text.utf8.count <= 4096 { metadata[name] = text }
   }
 
   /// The fields of a plain dictionary or of an `argparse.Namespace`.
@@ -168,8 +172,10 @@ struct TorchStateDict {
     else { return nil }
     return bytes.withUnsafeBytes { bytes -> String? in
       switch (code, bytes.count) {
-      case ("f8", 8): bytes.littleEndian(UInt64.self, at: 0).map { Double(bitPattern: $0).description }
-      case ("f4", 4): bytes.littleEndian(UInt32.self, at: 0).map { Float(bitPattern: $0).description }
+      case ("f8", 8):
+        bytes.littleEndian(UInt64.self, at: 0).map { Double(bitPattern: $0).description }
+      case ("f4", 4):
+        bytes.littleEndian(UInt32.self, at: 0).map { Float(bitPattern: $0).description }
       case ("i8", 8): bytes.littleEndian(Int64.self, at: 0).map(String.init)
       case ("i4", 4): bytes.littleEndian(Int32.self, at: 0).map(String.init)
       case ("b1", 1): bytes[0] == 0 ? "false" : "true"
@@ -183,7 +189,8 @@ struct TorchStateDict {
     if case .bytes(let bytes) = graph[value] { return bytes }
     guard let call = graph.call(value), call.arguments.count == 2,
       call.function == PickleGraph.Global(module: "_codecs", name: "encode"),
-      graph.string(call.arguments[1]) == "latin1", let text = graph.string(call.arguments[0])
+      graph.string(call.arguments[1]) == "latin1", let text = graph.string(call.arguments[0]),
+      text.utf8.count <= 64
     else { return nil }
     var result: [UInt8] = []
     for scalar in text.unicodeScalars {

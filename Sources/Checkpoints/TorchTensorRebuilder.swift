@@ -56,7 +56,8 @@ struct TorchTensorRebuilder {
           let dtype = Self.elementType(dtype: type.name)
         else {
           throw unsupported(
-            name, "elements of type \(graph.kindName(call.arguments[6]))", "a type with plain bytes")
+            name, "elements of type \(graph.kindName(call.arguments[6]))", "a type with plain bytes"
+          )
         }
         return try view(call.arguments, dtype: dtype, name: name)
       case ("torch._utils", "_rebuild_parameter", 3),
@@ -64,7 +65,9 @@ struct TorchTensorRebuilder {
         current = call.arguments[0]
       case ("torch._tensor", "_rebuild_from_type_v2", 4):
         let inner = try inner(call.arguments, name: name)
-        guard let tensor = inner.tensor else { return try view(inner.view, dtype: inner.dtype, name: name) }
+        guard let tensor = inner.tensor else {
+          return try view(inner.view, dtype: inner.dtype, name: name)
+        }
         current = tensor
       default:
         throw unsupported(
@@ -112,10 +115,8 @@ struct TorchTensorRebuilder {
       let strides = integers(arguments[3]), shape.count == strides.count
     else {
       throw failure(
-        name, "offset, sizes or strides that are not integers from 0 on", "as many of each")
-    }
-    guard shape.count <= Self.maximumRank else {
-      throw failure(name, "\(shape.count) axes", "at most \(Self.maximumRank)")
+        name, "offset, sizes or strides of another form",
+        "integers from 0 on, as many sizes as strides and at most \(Self.maximumRank)")
     }
     guard storage.dtype.byteCount(shape: shape) != nil else {
       throw failure(name, "the shape \(shape)", "a size that fits 64 bits")
@@ -179,7 +180,8 @@ struct TorchTensorRebuilder {
     {
       items = graph.tuple(call.arguments[0])
     }
-    guard let items else { return nil }
+    // The rank is checked first, since one long tuple may serve many tensors.
+    guard let items, items.count <= Self.maximumRank else { return nil }
     var result: [Int] = []
     for item in items {
       guard let value = graph.integer(item), value >= 0 else { return nil }
@@ -205,7 +207,9 @@ struct TorchTensorRebuilder {
     let isUntyped = type.module == "torch.storage" && type.name == "UntypedStorage"
     let isTyped = type.module == "torch" || type.module == "torch.cuda"
     guard let dtype = isUntyped ? dtype : isTyped ? Self.elementType(storage: type.name) : nil
-    else { throw unsupported(name, "a storage of class \(type)", "torch.FloatStorage and the like") }
+    else {
+      throw unsupported(name, "a storage of class \(type)", "torch.FloatStorage and the like")
+    }
     guard let member = archive["\(root)data/\(key)"] else {
       throw CheckpointError(
         .missing, file: archive.file.path, place: "tensor \"\(name)\"",

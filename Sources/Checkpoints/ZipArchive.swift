@@ -39,9 +39,7 @@ final class ZipArchive: Sendable {
   subscript(name: String) -> Member? { places[name].map { members[$0] } }
 
   /// The bytes of a member: in place if it is stored, else inflated. Its checksum is verified the
-  /// first time.
-  ///
-  /// - Parameter ignoringMissingChecksums: do not hold an archive without any checksum against it.
+  /// first time; an archive without any checksum is not held against its writer.
   func contents(of member: Member) throws(CheckpointError) -> PayloadView {
     try file.requireUnchanged()
     let view: PayloadView

@@ -173,7 +173,8 @@ struct ZipDirectory {
       let compressed = Int(exactly: wide[1] ?? UInt64(compressed)),
       let offset = Int(exactly: wide[2] ?? UInt64(offset)), disk == 0 || disk == .max
     else {
-      throw malformed("member \"\(name)\"", "an impossible size or place", expected: "less than 2^63")
+      throw malformed(
+        "member \"\(name)\"", "an impossible size or place", expected: "less than 2^63")
     }
     guard method == 8 || size == compressed else {
       throw malformed(
