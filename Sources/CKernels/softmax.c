@@ -39,6 +39,28 @@ CLONES void ck_softmax_gradient(const float *p, const float *g, float *y, size_t
   }
 }
 
+CLONES void ck_softmax_curvature(const float *p, float *dp, float *ds, float *e, size_t rows,
+                                 size_t cols) {
+  REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    const float *pr = p + r * cols;
+    float *dpr = dp + r * cols, *dsr = ds + r * cols, *er = e + r * cols;
+    float a = 0.0f, b = 0.0f, c = 0.0f;
+    for (size_t i = 0; i < cols; i++) {
+      a += pr[i] * dpr[i];
+      b += pr[i] * dsr[i];
+    }
+    for (size_t i = 0; i < cols; i++) {
+      float g = dsr[i] * dpr[i] - b * dpr[i] - a * dsr[i] + er[i];
+      c += pr[i] * g;
+      er[i] = g;
+      dpr[i] = pr[i] * (dpr[i] - a);
+      dsr[i] = pr[i] * (dsr[i] - b);
+    }
+    for (size_t i = 0; i < cols; i++) er[i] = pr[i] * (er[i] - c);
+  }
+}
+
 CLONES void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols) {
   for (size_t r = 0; r < rows; r++) {
     const float *in = x + r * cols;
