@@ -180,7 +180,8 @@ struct FourierReport {
     return Figure(
       name: "fourier_depth", title: "High-frequency amplitude over depth",
       subtitle: "Δ log amplitude at the highest frequency of each map; \(subtitle)",
-      summary: "How much of the highest spatial frequency each layer holds relative to the constant "
+      summary:
+        "How much of the highest spatial frequency each layer holds relative to the constant "
         + "part; steps into self-attention are shaded gray, subsampling blue.",
       panels: panels, colorBar: Figure.ColorBar("Normalized depth", .plasma))
   }

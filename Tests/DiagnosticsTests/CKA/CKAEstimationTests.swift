@@ -39,16 +39,17 @@ import Testing
   @Test(arguments: [(24, [150, 300]), (10, [8191, 8193, 20000])])
   func agreesWithTheDefinitionInFloat64(_ images: Int, _ widths: [Int]) throws {
     let study = related(images, widths, batches: [images])
+    let grams = study.subjects[0].layers.enumerated().map { index, layer in
+      PlainCKA.linear(PlainCKA.rows(layer.values, columns: widths[index]))
+    }
     for estimator in CKASettings.Estimator.allCases {
+      let hsic = estimator == .unbiased ? PlainCKA.unbiasedHSIC : PlainCKA.biasedHSIC
       let report = try study.report(analyzer { $0.estimator = estimator })
       let values = report.reals("cka", of: "cka")
-      let layers = study.subjects[0].layers
-      for (i, x) in layers.enumerated() {
-        for (j, y) in layers.enumerated() where i != j {
-          let expected = PlainCKA.similarity(
-            x.values, widths[i], y.values, widths[j],
-            hsic: estimator == .unbiased ? PlainCKA.unbiasedHSIC : PlainCKA.biasedHSIC)
-          #expect(agrees(values[i * widths.count + j], expected, 1e-5))
+      for (i, k) in grams.enumerated() {
+        for (j, l) in grams.enumerated() where i != j {
+          let expected = hsic(k, l) / (hsic(k, k) * hsic(l, l)).squareRoot()
+          #expect(agrees(values[i * grams.count + j], expected, 1e-5))
         }
       }
     }
@@ -89,7 +90,8 @@ import Testing
     let report = try study.report(analyzer())
     var whole = study
     whole.batchSizes = [12]
-    #expect(report.reals("cka", of: "cka") == (try whole.report(analyzer())).reals("cka", of: "cka"))
+    #expect(
+      report.reals("cka", of: "cka") == (try whole.report(analyzer())).reals("cka", of: "cka"))
     #expect(report.reals("n_images", of: "cka")[0] == 12)
     #expect(report.notes.contains { $0.contains("fewer than 4") })
     let none = try related(3, [6, 7], batches: [3]).report(analyzer())
@@ -112,7 +114,8 @@ import Testing
     let once = try #require(try whole.report(analyzer()).reals("cka", of: "cka")[1])
     #expect(low < once && once < high)
     // The same in any order of computation; another seed differs.
-    #expect(try study.report(resampling, order: Array(sizes.indices.reversed())).files == report.files)
+    #expect(
+      try study.report(resampling, order: Array(sizes.indices.reversed())).files == report.files)
     let other = try study.report(
       analyzer {
         $0.bootstrap = 400
@@ -162,7 +165,8 @@ import Testing
     study.subjects[0].layers[0].values = [Float](repeating: 0.1, count: 8 * 5)
     for kernel in CKASettings.Kernel.allCases {
       let report = try study.report(analyzer { $0.kernel = kernel })
-      #expect(report.texts("status", of: "cka") == ["degenerate", "degenerate", "degenerate", "ok"])
+      #expect(
+        report.texts("status", of: "cka") == ["degenerate", "degenerate", "degenerate", "ok"])
       // The curve to the last block has nothing to be normalised by.
       #expect(report.texts("status", of: "cka_curve") == ["degenerate", "degenerate"])
     }

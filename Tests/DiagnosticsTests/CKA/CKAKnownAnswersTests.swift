@@ -64,7 +64,10 @@ import Testing
       ([h1], [h1], 16.0 / 9, 1, 8.0 / 3, 1),
       ([h1], [h2], 0, 0, -4.0 / 3, -0.5),
       ([h1], [h1, h2], 16.0 / 9, 0.5.squareRoot(), 4.0 / 3, 0.5),
-      ([h1.map { 2 * $0 }, h2], [h1, h2], 80.0 / 9, 5 / 34.0.squareRoot(), 20.0 / 3, 0.693375245281536),
+      (
+        [h1.map { 2 * $0 }, h2], [h1, h2], 80.0 / 9, 5 / 34.0.squareRoot(), 20.0 / 3,
+        0.693375245281536
+      ),
     ]
     for (x, y, biased, similarity, unbiased, debiased) in cases {
       let pairs = study(columns(x), x.count, columns(y), y.count)
@@ -163,7 +166,9 @@ import Testing
   }
 
   @Test func swappedSubjectsTranspose() throws {
-    let layers = (0..<3).map { FeatureStudy.Layer.rows("l\($0)", normals(60, "t\($0)"), columns: 5) }
+    let layers = (0..<3).map {
+      FeatureStudy.Layer.rows("l\($0)", normals(60, "t\($0)"), columns: 5)
+    }
     var one = FeatureStudy([12])
     one.add("a", Array(layers[..<2]))
     one.add("b", [layers[2]])
