@@ -41,7 +41,7 @@ static double filter_value(cic_filter filter, double x) {
       if (x == 0) return 1;
       if (x >= 1) return 0;
       x *= M_PI;
-      return sin(x) / x * (0.54 + 0.46 * cos(x));
+      return sin(x) / x * (0.54f + 0.46f * cos(x));  // Pillow's constants are floats
     case CIC_BICUBIC:
       x = fabs(x);
       if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;

@@ -1,20 +1,36 @@
 #include "CKernels.h"
 #include "clones.h"
+#include "vector_math.h"
 
 #include <math.h>
 
-// Two passes over a row that stays in cache: the mean first, then the variance about it.
-static inline __attribute__((always_inline)) void row_statistics(const float *x, size_t cols,
-                                                                 float eps, float *mean,
-                                                                 float *rstd) {
+// Two passes over a row that stays in cache: the mean first, then the variance about it. A Float32
+// mean far from 0 is itself rounded: what is left over goes into `rest`, so that a row is normalised
+// as ((x - mean) - rest) * rstd.
+struct statistics {
+  float mean, rest, rstd;
+};
+
+static inline __attribute__((always_inline)) struct statistics row_statistics(const float *x,
+                                                                              size_t cols,
+                                                                              float eps) {
   REASSOCIATE
   float sum = 0.0f;
   for (size_t i = 0; i < cols; i++) sum += x[i];
-  float m = sum / (float)cols;
-  float squares = 0.0f;
-  for (size_t i = 0; i < cols; i++) squares += (x[i] - m) * (x[i] - m);
-  *mean = m;
-  *rstd = 1.0f / sqrtf(squares / (float)cols + eps);
+  float mean = sum / (float)cols;
+  float rest = 0.0f, squares = 0.0f;
+  for (size_t i = 0; i < cols; i++) {
+    float d = x[i] - mean;
+    rest += d;
+    squares += d * d;
+  }
+  rest /= (float)cols;
+  float variance = squares / (float)cols - rest * rest;
+  return (struct statistics){mean, rest, 1.0f / sqrtf(variance + eps)};
+}
+
+INLINE float normalised(float x, struct statistics s) {
+  return ((x - s.mean) - s.rest) * s.rstd;
 }
 
 CLONES void ck_layer_norm(const float *x, const float *gamma, const float *beta, float *y,
@@ -22,20 +38,16 @@ CLONES void ck_layer_norm(const float *x, const float *gamma, const float *beta,
   for (size_t r = 0; r < rows; r++) {
     const float *in = x + r * cols;
     float *out = y + r * cols;
-    float mean, rstd;
-    row_statistics(in, cols, eps, &mean, &rstd);
+    struct statistics s = row_statistics(in, cols, eps);
     if (gamma && beta)
-      for (size_t i = 0; i < cols; i++) out[i] = ((in[i] - mean) * rstd) * gamma[i] + beta[i];
+      for (size_t i = 0; i < cols; i++) out[i] = normalised(in[i], s) * gamma[i] + beta[i];
     else
-      for (size_t i = 0; i < cols; i++) out[i] = (in[i] - mean) * rstd;
+      for (size_t i = 0; i < cols; i++) out[i] = normalised(in[i], s);
   }
 }
 
 CLONES void ck_row_rstd(const float *x, float *out, size_t rows, size_t cols, float eps) {
-  for (size_t r = 0; r < rows; r++) {
-    float mean;
-    row_statistics(x + r * cols, cols, eps, &mean, out + r);
-  }
+  for (size_t r = 0; r < rows; r++) out[r] = row_statistics(x + r * cols, cols, eps).rstd;
 }
 
 CLONES void ck_normalise_gradient(const float *x, const float *h, float *y, size_t rows,
@@ -44,14 +56,14 @@ CLONES void ck_normalise_gradient(const float *x, const float *h, float *y, size
   for (size_t r = 0; r < rows; r++) {
     const float *in = x + r * cols, *up = h + r * cols;
     float *out = y + r * cols;
-    float mean, rstd, sum = 0.0f, dot = 0.0f;
-    row_statistics(in, cols, eps, &mean, &rstd);
+    struct statistics s = row_statistics(in, cols, eps);
+    float sum = 0.0f, dot = 0.0f;
     for (size_t i = 0; i < cols; i++) {
       sum += up[i];
-      dot += up[i] * ((in[i] - mean) * rstd);
+      dot += up[i] * normalised(in[i], s);
     }
     float a = sum / (float)cols, b = dot / (float)cols;
     for (size_t i = 0; i < cols; i++)
-      out[i] = (up[i] - a - ((in[i] - mean) * rstd) * b) * rstd;
+      out[i] = (up[i] - a - normalised(in[i], s) * b) * s.rstd;
   }
 }

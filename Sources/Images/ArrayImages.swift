@@ -12,8 +12,11 @@ public struct ArrayImages: ImageSource {
   /// called from several threads at the same time.
   public typealias Reader = @Sendable (Range<Int>) throws(ImageDataError) -> [UInt8]
 
+  /// The number of images, the array's first axis.
   public let count: Int
+  /// Names of the classes by label, as given.
   public let classNames: [String]
+  /// Nothing.
   public let notes: [String] = []
 
   private let name: String
@@ -101,10 +104,13 @@ public struct ArrayImages: ImageSource {
     }
   }
 
+  /// The given id, or `name#index`.
   public func id(_ index: Int) -> String { ids.map { $0[index] } ?? "\(name)#\(index)" }
 
+  /// The given label.
   public func label(_ index: Int) -> Int? { labels.map { $0[index] } }
 
+  /// Reads one image; Float32 values must be finite.
   public func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
     let start = index * imageBytes
     let bytes = try read(start..<start + imageBytes)
@@ -121,6 +127,7 @@ public struct ArrayImages: ImageSource {
     return DecodedImage(width: width, height: height, channels: channels, pixels: pixels)
   }
 
+  /// The given files.
   public func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
 
   /// Planes to channels last.

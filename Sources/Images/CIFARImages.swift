@@ -1,8 +1,8 @@
 /// The binary version of CIFAR-10 (records of 1 + 3072 bytes) and CIFAR-100 (2 + 3072: coarse, fine):
 /// 32 x 32 RGB in planes. https://www.cs.toronto.edu/~kriz/cifar.html describes it.
-public struct CIFARImages: ImageSource {
+struct CIFARImages: ImageSource {
   /// Which of the two.
-  public enum Variant: Sendable, Hashable {
+  enum Variant: Sendable, Hashable {
     /// Ten classes.
     case ten
     /// A hundred classes (the fine labels are used) in twenty groups.
@@ -15,10 +15,10 @@ public struct CIFARImages: ImageSource {
   }
 
   /// Which of the two the file is.
-  public let variant: Variant
-  public let count: Int
-  public let classNames: [String]
-  public let notes: [String] = []
+  let variant: Variant
+  let count: Int
+  let classNames: [String]
+  let notes: [String] = []
 
   private let file: RegularFile
   private let labels: [UInt8]
@@ -28,7 +28,7 @@ public struct CIFARImages: ImageSource {
   /// Opens the file at `path`; which variant it is follows from its size and its labels.
   ///
   /// - Throws: `notFound`, `unreadable`; `damaged` if the file is neither.
-  public init(
+  init(
     _ path: String
   ) throws(ImageDataError) {
     try self.init(RawPath(path))
@@ -68,11 +68,11 @@ public struct CIFARImages: ImageSource {
     inputs = [InputFile(path)]
   }
 
-  public func id(_ index: Int) -> String { "\(stem)#\(index)" }
+  func id(_ index: Int) -> String { "\(stem)#\(index)" }
 
-  public func label(_ index: Int) -> Int? { Int(labels[index]) }
+  func label(_ index: Int) -> Int? { Int(labels[index]) }
 
-  public func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
+  func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
     let length = variant.recordLength
     let record = try file.bytes(at: index * length, exactly: length)
     let pixels = record.withUnsafeBufferPointer { record in
@@ -89,7 +89,7 @@ public struct CIFARImages: ImageSource {
     return DecodedImage(width: 32, height: 32, channels: 3, pixels: .bytes(pixels))
   }
 
-  public func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
+  func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
 
   /// The labels of all records, each byte checked against its range.
   private static func labels(

@@ -61,10 +61,10 @@ struct IDXFile: Sendable {
 ///
 /// Labels are taken from the file beside it whose name has `labels` for `images` and `idx1` for
 /// `idx3`, if there is one.
-public struct IDXImages: ImageSource {
-  public let count: Int
-  public let classNames: [String] = []
-  public let notes: [String] = []
+struct IDXImages: ImageSource {
+  let count: Int
+  let classNames: [String] = []
+  let notes: [String] = []
 
   private let images: IDXFile
   private let labels: [UInt8]?
@@ -74,7 +74,7 @@ public struct IDXImages: ImageSource {
   /// Opens the images at `path` and the labels beside them.
   ///
   /// - Throws: `notFound`, `unreadable`, `damaged`; `mismatch` if the counts differ.
-  public init(
+  init(
     _ path: String, limits: ImageLimits = ImageLimits()
   ) throws(ImageDataError) {
     try self.init(RawPath(path), findLabels: true, limits: limits)
@@ -111,18 +111,18 @@ public struct IDXImages: ImageSource {
     self.inputs = inputs
   }
 
-  public func id(_ index: Int) -> String { "\(stem)#\(index)" }
+  func id(_ index: Int) -> String { "\(stem)#\(index)" }
 
-  public func label(_ index: Int) -> Int? { labels.map { Int($0[index]) } }
+  func label(_ index: Int) -> Int? { labels.map { Int($0[index]) } }
 
-  public func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
+  func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
     let (height, width) = (images.shape[1], images.shape[2])
     let offset = images.headerLength + index * height * width
     let bytes = try images.store.bytes(at: offset, exactly: height * width)
     return DecodedImage(width: width, height: height, channels: 1, pixels: .bytes(bytes))
   }
 
-  public func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
+  func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
 
   static func readLabels(_ path: RawPath, limits: ImageLimits) throws(ImageDataError) -> [UInt8] {
     let file = try IDXFile(path, rank: 1, limits: limits)

@@ -1,23 +1,23 @@
 /// A single PNG or JPEG file; also the way a folder reads each of its files.
-public struct ImageFile: ImageSource {
+struct ImageFile: ImageSource {
   private let path: RawPath
 
   /// Refers to the file at `path`, which is opened when it is decoded.
-  public init(_ path: String) { self.path = RawPath(path) }
+  init(_ path: String) { self.path = RawPath(path) }
 
-  public var count: Int { 1 }
-  public var classNames: [String] { [] }
-  public var notes: [String] { [] }
+  var count: Int { 1 }
+  var classNames: [String] { [] }
+  var notes: [String] { [] }
 
-  public func id(_ index: Int) -> String { displayText(path.name) }
+  func id(_ index: Int) -> String { displayText(path.name) }
 
-  public func label(_ index: Int) -> Int? { nil }
+  func label(_ index: Int) -> Int? { nil }
 
-  public func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
+  func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
     try ImageFile.decode(path, limits: limits)
   }
 
-  public func inputFiles(of indices: [Int]) -> [InputFile] {
+  func inputFiles(of indices: [Int]) -> [InputFile] {
     indices.isEmpty ? [] : [InputFile(path)]
   }
 

@@ -3,9 +3,9 @@
 /// As in torchvision's `ImageFolder`, classes are the sub-folders in order of their names, each with
 /// all images below it; within a class, folders come in order, and files in order within them. All
 /// orders are bytewise. Links are followed, but not into a folder that contains them.
-public struct ImageFolder: ImageSource {
-  public let classNames: [String]
-  public private(set) var notes: [String] = []
+struct ImageFolder: ImageSource {
+  let classNames: [String]
+  private(set) var notes: [String] = []
 
   private struct Entry {
     let folder: Int32
@@ -22,7 +22,7 @@ public struct ImageFolder: ImageSource {
   ///
   /// - Throws: `notFound`, `unreadable`; `mismatch` if the folder holds no images, if a class is
   ///   empty (unless allowed), or if images and class folders are mixed.
-  public init(
+  init(
     _ path: String, allowEmptyClasses: Bool = false, limits: ImageLimits = ImageLimits()
   ) throws(ImageDataError) {
     try self.init(
@@ -80,22 +80,22 @@ public struct ImageFolder: ImageSource {
     }
   }
 
-  public var count: Int { entries.count }
+  var count: Int { entries.count }
 
-  public func id(_ index: Int) -> String { displayText(relativePath(index)) }
+  func id(_ index: Int) -> String { displayText(relativePath(index)) }
 
-  public func label(_ index: Int) -> Int? {
+  func label(_ index: Int) -> Int? {
     let label = entries[index].label
     return label >= 0 ? Int(label) : nil
   }
 
-  public func decode(
+  func decode(
     _ index: Int, limits: ImageLimits
   ) throws(ImageDataError) -> DecodedImage {
     try ImageFile.decode(path(index), limits: limits)
   }
 
-  public func inputFiles(of indices: [Int]) -> [InputFile] {
+  func inputFiles(of indices: [Int]) -> [InputFile] {
     indices.map { InputFile(path($0)) }
   }
 

@@ -4,11 +4,11 @@ import Synchronization
 final class Node: @unchecked Sendable {
   struct Origin {
     let operation: any Operation
+    /// With values only where the rule of the derivative reads them.
     let inputs: [Tensor]
     let saved: [Tensor]
-    let outputShape: Shape
-    let outputStorage: Storage
-    let outputOffset: Int
+    /// Without a node of its own, and with values only if the rule reads them.
+    let output: Tensor
   }
 
   /// Grows with every node made: inputs always have smaller numbers than what is made from them.
@@ -17,29 +17,152 @@ final class Node: @unchecked Sendable {
 
   private static let counter = Atomic<Int>(0)
 
-  init(leaf shape: Shape) {
+  /// A tensor to differentiate by.
+  init() {
     order = Self.counter.add(1, ordering: .relaxed).newValue
     origin = nil
   }
 
   init(_ operation: any Operation, inputs: [Tensor], output: Tensor, saved: [Tensor]) {
     order = Self.counter.add(1, ordering: .relaxed).newValue
+    let kept = operation.kept(needs: inputs.map(\.isTracked))
     origin = Origin(
-      operation: operation, inputs: inputs, saved: saved, outputShape: output.shape,
-      outputStorage: output.storage, outputOffset: output.offset)
+      operation: operation,
+      inputs: inputs.enumerated().map { kept.contains(.input($0)) ? $1 : $1.withoutValues() },
+      saved: saved, output: kept.contains(.output) ? output : output.withoutValues())
   }
 
   /// Frees a long chain of nodes in a loop: released one inside the other, 50,000 of them overflow
   /// the stack.
   deinit {
-    guard let first = origin else { return }
-    var pending = first.inputs.compactMap(\.node)
-    origin = nil
+    var pending = takeParents()
     while var node = pending.popLast() {
-      guard isKnownUniquelyReferenced(&node), let origin = node.origin else { continue }
-      pending.append(contentsOf: origin.inputs.compactMap(\.node))
-      node.origin = nil
+      if isKnownUniquelyReferenced(&node) { pending.append(contentsOf: node.takeParents()) }
     }
+  }
+
+  /// Forgets the origin and gives back the nodes it held, which then nothing else here refers to.
+  private func takeParents() -> [Node] {
+    defer { origin = nil }
+    return origin?.inputs.compactMap(\.node) ?? []
+  }
+}
+
+/// The values that the rule of an operation's derivative reads; the others need not be kept.
+struct Kept: OptionSet {
+  let rawValue: UInt32
+  static let output = Kept(rawValue: 1 << 31)
+  static let first = input(0)
+  static let second = input(1)
+  static let everything = Kept(rawValue: .max)
+
+  static func input(_ index: Int) -> Kept { Kept(rawValue: 1 << UInt32(index)) }
+
+  /// What an operation linear in each of two inputs reads: the other one.
+  static func ofBilinear(_ needs: [Bool]) -> Kept {
+    (needs[0] ? second : []).union(needs[1] ? first : [])
+  }
+}
+
+/// What a rule gives as a cotangent: a tensor, or the promise of one.
+protocol Cotangent {
+  /// The cotangent as a tensor.
+  func evaluated() -> Tensor
+
+  /// Adds the cotangent to `sum`, which nobody else holds.
+  func add(to sum: Tensor)
+}
+
+extension Tensor: Cotangent {
+  func evaluated() -> Tensor { self }
+  func add(to sum: Tensor) { sum.accumulate(self) }
+}
+
+/// An operation to be carried out when its place is known: a product is then added to a sum without
+/// a tensor of its own.
+struct Deferred<Step: SummableOperation>: Cotangent {
+  let operation: Step
+  let inputs: [Tensor]
+  func evaluated() -> Tensor { operation.apply(inputs) }
+  func add(to sum: Tensor) { operation.forward(inputs, addingTo: sum) }
+}
+
+/// A reverse pass prepared for given roots and variables; it can be run any number of times.
+struct ReversePass: Sendable {
+  /// The nodes on a path from a root to a variable, oldest first.
+  private let nodes: [Node]
+  /// For each node, where its inputs are among the nodes; nil for those that lead to no variable.
+  private let inputs: [[Int?]]
+  private let roots: [Int?]
+  private let variables: [Int?]
+
+  init(from roots: [Tensor], to variables: [Tensor]) {
+    // Nothing older than the oldest variable can lead to one.
+    let oldest = variables.compactMap(\.node?.order).min() ?? .max
+    var found: [ObjectIdentifier: Node] = [:]
+    var stack = roots.compactMap(\.node)
+    while let node = stack.popLast() {
+      guard node.order >= oldest, found.updateValue(node, forKey: .init(node)) == nil else {
+        continue
+      }
+      stack.append(contentsOf: node.origin?.inputs.compactMap(\.node) ?? [])
+    }
+    let wanted = Set(variables.compactMap { $0.node.map(ObjectIdentifier.init) })
+    var places: [ObjectIdentifier: Int] = [:]
+    var nodes: [Node] = []
+    var inputs: [[Int?]] = []
+    for node in found.values.sorted(by: { $0.order < $1.order }) {
+      let from = (node.origin?.inputs ?? []).map { $0.node.flatMap { places[.init($0)] } }
+      guard wanted.contains(.init(node)) || from.contains(where: { $0 != nil }) else { continue }
+      places[.init(node)] = nodes.count
+      nodes.append(node)
+      inputs.append(from)
+    }
+    self.nodes = nodes
+    self.inputs = inputs
+    self.roots = roots.map { $0.node.flatMap { places[.init($0)] } }
+    self.variables = variables.map { $0.node.flatMap { places[.init($0)] } }
+  }
+
+  /// Cotangents of the variables, given those of the roots.
+  func run(_ cotangents: [Tensor], recording: Bool) -> [Tensor?] {
+    var sums = [Tensor?](repeating: nil, count: nodes.count)
+    func accumulate(_ part: any Cotangent, at index: Int) {
+      // Taken out of the table, a sum that nobody else holds is known to be so.
+      guard var sum = sums[index].take() else {
+        sums[index] = part.evaluated()
+        return
+      }
+      if recording {
+        sums[index] = sum + part.evaluated()
+      } else if sum.isUniquelyOwned() {
+        part.add(to: sum)
+        sums[index] = sum
+      } else {
+        sums[index] = sum + part.evaluated()
+      }
+    }
+    for (place, cotangent) in zip(roots, cotangents) {
+      if let place { accumulate(recording ? cotangent : cotangent.detached(), at: place) }
+    }
+    let wanted = Set(variables.compactMap(\.self))
+    for index in nodes.indices.reversed() {
+      let node = nodes[index]
+      guard let origin = node.origin, let dy = sums[index] else { continue }
+      if !wanted.contains(index) { sums[index] = nil }
+      let y =
+        recording
+        ? Tensor(
+          shape: origin.output.shape, storage: origin.output.storage, offset: origin.output.offset,
+          node: node) : origin.output
+      let parts = origin.operation.vjp(
+        recording ? origin.inputs : origin.inputs.map { $0.detached() }, y, origin.saved, dy,
+        needs: inputs[index].map { $0 != nil })
+      for (place, part) in zip(inputs[index], parts) {
+        if let place, let part { accumulate(part, at: place) }
+      }
+    }
+    return variables.map { $0.flatMap { sums[$0] } }
   }
 }
 
@@ -56,60 +179,13 @@ public func pullback(
   _ roots: [(value: Tensor, cotangent: Tensor)], withRespectTo variables: [Tensor],
   recording: Bool = false
 ) -> [Tensor?] {
-  var nodes: [ObjectIdentifier: Node] = [:]
-  var stack = roots.compactMap(\.value.node)
-  while let node = stack.popLast() {
-    guard nodes.updateValue(node, forKey: ObjectIdentifier(node)) == nil else { continue }
-    for input in node.origin?.inputs ?? [] {
-      if let next = input.node, nodes[ObjectIdentifier(next)] == nil { stack.append(next) }
-    }
-  }
-  let ordered = nodes.values.sorted { $0.order < $1.order }
-  // Only nodes on a path to a variable take part.
-  var relevant = Set(variables.compactMap { $0.node.map(ObjectIdentifier.init) })
-  let wanted = relevant
-  for node in ordered {
-    guard let origin = node.origin else { continue }
-    let leads = origin.inputs.contains { $0.node.map { relevant.contains(.init($0)) } ?? false }
-    if leads { relevant.insert(ObjectIdentifier(node)) }
-  }
-
-  var cotangents: [ObjectIdentifier: Tensor] = [:]
-  func accumulate(_ cotangent: Tensor, to node: Node) {
-    let key = ObjectIdentifier(node)
-    guard relevant.contains(key) else { return }
-    if let sum = cotangents[key] {
-      cotangents[key] = sum + cotangent
-    } else {
-      cotangents[key] = cotangent
-    }
-  }
   for (value, cotangent) in roots {
     precondition(
       value.shape == cotangent.shape,
       "Cotangent of shape \(cotangent.shape) for a value of shape \(value.shape)")
-    if let node = value.node { accumulate(cotangent, to: node) }
   }
-  for node in ordered.reversed() {
-    let key = ObjectIdentifier(node)
-    guard let origin = node.origin, relevant.contains(key), let dy = cotangents[key] else {
-      continue
-    }
-    if !wanted.contains(key) { cotangents[key] = nil }
-    let needs = origin.inputs.map { $0.node.map { relevant.contains(.init($0)) } ?? false }
-    let y = Tensor(
-      shape: origin.outputShape, storage: origin.outputStorage, offset: origin.outputOffset,
-      node: recording ? node : nil)
-    let inputs = recording ? origin.inputs : origin.inputs.map { $0.detached() }
-    let parts = origin.operation.vjp(
-      inputs, y, origin.saved, recording ? dy : dy.detached(), needs: needs)
-    for (input, part) in zip(origin.inputs, parts) {
-      if let target = input.node, let part { accumulate(part, to: target) }
-    }
-  }
-  return variables.map { variable in
-    variable.node.flatMap { cotangents[ObjectIdentifier($0)] }
-  }
+  return ReversePass(from: roots.map(\.value), to: variables)
+    .run(roots.map(\.cotangent), recording: recording)
 }
 
 /// The gradient of a scalar, zeros where it does not depend on a variable.
@@ -123,4 +199,17 @@ public func gradient(
   return zip(
     variables, pullback([(scalar, one)], withRespectTo: variables, recording: recording)
   ).map { $1 ?? Tensor(repeating: 0, shape: $0.shape) }
+}
+
+/// The cotangents of a fused operation, from the steps that it stands for.
+///
+/// What an operation computes in one sweep for speed, `steps` says in operations that have rules of
+/// their own; a derivative of higher order than the sweeps cover is taken of those.
+func vjp(
+  ofSteps steps: ([Tensor]) -> Tensor, at x: [Tensor], _ dy: Tensor
+) -> [(any Cotangent)?] {
+  // Views of the inputs, so that a path from one input through another does not count.
+  let views = x.map { $0.isTracked ? Reshape(result: $0.shape)($0) : $0.tracked() }
+  let recording = dy.isTracked || x.contains(where: \.isTracked)
+  return pullback([(steps(views), dy)], withRespectTo: views, recording: recording)
 }

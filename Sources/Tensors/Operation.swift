@@ -15,7 +15,12 @@ protocol Operation: Sendable {
   ///
   /// - Parameters:
   ///   - needs: which inputs' cotangents are wanted; others may be nil.
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+
+  /// The values that `vjp` reads when the cotangents marked in `needs`, or some of them, are wanted.
+  /// Others are not kept in memory; `vjp` sees their shapes.
+  func kept(needs: [Bool]) -> Kept
 
   /// Multiply-adds of the forward step.
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int
@@ -25,6 +30,7 @@ protocol Operation: Sendable {
 }
 
 extension Operation {
+  func kept(needs: [Bool]) -> Kept { .everything }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 0 }
   var isView: Bool { false }
 
@@ -52,4 +58,15 @@ extension Operation {
     }
     return result
   }
+}
+
+/// An operation whose result can be added to what is there.
+protocol SummableOperation: Operation {
+  /// Adds the result to `y`.
+  func forward(_ x: [Tensor], addingTo y: Tensor)
+}
+
+extension SummableOperation {
+  /// The operation as a cotangent, carried out where its result is summed.
+  func deferred(_ inputs: Tensor...) -> any Cotangent { Deferred(operation: self, inputs: inputs) }
 }

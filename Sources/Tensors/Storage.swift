@@ -3,13 +3,15 @@ import Synchronization
 
 /// Memory for the values of one or more tensors, given back when the last of them goes.
 ///
-/// Three kinds: pooled memory of our own; memory of somebody else (a mapped checkpoint), kept alive
+/// Kinds: pooled memory of our own; memory of somebody else (a mapped checkpoint), kept alive
 /// by a reference; and none at all (abstract tensors, which have a shape but no values).
 final class Storage: @unchecked Sendable {
   enum Kind {
     case pooled(capacity: Int)
     case borrowed(owner: AnyObject)
     case abstract(Meter)
+    /// Values that nobody will read were given up.
+    case absent
   }
 
   let base: UnsafeMutablePointer<Float>
@@ -29,6 +31,19 @@ final class Storage: @unchecked Sendable {
     kind = .borrowed(owner: owner)
   }
 
+  private init() {
+    base = UnsafeMutablePointer(bitPattern: MemoryLayout<Float>.alignment).unsafelyUnwrapped
+    count = 0
+    kind = .absent
+  }
+
+  /// What tensors without values share.
+  static let absent = Storage()
+
+  var isAbsent: Bool { if case .absent = kind { true } else { false } }
+
+  var isPooled: Bool { if case .pooled = kind { true } else { false } }
+
   init(abstract count: Int, meter: Meter) {
     base = UnsafeMutablePointer(bitPattern: MemoryLayout<Float>.alignment).unsafelyUnwrapped
     self.count = count
@@ -40,7 +55,7 @@ final class Storage: @unchecked Sendable {
     switch kind {
     case .pooled(let capacity):
       StoragePool.shared.give(.init(address: UnsafeMutableRawPointer(base), bytes: capacity))
-    case .borrowed: break
+    case .borrowed, .absent: break
     case .abstract(let meter): meter.release(count * MemoryLayout<Float>.stride)
     }
   }

@@ -7,7 +7,7 @@
 public struct Tensor: @unchecked Sendable {
   /// The extents of the axes.
   public let shape: Shape
-  let storage: Storage
+  private(set) var storage: Storage
   let offset: Int
   let node: Node?
 
@@ -66,7 +66,10 @@ public struct Tensor: @unchecked Sendable {
     self.init(shape: shape, storage: Storage(abstract: shape.count, meter: meter))
   }
 
-  var pointer: UnsafeMutablePointer<Float> { storage.base + offset }
+  var pointer: UnsafeMutablePointer<Float> {
+    assert(!storage.isAbsent, "A value is read that its operation did not ask to keep")
+    return storage.base + offset
+  }
 
   var meter: Meter? {
     if case .abstract(let meter) = storage.kind { meter } else { nil }
@@ -80,7 +83,16 @@ public struct Tensor: @unchecked Sendable {
 
   /// The same values, to be differentiated by: operations on it are remembered.
   public func tracked() -> Tensor {
-    Tensor(shape: shape, storage: storage, offset: offset, node: Node(leaf: shape))
+    Tensor(shape: shape, storage: storage, offset: offset, node: Node())
+  }
+
+  /// The shape and history alone.
+  func withoutValues() -> Tensor { Tensor(shape: shape, storage: .absent, node: node) }
+
+  /// Whether the values are in memory that no other tensor refers to: then they may be changed.
+  mutating func isUniquelyOwned() -> Bool {
+    storage.isPooled && node == nil && offset == 0 && storage.count == shape.count
+      && isKnownUniquelyReferenced(&storage)
   }
 
   /// The same values without any memory of how they were made.

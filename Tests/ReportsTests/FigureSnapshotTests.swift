@@ -34,7 +34,8 @@ enum Fixtures {
     let path = folder + name
     if isRecording { write(text, path) }
     let golden = read(path).map { String(decoding: $0, as: UTF8.self) }
-    #expect(golden == text, "differs from \(name)")
+    let isSame = golden == text
+    #expect(isSame, "differs from \(name)")
   }
 }
 
@@ -43,6 +44,17 @@ enum Fixtures {
   func svg(figure: Figure) {
     let stem = figure.name.filter { $0.isLetter || $0 == "_" }
     Fixtures.expect(figure.svg, matches: "\(stem).svg")
-    #expect(figure.svg == figure.svg)
+  }
+
+  @Test(arguments: SampleFigures.all)
+  func vegaLite(figure: Figure) throws {
+    let text = figure.vegaLite.pretty
+    let document = try JSONText(parsing: Array(text.utf8))
+    #expect(document == figure.vegaLite)
+    #expect(document["concat"]?.elements?.count == figure.panels.count)
+    if let folder = getenv("VITPROBE_VEGA_FOLDER") {
+      let stem = figure.name.filter { $0.isLetter || $0 == "_" }
+      Fixtures.write(text, String(cString: folder) + "/\(stem).vl.json")
+    }
   }
 }

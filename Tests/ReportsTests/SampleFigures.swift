@@ -8,7 +8,7 @@ enum SampleFigures {
   static var all: [Figure] {
     [
       ckaCurve, ckaHeatMap, ckaPair, fourierPanels, fourierDepth, variance, hessian, histogram,
-      attentionDistance, hostile,
+      attentionDistance, hostile, grid, wideHeatMaps,
     ]
   }
 
@@ -60,7 +60,9 @@ enum SampleFigures {
   }
 
   static var ckaHeatMap: Figure {
-    let names = (0..<25).map { $0 == 0 ? "embed" : "blocks.\(($0 - 1) / 2).\($0 % 2 == 1 ? "msa" : "mlp")" }
+    let names = (0..<25).map {
+      $0 == 0 ? "embed" : "blocks.\(($0 - 1) / 2).\($0 % 2 == 1 ? "msa" : "mlp")"
+    }
     let values = (0..<25).map { a in
       (0..<25).map { b -> Double? in
         a == b ? 1 : similarity(max(a, b), min(a, b), 25, 25)
@@ -119,7 +121,8 @@ enum SampleFigures {
             (0..<8).map { index in
               let frequency = Double(index) / 7
               return Point(
-                frequency, -slope * pow(frequency, 0.7) + 0.06 * noise(layer * 8 + index) * frequency)
+                frequency,
+                -slope * pow(frequency, 0.7) + 0.06 * noise(layer * 8 + index) * frequency)
             }, style: Style(color: .frame, width: 1.6), paint: .value(depth), inLegend: false))
       }
       let first = -fall * (0.35 + 0.65 * abs(sin(0.4))) + 0.06 * noise(7)
@@ -184,7 +187,8 @@ enum SampleFigures {
     let styles = Style.models(families: ["resnet50", "vit"])
     return Figure(
       name: "variance", title: "Feature map variance over depth",
-      subtitle: "n = 256 images; spatial variance, mean over channels; bars: ± 1.96 standard errors",
+      subtitle:
+        "n = 256 images; spatial variance, mean over channels; bars: ± 1.96 standard errors",
       panels: [
         .init(
           x: .depth, y: Axis("Feature map variance", includesZero: true),
@@ -194,7 +198,10 @@ enum SampleFigures {
   }
 
   static var hessian: Figure {
-    func density(_ name: String, _ range: ClosedRange<Double>, _ center: Double, _ width: Double, _ style: Style)
+    func density(
+      _ name: String, _ range: ClosedRange<Double>, _ center: Double, _ width: Double,
+      _ style: Style
+    )
       -> Mark
     {
       let span = range.upperBound - range.lowerBound
@@ -209,7 +216,9 @@ enum SampleFigures {
     }
     var limited = Style.viT
     limited.dash = .dashed
-    func panel(_ title: String, _ range: ClosedRange<Double>, _ sign: Double, _ weight: Double) -> Figure.Panel {
+    func panel(_ title: String, _ range: ClosedRange<Double>, _ sign: Double, _ weight: Double)
+      -> Figure.Panel
+    {
       .init(
         title: title, x: Axis("Hessian max eigenvalue", range: range),
         y: Axis("Density", scale: .log, range: 1e-3...10), weight: weight,
@@ -221,7 +230,8 @@ enum SampleFigures {
     }
     return Figure(
       name: "hessian", title: "Spectrum of extreme Hessian eigenvalues",
-      subtitle: "16 minibatches of 16 images, top 5 by magnitude, Lanczos; kernel density, Scott's rule",
+      subtitle:
+        "16 minibatches of 16 images, top 5 by magnitude, Lanczos; kernel density, Scott's rule",
       panels: [panel("Negative", -400...0, -1, 1), panel("Positive", 0...1000, 1, 1.6)],
       sharesX: false)
   }
@@ -265,10 +275,52 @@ enum SampleFigures {
               Series(
                 "Heads", heads,
                 style: Style(
-                  color: Color.okabeIto[5], marker: .circle, width: 0, markerSize: 6, opacity: 0.8))),
+                  color: Color.okabeIto[5], marker: .circle, width: 0, markerSize: 6, opacity: 0.8))
+            ),
             .series(Series("Mean", means, style: Style(color: Color.okabeIto[0], dash: .dashed))),
           ])
       ])
+  }
+
+  /// Seven panels in rows of three, with shared axes and long names.
+  static var grid: Figure {
+    let panels = (0..<7).map { model in
+      let style = Style.category(model)
+      return Figure.Panel(
+        title: "A model with quite a long name, number \(model)", x: .depth,
+        y: Axis("Feature map variance", unit: "a.u.", scale: .log),
+        shades(13, attention: [1, 3, 5, 7, 9, 11])
+          + [
+            .series(
+              Series(
+                "Spatial variance of model \(model)",
+                (0..<13).map { index in
+                  let depth = Double(index) / 12
+                  let value = pow(10, 3 * depth - 1 + 0.3 * noise(index + 40 * model))
+                  return Point(depth, value, low: value * 0.7, high: value / 0.7)
+                }, style: style))
+          ])
+    }
+    return Figure(
+      name: "grid", title: "Feature map variance over depth, one panel for each of seven models",
+      subtitle: "n = 256 images; spatial variance; 95 % band", panels: panels, columns: 3)
+  }
+
+  /// Two heat maps with long names side by side: more layers than labels, and a single cell.
+  static var wideHeatMaps: Figure {
+    func map(_ count: Int, _ prefix: String) -> Mark {
+      .heatMap(
+        HeatMap(
+          (0..<count).map { a in (0..<count).map { b in exp(-abs(Double(a - b)) / 9) } },
+          columnNames: (0..<count).map { "\(prefix).layer.\($0).attention.output.dense" },
+          rowNames: (0..<count).map { "\(prefix).layer.\($0).attention.output.dense" }))
+    }
+    return Figure(
+      name: "heat_maps", title: "CKA within each model", subtitle: "n = 64 images",
+      panels: [
+        .init(title: "Deep", x: Axis("Layer"), y: Axis("Layer"), [map(60, "encoder")]),
+        .init(title: "One layer", x: Axis("Layer"), y: Axis("Layer"), [map(1, "encoder")]),
+      ], colorBar: .init("CKA", .viridis))
   }
 
   /// Names that try to break out, points that do not exist, a constant, a single value.
@@ -282,7 +334,8 @@ enum SampleFigures {
           [
             .series(
               Series(
-                "<b>&\u{0}", [Point(0, 2), Point(1, nil), Point(2, .nan), Point(3, 2), Point(4, 2)],
+                "<b>&\u{0}",
+                [Point(0, 2), Point(1, nil), Point(2, .nan), Point(3, 2), Point(4, 2)],
                 style: .category(1))),
             .series(Series("empty", [], style: .category(2))),
           ]),

@@ -28,7 +28,4 @@ void ck_round_f32(double *w, float *v, size_t n);
 /// x[i] *= a
 void ck_scale_f64(double a, double *x, size_t n);
 
-/// 1 if every x[i] is finite, else 0.
-int ck_all_finite_f64(const double *x, size_t n);
-
 #endif

@@ -24,7 +24,8 @@ enum LongVector {
     precondition(x.count == y.count, "\(x.count) and \(y.count) entries")
     x.withUnsafeBufferPointer { x in
       y.withUnsafeMutableBufferPointer { y in
-        for row in 0..<x.count { y[row] += factor * x[row] }
+        var (vector, factor) = (x.baseAddress, factor)
+        ck_basis_add_f64(&vector, &factor, 1, y.baseAddress, y.count)
       }
     }
   }

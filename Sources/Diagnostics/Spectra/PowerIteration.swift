@@ -14,8 +14,9 @@ public struct PowerIteration: Sendable {
   public enum Rule: String, Sendable, Codable {
     /// As PyHessian: the Rayleigh quotient moved by less than `tolerance`, relatively.
     case change
-    /// Besides, the residual after the Rayleigh-Ritz step is at most `tolerance` times the value;
-    /// else the iteration goes on from the Ritz vector. Costs a product for every attempt.
+    /// Besides, the residual after the Rayleigh-Ritz step is at most `tolerance` times the value,
+    /// and it is settled whether there is a value of opposite sign beyond it; else the iteration
+    /// goes on, with attempts ever further apart. Costs a product for every attempt.
     case residual
   }
 
@@ -39,7 +40,7 @@ public struct PowerIteration: Sendable {
 
   /// What was found.
   public struct Result {
-    /// In the order found, which is that of descending magnitude if the iterations converged.
+    /// In descending magnitude, which is not always the order in which they were found.
     public let values: [EigenvalueEstimate]
     /// Products made.
     public let products: Int
@@ -96,15 +97,16 @@ public struct PowerIteration: Sendable {
       var start = CounterRandom(seed: seed, purpose: "power start", stream: UInt64(rank))
         .normals(dimension)
       found.orthogonalise(&start)
-      var pair = try refine(from: start, found, product)
-      pair.estimate.index = rank
-      values.append(pair.estimate)
-      found.append(rounding: &pair.vector)
+      var best = try refine(from: start, found, product)
+      best.estimate.index = rank
+      values.append(best.estimate)
+      found.append(rounding: &best.vector)
     }
     let largest = values.reduce(0) { max($0, abs($1.value)) }
     for rank in values.indices {
       values[rank].isConverged = values[rank].residual <= tolerance * largest
     }
+    values.sort { abs($0.value) > abs($1.value) }
     EigenvalueEstimate.markTwins(of: &values, among: values, tolerance: tolerance)
     return Result(values: values, products: products, isClipped: top > dimension, found: found)
   }
@@ -118,24 +120,26 @@ public struct PowerIteration: Sendable {
     var image = try product(vector)
     var iterations = 1
     var previous: Double?
+    var (attempt, wait) = (0, 1)
     while true {
       let quotient = LongVector.dot(vector, image)
       let stands = previous.map { abs($0 - quotient) <= tolerance * abs($0) } ?? false
       let exhausted = iterations >= maximumIterations
-      if stands || exhausted {
+      previous = quotient
+      if exhausted || (stands && iterations >= attempt) {
         let pair = try rayleighRitz(vector, image, quotient, found, product)
         iterations += pair.products
         let isSmall = pair.residual <= tolerance * abs(pair.value)
-        if exhausted || rule == .change || isSmall {
+        if exhausted || rule == .change || (isSmall && !pair.hasOpenRival) {
           let estimate = EigenvalueEstimate(
             value: pair.value, residual: pair.residual, isConverged: isSmall,
             hasOppositeTwin: pair.hasOppositeTwin, iterations: iterations, index: 0)
-          return (estimate, pair.vector)
+          return (estimate, pair.own.vector)
         }
-        (vector, image) = (pair.vector, pair.image)
-        previous = nil
-      } else {
-        previous = quotient
+        // Not from the Ritz vector: v holds both of a pair ±λ, to be separated once the rest has
+        // died away, where the Ritz vector would lose sight of one.
+        attempt = iterations + wait
+        wait *= 2
       }
       var next = image
       let before = LongVector.norm(next)
@@ -157,12 +161,37 @@ public struct PowerIteration: Sendable {
     }
   }
 
-  private struct RitzPair {
-    var value: Double
+  /// A vector and its product with the operator.
+  private struct Direction {
     var vector: [Double]
     var image: [Double]
+
+    /// a·self + b·other
+    func combined(_ a: Double, _ b: Double, with other: Direction) -> Direction {
+      var sum = self
+      LongVector.scale(&sum.vector, by: a)
+      LongVector.add(b, other.vector, to: &sum.vector)
+      LongVector.scale(&sum.image, by: a)
+      LongVector.add(b, other.image, to: &sum.image)
+      return sum
+    }
+
+    /// |Av - θv|
+    func residual(_ value: Double) -> Double {
+      var rest = image
+      LongVector.add(-value, vector, to: &rest)
+      return LongVector.norm(rest)
+    }
+  }
+
+  private struct RitzPair {
+    var value: Double
+    var own: Direction
     var residual: Double
+    /// Whether a value of opposite sign may be as large in magnitude.
     var hasOppositeTwin = false
+    /// Whether the residual of the other Ritz value is too large to say whether it is such a value.
+    var hasOpenRival = false
     var products = 0
   }
 
@@ -171,40 +200,38 @@ public struct PowerIteration: Sendable {
     _ vector: [Double], _ image: [Double], _ quotient: Double, _ found: KrylovBasis,
     _ product: ([Double]) throws -> [Double]
   ) throws -> RitzPair {
-    var rest = image
-    LongVector.add(-quotient, vector, to: &rest)
-    let residual = LongVector.norm(rest)
-    var other = rest
+    let first = Direction(vector: vector, image: image)
+    var other = image
+    LongVector.add(-quotient, vector, to: &other)
     found.orthogonalise(&other)
-    // A second pass against v itself, which `found` does not hold.
+    // Once more against v itself, which `found` does not hold.
     LongVector.add(-LongVector.dot(vector, other), vector, to: &other)
-    let coupling = LongVector.norm(other)
-    guard coupling > LanczosProcess.breakdown * abs(quotient),
+    guard LongVector.norm(other) > LanczosProcess.breakdown * abs(quotient),
       LongVector.normalise(&other) != nil
     else {
-      return RitzPair(value: quotient, vector: vector, image: image, residual: residual)
+      return RitzPair(value: quotient, own: first, residual: first.residual(quotient))
     }
-    let otherImage = try product(other)
+    let second = Direction(vector: other, image: try product(other))
     let small = try SmallEigenproblem(
-      diagonal: [quotient, LongVector.dot(other, otherImage)],
+      diagonal: [quotient, LongVector.dot(other, second.image)],
       offDiagonal: [LongVector.dot(other, image)])
     let (low, high) = (small.values[0], small.values[1])
-    let hasTwin = low * high < 0 && abs(low + high) <= tolerance * max(abs(low), abs(high))
     // Of two equal magnitudes the positive one.
-    let chosen = hasTwin || abs(high) >= abs(low) ? 1 : 0
-    let weights = Array(small.vector(chosen))
-    func combine(_ x: [Double], _ y: [Double]) -> [Double] {
-      var sum = x
-      LongVector.scale(&sum, by: weights[0])
-      LongVector.add(weights[1], y, to: &sum)
-      return sum
+    let chosen = abs(high) >= abs(low) * (1 - tolerance) ? 1 : 0
+    func pair(_ column: Int) -> Direction {
+      first.combined(small.entry(0, of: column), small.entry(1, of: column), with: second)
     }
-    var best = RitzPair(
-      value: small.values[chosen], vector: combine(vector, other),
-      image: combine(image, otherImage), residual: 0, hasOppositeTwin: hasTwin, products: 1)
-    var left = best.image
-    LongVector.add(-best.value, best.vector, to: &left)
-    best.residual = LongVector.norm(left)
+    let own = pair(chosen)
+    let value = small.values[chosen]
+    var best = RitzPair(value: value, own: own, residual: own.residual(value), products: 1)
+    if low * high < 0 {
+      // Within its residual of the other Ritz value there is an eigenvalue.
+      let rival = pair(1 - chosen)
+      let residual = rival.residual(small.values[1 - chosen])
+      let reach = abs(small.values[1 - chosen]) + residual + best.residual
+      best.hasOppositeTwin = reach >= abs(value) * (1 - tolerance)
+      best.hasOpenRival = best.hasOppositeTwin && residual > tolerance * abs(value)
+    }
     return best
   }
 }

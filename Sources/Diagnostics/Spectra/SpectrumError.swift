@@ -6,7 +6,8 @@ public enum SpectrumError: Error, Equatable, Sendable, CustomStringConvertible {
   case wrongVectorCount(expected: Int, found: Int)
   /// The operator returned a vector of another length than its dimension.
   case wrongLength(expected: Int, found: Int)
-  /// A product of the operator holds NaN or infinity; products count from 1.
+  /// A product of the operator holds NaN or infinity, or has a norm of 1e140 and more; products
+  /// count from 1.
   case nonFiniteProduct(solver: String, product: Int)
   /// A sample of eigenvalues holds NaN or infinity at this index.
   case nonFiniteValue(index: Int)
@@ -27,7 +28,7 @@ public enum SpectrumError: Error, Equatable, Sendable, CustomStringConvertible {
     case .wrongLength(let expected, let found):
       "the operator returned a vector of \(found) entries where its dimension is \(expected)"
     case .nonFiniteProduct(let solver, let product):
-      "\(solver): product \(product) of the operator holds NaN or infinity; "
+      "\(solver): product \(product) of the operator holds NaN, infinity or values near 1e140; "
         + "check weights and inputs for such values, and the loss for overflow"
     case .nonFiniteValue(let index):
       "eigenvalue \(index) of the sample is NaN or infinite; leave failed minibatches out"

@@ -1,5 +1,3 @@
-import CKernels
-
 /// A real symmetric matrix known only by its products with vectors, such as the Hessian of a loss
 /// over the parameters of a network.
 ///
@@ -21,7 +19,7 @@ public protocol SymmetricOperator {
 }
 
 extension SymmetricOperator {
-  /// The products, once their number, lengths and finiteness are known.
+  /// The products, once their number, lengths and finiteness are checked.
   ///
   /// - Parameters:
   ///   - solver: who asks, for the message.
@@ -37,10 +35,8 @@ extension SymmetricOperator {
       guard result.count == dimension else {
         throw SpectrumError.wrongLength(expected: dimension, found: result.count)
       }
-      let finite = result.withUnsafeBufferPointer {
-        ck_all_finite_f64($0.baseAddress, $0.count) != 0
-      }
-      guard finite else {
+      // NaN fails every comparison; squares of anything larger would leave the range of Double.
+      guard LongVector.norm(result) < 1e140 else {
         throw SpectrumError.nonFiniteProduct(solver: solver, product: product + offset + 1)
       }
     }

@@ -85,7 +85,7 @@ public struct TraceEstimator: Sendable {
     }
 
     let range = KrylovBasis(dimension: dimension, precision: precision, threads: threads)
-    try forEach(min(products / 3, dimension), vector: probe("trace sketch")) { _, image in
+    try forEach(products / 3, vector: probe("trace sketch")) { _, image in
       guard let before = LongVector.normalise(&image), before > 0,
         range.orthogonalise(&image).norm > LanczosProcess.breakdown,
         LongVector.normalise(&image) != nil

@@ -1,20 +1,26 @@
 /// One axis of a panel.
 public struct Axis: Sendable, Equatable {
+  /// How values become places.
   public enum Scale: Sendable { case linear, log }
 
   /// A place on the axis and what is written there.
   public struct Tick: Sendable, Equatable {
+    /// The place, in units of the axis.
     public var value: Double
+    /// What is written there.
     public var label: String
+    /// Makes one from its parts; see the properties.
     public init(_ value: Double, _ label: String) {
       self.value = value
       self.label = label
     }
   }
 
+  /// What the axis measures.
   public var title: String
   /// Written in parentheses after the title.
   public var unit: String?
+  /// Linear, or logarithmic for positive values.
   public var scale: Scale
   /// The limits; nil: from the data, with a small margin. Marks outside are cut off at the frame.
   public var range: ClosedRange<Double>?
@@ -23,6 +29,7 @@ public struct Axis: Sendable, Equatable {
   /// The ticks; nil: round numbers.
   public var ticks: [Tick]?
 
+  /// Makes one from its parts; see the properties.
   public init(
     _ title: String, unit: String? = nil, scale: Scale = .linear,
     range: ClosedRange<Double>? = nil, includesZero: Bool = false, ticks: [Tick]? = nil

@@ -17,12 +17,15 @@ struct AxisScale {
 
   /// The place of a value, outside 0...1 beyond the limits; nil if a log axis cannot hold it.
   func place(_ value: Double) -> Double? {
-    guard value.isFinite else { return nil }
+    let place: Double
     if isLog {
       guard value > 0 else { return nil }
-      return log(value / low) / log(high / low)
+      place = (log(value) - log(low)) / (log(high) - log(low))
+    } else {
+      place = (value - low) / (high - low)
     }
-    return (value - low) / (high - low)
+    // Far outside is as good as farther outside, and stays a number that can be drawn to.
+    return place.isFinite ? min(max(place, -100), 100) : nil
   }
 
   /// The place, held to the limits, and the lower one for what a log axis cannot hold.
@@ -37,31 +40,40 @@ struct AxisScale {
     isHorizontal: Bool, fontSize: Double
   ) {
     isLog = axis.scale == .log
-    if let range = axis.range, range.lowerBound < range.upperBound {
+    if let range = axis.range, range.lowerBound < range.upperBound,
+      (range.upperBound - range.lowerBound).isFinite
+    {
       (low, high) = (range.lowerBound, range.upperBound)
     } else if isLog {
       let (least, greatest) = extent.positive ?? (0.1, 10)
-      let span = max(log10(greatest / least), 0.5)
-      low = pow(10, log10(least) - span * margin)
-      high = pow(10, log10(greatest) + span * margin)
+      let span = max(log10(greatest) - log10(least), 0.5)
+      low = min(
+        max(pow(10, log10(least) - span * margin), .leastNormalMagnitude),
+        .greatestFiniteMagnitude / 1e4)
+      let end = min(pow(10, log10(greatest) + span * margin), .greatestFiniteMagnitude / 4)
+      // Subnormal values all lie at the low end.
+      high = max(end, low * 3)
     } else {
       var (least, greatest) = extent.all ?? (0, 1)
       let reachesZero = axis.includesZero || extent.hasBase
       if reachesZero { (least, greatest) = (min(least, 0), max(greatest, 0)) }
       if least == greatest {
-        let pad = least == 0 ? 1 : least.magnitude * 0.1
-        (least, greatest) = reachesZero && least == 0 ? (0, 1) : (least - pad, greatest + pad)
-        (low, high) = (least, greatest)
+        // Not below what a Double can tell apart.
+        let pad = least == 0 ? 1 : max(least.magnitude * 0.1, .leastNormalMagnitude)
+        (low, high) = reachesZero && least == 0 ? (0, 1) : (least - pad, least + pad)
       } else {
-        // Half the span at a time: the whole may be too large for a Double.
-        let pad = (greatest / 2 - least / 2) * 2 * margin
-        low = reachesZero && least == 0 ? 0 : max(least - pad, -.greatestFiniteMagnitude / 4)
-        high = reachesZero && greatest == 0 ? 0 : min(greatest + pad, .greatestFiniteMagnitude / 4)
+        // Far from the greatest Double, where spans and margins would overflow.
+        let limit = Double.greatestFiniteMagnitude / 8
+        (least, greatest) = (max(least, -limit), min(greatest, limit))
+        let pad = (greatest - least) * margin
+        low = reachesZero && least == 0 ? 0 : least - pad
+        high = reachesZero && greatest == 0 ? 0 : greatest + pad
       }
     }
     title = Label(axis.title + (axis.unit.map { " (\($0))" } ?? ""))
 
-    var target = max(2, Int(length / spacing))
+    // Powers of ten are short, and a decade is worth a tick of its own.
+    var target = max(2, Int(length / (isLog ? spacing * 0.6 : spacing)))
     if let given = axis.ticks {
       ticks = given.compactMap { tick in
         guard let place = place(tick.value), place > -1e-9, place < 1 + 1e-9 else { return nil }
@@ -84,7 +96,7 @@ struct AxisScale {
     var exponent = 0
     var decimals = scale.decimals
     title = Label(axis.title + (axis.unit.map { " (\($0))" } ?? ""))
-    if greatest > 0 && (greatest >= 1e5 || greatest < 1e-3) {
+    if greatest > 0 && (greatest >= 1e5 || greatest < 1e-2) {
       exponent = NumberText.decimalExponent(greatest)
       decimals = Ticks.decimals(step: scale.step / NumberText.powerOfTen(exponent))
       let unit = axis.unit.map { "\($0), " } ?? ""

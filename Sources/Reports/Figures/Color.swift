@@ -1,7 +1,10 @@
 /// An opaque sRGB colour.
 public struct Color: Sendable, Hashable {
+  /// Red, from 0 to 255.
   public let red: UInt8
+  /// Green, from 0 to 255.
   public let green: UInt8
+  /// Blue, from 0 to 255.
   public let blue: UInt8
 
   /// From the usual six hexadecimal digits: `Color(0x1f77b4)`.
@@ -37,10 +40,10 @@ public enum ColorMap: String, Sendable, Hashable {
   /// Blue, white, red, for values on both sides of a meaningful zero.
   case diverging
 
-  /// The colour at `position`, which is held to [0, 1].
+  /// The colour at `position`, which is held to [0, 1]; a NaN has the first.
   public func color(at position: Double) -> Color {
     let stops = stops
-    let place = min(max(position, 0), 1) * Double(stops.count - 1)
+    let place = (position.isNaN ? 0 : min(max(position, 0), 1)) * Double(stops.count - 1)
     let index = min(Int(place), stops.count - 2)
     let weight = place - Double(index)
     let (low, high) = (stops[index], stops[index + 1])

@@ -13,9 +13,13 @@ public struct Figure: Sendable, Equatable {
 
   /// A scale of colours beside the panels.
   public struct ColorBar: Sendable, Equatable {
+    /// The title, in words for readers.
     public var title: String
+    /// The colours.
     public var map: ColorMap
+    /// The values at the ends of the scale; what lies beyond has the colour of the end.
     public var range: ClosedRange<Double>
+    /// Makes one from its parts; see the properties.
     public init(_ title: String, _ map: ColorMap, range: ClosedRange<Double> = 0...1) {
       precondition(range.lowerBound < range.upperBound, "a range with an inside")
       self.title = title
@@ -29,13 +33,18 @@ public struct Figure: Sendable, Equatable {
 
   /// Marks that share two axes.
   public struct Panel: Sendable, Equatable {
+    /// The title, in words for readers.
     public var title: String
+    /// The horizontal axis.
     public var x: Axis
+    /// The vertical axis.
     public var y: Axis
+    /// What is drawn, in order.
     public var marks: [Mark]
     /// The width relative to the other panels of its row.
     public var weight: Double
 
+    /// Makes one from its parts; see the properties.
     public init(title: String = "", x: Axis, y: Axis, weight: Double = 1, _ marks: [Mark]) {
       precondition(weight > 0, "a positive width")
       self.title = title
@@ -49,18 +58,23 @@ public struct Figure: Sendable, Equatable {
   /// The stem of its file; every id in the drawing begins with it, so that several figures can
   /// stand in one page.
   public var name: String
+  /// The title, in words for readers.
   public var title: String
   /// The number of images, the estimator, the confidence level.
   public var subtitle: String
   /// What a screen reader says after the title.
   public var summary: String
+  /// Row by row, from the top left.
   public var panels: [Panel]
   /// Panels in a row.
   public var columns: Int
   /// Whether all panels have the same limits on an axis (and the same ticks, written once a row).
   public var sharesX: Bool
+  /// Whether all panels have the same limits in y, with ticks written once a row.
   public var sharesY: Bool
+  /// The scale of colours beside the panels, shared by all of them.
   public var colorBar: ColorBar?
+  /// Where the legend stands.
   public var legend: Legend
   /// The size of the area inside the axes of a panel, in pixels of 1/96 inch; nil: by the number
   /// of panels. Heat maps have square cells and set their own size.
@@ -75,6 +89,7 @@ public struct Figure: Sendable, Equatable {
     var height: Double
   }
 
+  /// Makes one from its parts; see the properties.
   public init(
     name: String, title: String, subtitle: String = "", summary: String = "", panels: [Panel],
     columns: Int? = nil, sharesX: Bool = true, sharesY: Bool = true, colorBar: ColorBar? = nil,

@@ -217,10 +217,7 @@ struct FigureDrawing {
     if !panel.title.isEmpty {
       let stages = panel.heatMap?.columnStages.isEmpty == false ? 16.0 : 0
       svg.label(
-        Label(
-          TextMetrics.shorten(
-            panel.title, size: FigureLayout.Size.panelTitle, bold: true,
-            width: plot.width + frame.margins.right)),
+        Label(panel.shownTitle(plot.width)),
         at: .init(x: middle, y: plot.y - 9 - stages),
         .init(size: FigureLayout.Size.panelTitle, bold: true), anchor: .middle)
     }

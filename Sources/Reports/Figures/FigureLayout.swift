@@ -184,8 +184,10 @@ struct FigureLayout {
           x: $0, y: frames[0].plot.y, width: legendSize.width, height: legendSize.height)
       }
     }
-    height = max(
-      y, gridTop + top[0] + (legendX == nil ? 0 : legendSize.height), (colorBar?.bottom ?? 0) + 8)
+    height =
+      max(
+        y, gridTop + top[0] + (legendX == nil ? 0 : legendSize.height), (colorBar?.bottom ?? 0) + 8
+      )
       .rounded(.up) + Size.margin
   }
 
@@ -200,18 +202,15 @@ struct FigureLayout {
       case 3: (240, rows == 1 ? 270 : 190)
       default: (200, rows == 1 ? 250 : 180)
       }
-    let longest =
-      figure.panels.compactMap { panel in
-        panel.heatMap.map { max($0.columnNames.count, $0.rowNames.count) }
-      }.max() ?? 1
     let side = columns == 1 ? 400.0 : columns == 2 ? 310 : 240
-    let cell = min(max((side / Double(longest)).rounded(.down), 2), 36)
 
     // Weights share the width of a row.
     let firstRow = figure.panels.prefix(columns)
     let total = firstRow.map(\.weight).reduce(0, +)
     return figure.panels.map { panel in
       if let map = panel.heatMap {
+        let longest = max(map.columnNames.count, map.rowNames.count)
+        let cell = min(max((side / Double(longest)).rounded(.down), 2), 36)
         return (cell * Double(map.columnNames.count), cell * Double(map.rowNames.count))
       }
       let size = figure.panelSize ?? standard
@@ -286,6 +285,11 @@ struct FigureLayout {
     }
     if let map, !map.rowStages.isEmpty { margins.right = max(margins.right, 18) }
 
+    // A title wider than its panel sticks out on both sides.
+    let title = TextMetrics.width(panel.shownTitle(plot.width), size: Size.panelTitle, bold: true)
+    margins.left = max(margins.left, (title - plot.width) / 2)
+    margins.right = max(margins.right, (title - plot.width) / 2)
+
     margins.top = titled ? Size.panelTitle + 11 : 6
     if let map, !map.columnStages.isEmpty { margins.top += 16 }
 
@@ -301,12 +305,20 @@ struct FigureLayout {
     } else {
       margins.bottom = 4
     }
-    margins.bottom += 4
+    margins.bottom += 7
     margins.remarksTop = margins.bottom
     margins.remarks = panel.remarks(colorRange: colorRange).flatMap {
-      TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 180))
+      TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 230))
     }
     margins.bottom += Double(margins.remarks.count) * 15
     return margins
+  }
+}
+
+extension Figure.Panel {
+  /// The title, shortened to its panel or to what a narrow panel may be widened to.
+  func shownTitle(_ width: Double) -> String {
+    TextMetrics.shorten(
+      title, size: FigureLayout.Size.panelTitle, bold: true, width: max(width, 160))
   }
 }

@@ -38,9 +38,31 @@ extension HeatMap {
   /// The longest name written in full beside an axis, in pixels.
   private static let nameLimit = 120.0
 
+  /// The names as shown: without the components that all of them share at the start or the end, if
+  /// some would be cut otherwise.
+  static func shown(_ names: [String]) -> [String] {
+    let isLong = names.contains {
+      TextMetrics.width($0, size: FigureLayout.Size.cell) > nameLimit
+    }
+    guard isLong, names.count > 1, let first = names.first else { return names }
+    var parts = names.map { $0.split(separator: ".", omittingEmptySubsequences: false) }
+    let count = first.split(separator: ".", omittingEmptySubsequences: false).count
+    for _ in 0..<count {
+      guard let head = parts[0].first, parts.allSatisfy({ $0.count > 1 && $0.first == head })
+      else { break }
+      parts = parts.map { Array($0.dropFirst()) }
+    }
+    for _ in 0..<count {
+      guard let tail = parts[0].last, parts.allSatisfy({ $0.count > 1 && $0.last == tail })
+      else { break }
+      parts = parts.map { Array($0.dropLast()) }
+    }
+    return parts.map { $0.joined(separator: ".") }
+  }
+
   /// Whether the names of columns are too long to stand upright.
   var turnsColumnNames: Bool {
-    columnNames.contains { TextMetrics.width($0, size: FigureLayout.Size.cell) > 24 }
+    Self.shown(columnNames).contains { TextMetrics.width($0, size: FigureLayout.Size.cell) > 24 }
   }
 
   /// Scales over cell indices, with as many names as fit.
@@ -59,12 +81,12 @@ extension HeatMap {
         length: cell * Double(names.count), margin: 0, spacing: 1, isHorizontal: false,
         fontSize: FigureLayout.Size.cell)
     }
-    let widest =
-      columnNames.map { TextMetrics.width($0, size: FigureLayout.Size.cell) }.max() ?? 0
+    let columns = Self.shown(columnNames)
+    let widest = columns.map { TextMetrics.width($0, size: FigureLayout.Size.cell) }.max() ?? 0
     let line = FigureLayout.Size.cell + 2
     return (
-      axis(panel.x, columnNames, need: turnsColumnNames ? line : max(widest + 5, line)),
-      axis(panel.y, rowNames, need: line)
+      axis(panel.x, columns, need: turnsColumnNames ? line : max(widest + 5, line)),
+      axis(panel.y, Self.shown(rowNames), need: line)
     )
   }
 }
@@ -77,6 +99,8 @@ extension FigureDrawing {
     let cell = plot.width / Double(columns)
     let bar = figure.colorBar ?? Figure.ColorBar("", .magma)
     let side = SVGWriter.number(cell)
+    let columnNames = HeatMap.shown(map.columnNames)
+    let rowNames = HeatMap.shown(map.rowNames)
 
     svg.begin("g", [("shape-rendering", "crispEdges")])
     for row in 0..<rows {
@@ -90,7 +114,7 @@ extension FigureDrawing {
             ("x", SVGWriter.number(plot.x + Double(column) * cell)),
             ("y", SVGWriter.number(plot.bottom - Double(row + 1) * cell)), ("width", side),
             ("height", side), ("fill", fill),
-          ], tooltip: "\(map.columnNames[column]) × \(map.rowNames[row]): \(text)")
+          ], tooltip: "\(columnNames[column]) × \(rowNames[row]): \(text)")
       }
     }
     svg.end()

@@ -1,9 +1,9 @@
 extension FigureDrawing {
   private typealias Place = SVGWriter.Place
 
-  /// The colour of a value on the figure's colour bar.
+  /// The colour of a value on the figure's colour bar; gray for none.
   private func painted(_ value: Double) -> Color {
-    figure.colorBar?.color(value) ?? .frame
+    value.isNaN ? .frame : figure.colorBar?.color(value) ?? .frame
   }
 
   // MARK: Series
@@ -184,10 +184,13 @@ extension FigureDrawing {
 
   mutating func draw(_ area: Area, in frame: FigureLayout.Frame, clip: String) {
     let base = frame.plot.bottom - frame.y.clamped(0) * frame.plot.height
-    for run in runs(area.points, frame, { point in
-      // Nothing is a density of zero: on a log axis, the floor.
-      point.y.map { frame.y.isLog && $0 <= 0 ? frame.y.low : $0 }
-    }) where run.count > 1 {
+    for run in runs(
+      area.points, frame,
+      { point in
+        // Nothing is a density of zero: on a log axis, the floor.
+        point.y.map { frame.y.isLog && $0 <= 0 ? frame.y.low : $0 }
+      }) where run.count > 1
+    {
       let curve = run.map(\.place)
       let fill =
         curve + [Place(x: curve[curve.count - 1].x, y: base), Place(x: curve[0].x, y: base)]

@@ -1,14 +1,17 @@
 /// A point of a series.
 public struct Point: Sendable, Equatable {
+  /// The place along the horizontal axis.
   public var x: Double
   /// Nil or not finite: a gap in the line.
   public var y: Double?
   /// The ends of a confidence interval, if there is one.
   public var low: Double?
+  /// The upper end of the confidence interval.
   public var high: Double?
   /// What the tooltip says besides the numbers: the layer's name.
   public var label: String
 
+  /// Makes one from its parts; see the properties.
   public init(
     _ x: Double, _ y: Double?, low: Double? = nil, high: Double? = nil, label: String = ""
   ) {
@@ -36,13 +39,18 @@ public struct Series: Sendable, Equatable {
 
   /// The name in the legend.
   public var name: String
+  /// In the order in which the line joins them.
   public var points: [Point]
+  /// Colour, marker and dash.
   public var style: Style
+  /// Where the colour comes from.
   public var paint: Paint
+  /// How confidence intervals are drawn.
   public var interval: Interval
   /// Whether the legend lists it.
   public var inLegend: Bool
 
+  /// Makes one from its parts; see the properties.
   public init(
     _ name: String, _ points: [Point], style: Style, paint: Paint = .style,
     interval: Interval = .band, inLegend: Bool = true
@@ -65,7 +73,9 @@ public struct HeatMap: Sendable, Equatable {
   public struct Stage: Sendable, Equatable {
     /// The first row or column of the stage.
     public var start: Int
+    /// The name, as the legend or the edge of the cells shows it.
     public var name: String
+    /// Makes one from its parts; see the properties.
     public init(start: Int, _ name: String) {
       self.start = start
       self.name = name
@@ -76,10 +86,14 @@ public struct HeatMap: Sendable, Equatable {
   public var values: [[Double?]]
   /// The names of columns (x) and rows (y), for ticks and tooltips.
   public var columnNames: [String]
+  /// The names of rows (y), for ticks and tooltips.
   public var rowNames: [String]
+  /// Stages along x, named above the cells.
   public var columnStages: [Stage]
+  /// Stages along y, named to the right of the cells.
   public var rowStages: [Stage]
 
+  /// Makes one from its parts; see the properties.
   public init(
     _ values: [[Double?]], columnNames: [String], rowNames: [String],
     columnStages: [Stage] = [], rowStages: [Stage] = []
@@ -98,11 +112,14 @@ public struct HeatMap: Sendable, Equatable {
 
 /// A filled curve over a base line: a density.
 public struct Area: Sendable, Equatable {
+  /// The name, as the legend or the edge of the cells shows it.
   public var name: String
   /// (x, y) in order of x.
   public var points: [Point]
+  /// Colour, marker and dash.
   public var style: Style
 
+  /// Makes one from its parts; see the properties.
   public init(_ name: String, _ points: [Point], style: Style) {
     self.name = name
     self.points = points
@@ -112,12 +129,16 @@ public struct Area: Sendable, Equatable {
 
 /// Bars between edges: a histogram.
 public struct Bars: Sendable, Equatable {
+  /// The name, as the legend or the edge of the cells shows it.
   public var name: String
   /// One more than heights, increasing.
   public var edges: [Double]
+  /// The height of each bar.
   public var heights: [Double]
+  /// Colour, marker and dash.
   public var style: Style
 
+  /// Makes one from its parts; see the properties.
   public init(_ name: String, edges: [Double], heights: [Double], style: Style) {
     precondition(edges.count == heights.count + 1, "an edge on both sides of every bar")
     self.name = name
@@ -129,11 +150,14 @@ public struct Bars: Sendable, Equatable {
 
 /// A shaded vertical strip.
 public struct Shade: Sendable, Equatable {
+  /// From left to right, in units of the x axis.
   public var range: ClosedRange<Double>
+  /// Drawn at 15 % opacity.
   public var color: Color
   /// The name in the legend, shared by all strips of a kind.
   public var name: String
 
+  /// Makes one from its parts; see the properties.
   public init(_ range: ClosedRange<Double>, color: Color, name: String) {
     self.range = range
     self.color = color

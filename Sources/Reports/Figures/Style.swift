@@ -10,16 +10,20 @@ public enum Dash: String, Sendable, Hashable, CaseIterable {
 
 /// How a series looks. Colour is never alone: a style has its own marker and dash too.
 public struct Style: Sendable, Hashable {
+  /// The colour of line and marker.
   public var color: Color
   /// No marker: nil.
   public var marker: Marker?
+  /// The dashes of the line.
   public var dash: Dash
   /// The width of the line in pixels; 0 draws the markers only.
   public var width: Double
   /// The diameter of a marker in pixels.
   public var markerSize: Double
+  /// From 0 to 1.
   public var opacity: Double
 
+  /// Makes one from its parts; see the properties.
   public init(
     color: Color, marker: Marker? = nil, dash: Dash = .solid, width: Double = 2,
     markerSize: Double = 6.5, opacity: Double = 1

@@ -18,12 +18,12 @@ enum Ticks {
     guard span > 0, span.isFinite, target >= 2 else {
       return Scale(values: [low], step: 1)
     }
-    let steps: [Double] = [1, 5, 2, 2.5]
+    let steps: [Double] = [1, 2, 5, 2.5]
     var best = -Double.infinity
     var chosen: (first: Double, step: Double, count: Int)?
     for (index, base) in steps.enumerated() {
-      for exponent in
-        (NumberText.decimalExponent(span) - 2)...(NumberText.decimalExponent(span) + 1)
+      for exponent
+        in (NumberText.decimalExponent(span) - 2)...(NumberText.decimalExponent(span) + 1)
       {
         let step = base * NumberText.powerOfTen(exponent)
         // A little slack, so that a limit which is a tick up to rounding keeps it.
@@ -33,7 +33,7 @@ enum Ticks {
         let count = Int(last - first) + 1
         guard count >= 2 else { continue }
         let hasZero = first <= 0 && last >= 0 ? 1.0 : 0.0
-        let simplicity = 1 - Double(index) / Double(steps.count - 1) * 0.7 + hasZero * 0.3
+        let simplicity = 1 - Double(index) / Double(steps.count - 1) * 0.8 + hasZero * 0.3
         let coverage = (last - first) * step / span
         let density = 2 - max(Double(count) / Double(target), Double(target) / Double(count))
         let score = 0.3 * simplicity + 0.4 * coverage + 0.5 * density
@@ -60,7 +60,7 @@ enum Ticks {
     let low = Int((log10(range.lowerBound) - 1e-9).rounded(.up))
     let high = Int((log10(range.upperBound) + 1e-9).rounded(.down))
     guard low <= high else { return [] }
-    let step = max(1, (high - low + target) / max(target, 1))
+    let step = max(1, (high - low + max(target, 2)) / max(target, 2))
     return Array(stride(from: low, through: high, by: step))
   }
 }

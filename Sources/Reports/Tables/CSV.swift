@@ -5,6 +5,7 @@ public struct CSV: Sendable {
   /// a tab or a carriage return) gets a leading apostrophe. Off by default: it changes the text.
   public var guardsFormulas: Bool
 
+  /// See ``guardsFormulas``.
   public init(guardsFormulas: Bool = false) { self.guardsFormulas = guardsFormulas }
 
   /// The whole table, header line first.

@@ -2,8 +2,11 @@
 public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Bytes before the place.
   public let offset: Int
+  /// What stands there.
   public let found: String
+  /// What the grammar allows there.
   public let expected: String
+  /// One line for people.
   public var description: String {
     "at byte \(offset): found \(found), expected \(expected)"
   }

@@ -12,8 +12,11 @@ public enum JSONText: Sendable, Equatable {
 
   /// A key and its value.
   public struct Member: Sendable, Equatable {
+    /// The name.
     public var key: String
+    /// What stands under it.
     public var value: JSONText
+    /// Makes one from its parts; see the properties.
     public init(_ key: String, _ value: JSONText) {
       self.key = key
       self.value = value
@@ -120,14 +123,20 @@ extension JSONText: ExpressibleByStringInterpolation, ExpressibleByIntegerLitera
   ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
   ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
+  /// From a literal.
   public init(stringLiteral value: String) { self = .string(value) }
+  /// From a literal.
   public init(integerLiteral value: Int) { self = .integer(value) }
+  /// From a literal.
   public init(floatLiteral value: Double) { self = .real(value) }
+  /// From a literal.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// From a literal.
   public init(arrayLiteral elements: JSONText...) { self = .array(elements) }
   /// An object with its keys in the order written.
   public init(dictionaryLiteral elements: (String, JSONText)...) {
     self = .object(elements.map { Member($0.0, $0.1) })
   }
+  /// From a literal.
   public init(nilLiteral: ()) { self = .null }
 }

@@ -96,6 +96,7 @@ enum NumberText {
 
   /// floor(log10 |value|), exact; 0 for zero.
   static func decimalExponent(_ value: Double) -> Int {
+    guard value.isFinite else { return 0 }
     let decimal = Decimal(value.magnitude)
     return decimal.digits.isEmpty ? 0 : decimal.exponent - 1
   }

@@ -44,11 +44,7 @@ extension Table {
       return value.isFinite ? NumberText.significant(value, digits: digits) : "–"
     case .text(let text):
       // A name from a file must not move the cursor or colour the terminal.
-      var safe = String.UnicodeScalarView()
-      for scalar in text.unicodeScalars {
-        safe.append(scalar.isUnsafeForDisplay ? "\u{FFFD}" : scalar)
-      }
-      return String(safe)
+      return text.displayable
     }
   }
 
@@ -63,6 +59,15 @@ extension Table {
       default: return width + 1
       }
     }
+  }
+}
+
+extension String {
+  /// The text with U+FFFD for every scalar that has no place in a label.
+  var displayable: String {
+    var safe = String.UnicodeScalarView()
+    for scalar in unicodeScalars { safe.append(scalar.isUnsafeForDisplay ? "\u{FFFD}" : scalar) }
+    return String(safe)
   }
 }
 

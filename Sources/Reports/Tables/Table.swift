@@ -22,8 +22,11 @@ public enum Cell: Sendable, Equatable {
 extension Cell: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral,
   ExpressibleByFloatLiteral
 {
+  /// From a literal.
   public init(stringLiteral value: String) { self = .text(value) }
+  /// From a literal.
   public init(integerLiteral value: Int) { self = .integer(value) }
+  /// From a literal.
   public init(floatLiteral value: Double) { self = Cell(value) }
 }
 
@@ -34,10 +37,12 @@ public struct Column: Sendable, Equatable {
 
   /// The header: lower-case letters, digits and `_`.
   public let name: String
+  /// What the cells hold.
   public let kind: Kind
   /// What the values mean and their unit, for people.
   public let note: String
 
+  /// Makes one from its parts; see the properties.
   public init(_ name: String, _ kind: Kind, note: String = "") {
     precondition(
       !name.isEmpty
@@ -49,12 +54,15 @@ public struct Column: Sendable, Equatable {
     self.note = note
   }
 
+  /// A column of texts.
   public static func text(_ name: String, note: String = "") -> Column {
     Column(name, .text, note: note)
   }
+  /// A column of whole numbers.
   public static func integer(_ name: String, note: String = "") -> Column {
     Column(name, .integer, note: note)
   }
+  /// A column of real numbers.
   public static func real(_ name: String, note: String = "") -> Column {
     Column(name, .real, note: note)
   }
@@ -72,9 +80,12 @@ public struct Column: Sendable, Equatable {
 public struct Table: Sendable, Equatable {
   /// The stem of the file that holds it (`cka_curve`).
   public let name: String
+  /// In the order of the cells of a row.
   public let columns: [Column]
+  /// In the order in which they were appended.
   public private(set) var rows: [[Cell]] = []
 
+  /// An empty table, or one with rows; column names are unique.
   public init(_ name: String, columns: [Column], rows: [[Cell]] = []) {
     precondition(
       Set(columns.map(\.name)).count == columns.count, "column names of \(name) are unique")

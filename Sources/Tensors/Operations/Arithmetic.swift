@@ -75,7 +75,9 @@ struct Add: Operation {
     combine(x[0], x[1], into: y, ck_add)
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     let (a, b) = (x[0].shape, x[1].shape)
     return [dy, needs[1] ? Broadcast(a, b).reduce(dy, to: b) : nil]
@@ -92,7 +94,9 @@ struct Multiply: Operation {
     combine(x[0], x[1], into: y, ck_multiply)
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     let (a, b) = (x[0], x[1])
     return [
@@ -114,11 +118,18 @@ struct AffineScalar: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [AffineScalar(factor: factor)(dy)] }
 }
 
 extension Tensor {
+  /// Adds `part`, repeated as in `+`, to these values in place.
+  ///
+  /// - Precondition: nobody else holds them.
+  func accumulate(_ part: Tensor) { combine(self, part, into: self, ck_add) }
+
   /// The sum; `b` is of the shape of `a`, of its trailing axes, or has a last axis of extent 1.
   public static func + (a: Tensor, b: Tensor) -> Tensor { Add()(a, b) }
 

@@ -29,7 +29,9 @@ struct HeadScores: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     [
       needs[0] ? HeadApply(heads: heads)(dy, x[1]) : nil,
@@ -71,7 +73,9 @@ struct HeadApply: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     let scores = HeadScores(heads: heads)
     return [
@@ -129,7 +133,8 @@ private struct FusedAttention: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     preconditionFailure("Fused attention is never recorded")
   }

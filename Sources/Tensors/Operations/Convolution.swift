@@ -119,7 +119,9 @@ struct Convolution: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     precondition(x.count == 2, "A fused convolution is never recorded")
     return [
@@ -161,7 +163,10 @@ struct ConvolutionInputGradient: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     [
       needs[0] ? Convolution(window: window)(u, x[1]) : nil,
       needs[1] ? ConvolutionWeightGradient(window: window, weight: x[1].shape)(u, x[0]) : nil,
@@ -212,7 +217,10 @@ struct ConvolutionWeightGradient: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     [
       needs[0] ? ConvolutionInputGradient(window: window, input: x[0].shape)(x[1], u) : nil,
       needs[1] ? Convolution(window: window)(x[0], u) : nil,
@@ -236,7 +244,8 @@ struct AffineChannels: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     preconditionFailure("A fused affine map is never recorded")
   }

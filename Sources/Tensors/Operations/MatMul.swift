@@ -1,9 +1,11 @@
 /// A product of two matrices, each possibly transposed; leading axes of an operand count as rows.
 ///
 /// The set is closed: the cotangents of a product are products.
-struct MatMul: Operation {
+struct MatMul: SummableOperation {
   var transposeA = false
   var transposeB = false
+  /// The result's shape, if not that of the first operand with another last extent.
+  var result: Shape?
 
   private func extents(_ a: Shape, _ b: Shape) -> (m: Int, n: Int, k: Int) {
     let (m, k) = transposeA ? (a.last, a.rows) : (a.rows, a.last)
@@ -14,6 +16,11 @@ struct MatMul: Operation {
 
   func outputShape(_ x: [Shape]) -> Shape {
     let (m, n, _) = extents(x[0], x[1])
+    if let result {
+      precondition(
+        result.count == m * n, "A product of \(x[0]) and \(x[1]) is not of shape \(result)")
+      return result
+    }
     return transposeA ? [m, n] : x[0].replacingLast(n)
   }
 
@@ -23,7 +30,13 @@ struct MatMul: Operation {
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (a, b) = (x[0], x[1])
+    multiply(x[0], x[1], y, beta: 0)
+    return []
+  }
+
+  func forward(_ x: [Tensor], addingTo y: Tensor) { multiply(x[0], x[1], y, beta: 1) }
+
+  private func multiply(_ a: Tensor, _ b: Tensor, _ y: Tensor, beta: Float) {
     let (m, n, k) = extents(a.shape, b.shape)
     let (lda, ldb) = (a.shape.last, b.shape.last)
     let (pa, pb, pc) = (Shared(a.pointer), Shared(b.pointer), Shared(y.pointer))
@@ -33,34 +46,35 @@ struct MatMul: Operation {
         let column = transposeB ? first * ldb : first
         gemm(
           m, count, k, pa.pointer, lda: lda, transposeA: true, pb + column, ldb: ldb,
-          transposeB: transposeB, pc + first, ldc: n)
+          transposeB: transposeB, beta: beta, pc + first, ldc: n)
       }
     } else {
       Threads.forEachTile(of: m, target: transposeA ? 384 : 800) { first, count in
         let row = transposeA ? first : first * lda
         gemm(
           count, n, k, pa + row, lda: lda, transposeA: transposeA, pb.pointer, ldb: ldb,
-          transposeB: transposeB, pc + first * n, ldc: n)
+          transposeB: transposeB, beta: beta, pc + first * n, ldc: n)
       }
     }
-    return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     let (a, b) = (x[0], x[1])
-    let da: Tensor? =
+    let da: (any Cotangent)? =
       !needs[0]
       ? nil
       : transposeA
-        ? MatMul(transposeA: transposeB, transposeB: true)(b, dy).reshaped(a.shape)
-        : MatMul(transposeB: !transposeB)(dy, b).reshaped(a.shape)
-    let db: Tensor? =
+        ? MatMul(transposeA: transposeB, transposeB: true, result: a.shape).deferred(b, dy)
+        : MatMul(transposeB: !transposeB, result: a.shape).deferred(dy, b)
+    let db: (any Cotangent)? =
       !needs[1]
       ? nil
       : transposeB
-        ? MatMul(transposeA: true, transposeB: transposeA)(dy, a).reshaped(b.shape)
-        : MatMul(transposeA: !transposeA)(a, dy).reshaped(b.shape)
+        ? MatMul(transposeA: true, transposeB: transposeA, result: b.shape).deferred(dy, a)
+        : MatMul(transposeA: !transposeA, result: b.shape).deferred(a, dy)
     return [da, db]
   }
 }

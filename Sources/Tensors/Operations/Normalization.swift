@@ -18,7 +18,9 @@ struct Normalize: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [NormalizeGradient(epsilon: epsilon)(x[0], dy)] }
 }
 
@@ -40,7 +42,10 @@ struct NormalizeGradient: Operation {
   /// With n the normalised row, D its length and 1/s the reciprocal deviation,
   /// `u·Jh = (u·h - D ū h̄ - (u·n)(n·h)/D) / s`; `J` is symmetric, so `h` gets `J u`, and `x` gets
   /// `-(n (u·Jh) + (n·h) J u + (u·n) J h) / (D s)`.
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second, .output] : .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     let (x, h) = (x[0], x[1])
     let ju = self(x, u)
     guard needs[0] else { return [nil, ju] }
@@ -63,7 +68,9 @@ struct RowRstd: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [.first, .output] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     // d(1/s) = -(1/s)^2 n dx / D
     let factor = (-1 / Float(x[0].shape.last)) * (dy * (y * y))

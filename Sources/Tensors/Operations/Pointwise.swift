@@ -11,7 +11,9 @@ struct GELU: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [dy * GELU(order: order + 1)(x[0])] }
 }
 
@@ -45,16 +47,25 @@ struct Pointwise: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
-  {
-    let x = x[0]
+  func kept(needs: [Bool]) -> Kept {
     switch function {
-    case .relu: return [dy * Pointwise(function: .reluStep)(x.detached())]
-    case .relu6: return [dy * Pointwise(function: .relu6Step)(x.detached())]
+    case .log: .first
+    case .reluStep, .relu6Step: []
+    case .relu, .relu6, .sigmoid, .exp, .reciprocal, .rsqrt: .output
+    }
+  }
+
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    switch function {
+    // A rectifier's result shows as well as its input which piece is active.
+    case .relu: return [dy * Pointwise(function: .reluStep)(y.detached())]
+    case .relu6: return [dy * Pointwise(function: .relu6Step)(y.detached())]
     case .reluStep, .relu6Step: return [nil]
     case .sigmoid: return [dy * (y * (-1 * y + 1))]
     case .exp: return [dy * y]
-    case .log: return [dy * Pointwise(function: .reciprocal)(x)]
+    case .log: return [dy * Pointwise(function: .reciprocal)(x[0])]
     case .reciprocal: return [dy * (-1 * (y * y))]
     case .rsqrt: return [dy * (-0.5 * (y * y * y))]
     }

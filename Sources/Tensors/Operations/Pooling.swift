@@ -4,6 +4,10 @@ import CKernels
 struct MaxPool: Operation {
   let window: Window
   func outputShape(_ x: [Shape]) -> Shape {
+    precondition(
+      max(window.top, window.bottom) < window.kernelHeight
+        && max(window.left, window.right) < window.kernelWidth,
+      "A pooling window \(window.kernel) that can lie wholly in the padding")
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[0][3]]
   }
@@ -20,7 +24,9 @@ struct MaxPool: Operation {
     }
     return [index]
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [ScatterIndexed(index: saved[0], result: x[0].shape)(dy)] }
 }
 
@@ -39,7 +45,9 @@ struct ScatterIndexed: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [GatherIndexed(index: index)(dy)] }
 }
 
@@ -57,7 +65,9 @@ struct GatherIndexed: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [ScatterIndexed(index: index, result: x[0].shape)(dy)] }
 }
 
@@ -82,7 +92,9 @@ struct Depthwise: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     [
       needs[0] ? DepthwiseInputGradient(window: window, input: x[0].shape)(dy, x[1]) : nil,
@@ -107,7 +119,10 @@ struct DepthwiseInputGradient: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     [
       needs[0] ? Depthwise(window: window)(u, x[1]) : nil,
       needs[1] ? DepthwiseWeightGradient(window: window)(u, x[0]) : nil,
@@ -134,7 +149,10 @@ struct DepthwiseWeightGradient: Operation {
     ck_sum_axis(partial.pointer, y.pointer, 1, images, count)
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     [
       needs[0] ? DepthwiseInputGradient(window: window, input: x[0].shape)(x[1], u) : nil,
       needs[1] ? Depthwise(window: window)(x[0], u) : nil,

@@ -33,12 +33,14 @@ struct SumAxis: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
-  { [ExpandAxis(outer: outer, count: count, result: x[0].shape)(dy)] }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [ExpandAxis(outer: outer, count: count, result: x[0].shape).deferred(dy)] }
 }
 
 /// The adjoint of ``SumAxis``: `[outer, inner]` repeated into `[outer, count, inner]`.
-struct ExpandAxis: Operation {
+struct ExpandAxis: SummableOperation {
   let outer: Int
   let count: Int
   let result: Shape
@@ -54,7 +56,20 @@ struct ExpandAxis: Operation {
     return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func forward(_ x: [Tensor], addingTo y: Tensor) {
+    let inner = x[0].shape.count / max(1, outer)
+    if outer == 1 {
+      y.reshaped([count, inner]).accumulate(x[0].reshaped([inner]))
+    } else if inner == 1 {
+      y.reshaped([outer, count]).accumulate(x[0].reshaped([outer, 1]))
+    } else {
+      y.accumulate(apply(x))
+    }
+  }
+
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [SumAxis(outer: outer, count: count, result: x[0].shape)(dy)] }
 }
 

@@ -11,7 +11,9 @@ struct Softmax: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .output }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   {
     let dx = SoftmaxGradient()(y, dy)
     return [scale == 1 ? dx : scale * dx]
@@ -30,7 +32,10 @@ struct SoftmaxGradient: Operation {
     }
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool]) -> [Tensor?] {
+  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second] : .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
     let (p, g) = (x[0], x[1])
     func dot(_ a: Tensor, _ b: Tensor) -> Tensor { (a * b).sum(axis: -1, keepingAxis: true) }
     let dp: Tensor? = needs[0] ? u * g - u * dot(p, g) - g * dot(p, u) : nil
@@ -45,7 +50,9 @@ struct LogSumExp: Operation {
     ck_log_sum_exp(x[0].pointer, y.pointer, x[0].shape.rows, x[0].shape.last)
     return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool]) -> [Tensor?]
+  func kept(needs: [Bool]) -> Kept { .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
   { [Softmax()(x[0]) * dy] }
 }
 

@@ -1,0 +1,83 @@
+import Checkpoints
+import Models
+import Tensors
+import Testing
+
+/// Every tap of every reference model, within 1e-4 of the tap's largest magnitude.
+@Suite struct ParityTests {
+  static let tolerance = 1e-4
+
+  @Test(arguments: Fixture.names("vit-", "resnet-", "preresnet-"))
+  func tapsEqualTheReference(_ name: String) throws {
+    let fixture = try Fixture(name)
+    let worst = try fixture.withWeights { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint, as: fixture.architecture())
+      #expect(loaded.report.unmatched.isEmpty)
+      return try compare(loaded.model, fixture)
+    }
+    print("parity \(name): \(worst)")
+  }
+
+  @Test(arguments: Fixture.names("full-"))
+  func fullSizeTapsEqualTheReference(_ name: String) throws {
+    let fixture = try Fixture(name)
+    let variant = String(name.dropFirst("full-".count))
+    let named = variant == "vit_tiny_patch2_32_cifar100" ? "vit_ti_cifar100" : variant
+    let model = try Architecture(named).configuration.makeModel(resized(named))
+    print("parity \(name): \(try compare(model, fixture))")
+  }
+
+  /// Weights by canonical name; DINOv2's fixture stores positions of the grid it ran on.
+  private func resized(_ name: String) -> Scope { Scope(FilledParameters()) }
+
+  private func compare(_ model: any VisionModel, _ fixture: Fixture) throws -> Double {
+    let recorder = Recorder()
+    _ = model(try fixture.input(), Context(probe: recorder))
+    var worst = 0.0
+    let golden = try fixture.json("taps").objectValue?.members ?? []
+    #expect(!golden.isEmpty)
+    for member in golden {
+      let tap = member.name
+      let shape = member.value.arrayValue?.compactMap(\.intValue) ?? []
+      guard let value = recorder.values[tap],
+        let layout = recorder.taps.first(where: { $0.name == tap })?.layout
+      else {
+        Issue.record("\(fixture.name): no tap \(tap)")
+        continue
+      }
+      let own = value.stored(layout)
+      guard own.shape.dimensions == shape else {
+        Issue.record("\(fixture.name): \(tap) has shape \(own.shape), expected \(shape)")
+        continue
+      }
+      let error = try difference(own, tap, fixture)
+      worst = max(worst, error)
+      #expect(error <= Self.tolerance, "\(fixture.name): \(tap)")
+    }
+    return worst
+  }
+
+  /// The largest difference, relative to the tap's largest magnitude.
+  private func difference(_ own: Tensor, _ tap: String, _ fixture: Fixture) throws -> Double {
+    let values = own.values
+    if let whole = fixture.checkpoint["tap/\(tap)"] {
+      let expected = try whole.floats()
+      let largest = expected.reduce(0) { max($0, abs(Double($1))) }
+      return zip(values, expected).reduce(0) { max($0, abs(Double($1.0) - Double($1.1))) } / largest
+    }
+    let samples = try #require(fixture.checkpoint["sample/\(tap)"]).floats()
+    let stats = try #require(fixture.checkpoint["stats/\(tap)"]).floats().map(Double.init)
+    let hash = DeterministicFill.hash("sample/\(tap)")
+    var worst = 0.0
+    for (index, expected) in samples.enumerated() {
+      let place = Int(DeterministicFill.bits(hash, index + 1) % UInt64(values.count))
+      worst = max(worst, abs(Double(values[place]) - Double(expected)))
+    }
+    let sum = values.reduce(0.0) { $0 + Double($1) }
+    let squares = values.reduce(0.0) { $0 + Double($1) * Double($1) }
+    let largest = values.reduce(0.0) { max($0, abs(Double($1))) }
+    worst = max(worst, abs(largest - stats[0]), abs(sum / Double(values.count) - stats[1]))
+    // A sum of squares that is off by a fraction says that values are off by half of it.
+    return max(worst / stats[0], abs(squares / stats[2] - 1) / 2)
+  }
+}
