@@ -93,9 +93,12 @@ class ViT(nn.Module):
         nn.init.trunc_normal_(self.cls_token, std=0.3)
         nn.init.trunc_normal_(self.patch_embed.proj.weight, std=(3 * patch * patch) ** -0.5)
 
-    def forward(self, x):
-        x = self.patch_embed(x)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+    def forward(self, x, keep=None):
+        """`keep`: the patches to look at; all when None (a training economy, PatchDropout)."""
+        x = self.patch_embed(x) + self.pos_embed[:, 1:]
+        if keep is not None:
+            x = x[:, keep]
+        x = torch.cat([(self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1), x], 1)
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x)[:, 0])
@@ -370,8 +373,8 @@ class Refiner(nn.Module):
 
 NETWORKS = {
     "vit": (ViT, "vit(image=32,patch=4,dim=64,depth=6,heads=4,classes=10)"),
-    "resnet": (ResNet, "resnet(image=32,stem=cifar,widths=16-32-48-80,blocks=2-2-2-2,block=basic,classes=10)"),
-    "alternet": (AlterNet, "alternet(image=32,stem=cifar,widths=16-32-64-96,blocks=2-2-2-2,msa=0-1-1-1,"
-                           "heads=1-1-2-3,window=4,block=basic,classes=10)"),
-    "refiner": (Refiner, "refiner(image=32,patch=4,dim=64,depth=6,heads=4,ratio=3,embed=cnn,dense=false,classes=10)"),
+    "resnet": (ResNet, "resnet(stem=cifar,image=32,depths=2-2-2-2,block=basic,classes=10,width=16,widths=16-32-48-80)"),
+    "alternet": (AlterNet, "alternet(stem=cifar,image=32,depths=2-2-2-2,msa=0-1-1-1,block=basic,window=4,classes=10,"
+                           "heads=1-1-2-3,width=16,widths=16-32-64-96)"),
+    "refiner": (Refiner, "refiner(image=32,patch=4,dim=64,depth=6,heads=4,classes=10)"),
 }

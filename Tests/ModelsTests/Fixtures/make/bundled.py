@@ -22,7 +22,7 @@ from data import load, prepare
 from networks import NETWORKS
 
 images, labels = load(ROOT / "images", "fmnist-test-1024")
-x, y = prepare(images), torch.from_numpy(labels).long()
+x, y = prepare(images), torch.tensor(labels.tolist())
 save_file({"input": x[:4].contiguous()}, str(OUT / "bundled-input.safetensors"), {"labels": str(y[:4].tolist())})
 for name, (network, architecture) in NETWORKS.items():
     file = ROOT / "checkpoints" / f"{name}_fmnist.safetensors"
