@@ -12,7 +12,8 @@
 
 // Reductions may be reassociated (vectorised); the order is fixed by the code that results.
 #define REASSOCIATE _Pragma("clang fp reassociate(on)")
-// Pointers of one loop alias element for element or not at all: no check and no second, scalar loop.
-#define SAME_INDEX_ALIASING _Pragma("clang loop vectorize(assume_safety)")
 // Multiply-adds may be fused. Only inside functions that no other spelling must equal bit for bit.
 #define CONTRACT _Pragma("clang fp contract(fast)")
+// Before a loop whose output may be one of its inputs, value for value: without the promise that a
+// step touches only its own values, in-place calls would run the scalar fallback.
+#define IN_PLACE _Pragma("clang loop vectorize(assume_safety)")

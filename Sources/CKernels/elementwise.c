@@ -9,14 +9,21 @@
                    int mode) {                                                          \
     if (mode == CK_SAME) {                                                              \
       size_t n = outer * cols;                                                          \
+      IN_PLACE                                                                          \
       for (size_t i = 0; i < n; i++) y[i] = a[i] OP b[i];                               \
     } else if (mode == CK_SUFFIX) {                                                     \
-      for (size_t r = 0; r < outer; r++)                                                \
-        for (size_t i = 0; i < cols; i++) y[r * cols + i] = a[r * cols + i] OP b[i];    \
+      for (size_t r = 0; r < outer; r++) {                                              \
+        const float *in = a + r * cols;                                                 \
+        float *out = y + r * cols;                                                      \
+        IN_PLACE                                                                        \
+        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP b[i];                       \
+      }                                                                                 \
     } else {                                                                            \
       for (size_t r = 0; r < outer; r++) {                                              \
-        float v = b[r];                                                                 \
-        for (size_t i = 0; i < cols; i++) y[r * cols + i] = a[r * cols + i] OP v;       \
+        const float *in = a + r * cols;                                                 \
+        float *out = y + r * cols, v = b[r];                                            \
+        IN_PLACE                                                                        \
+        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP v;                          \
       }                                                                                 \
     }                                                                                   \
   }
@@ -24,6 +31,7 @@ BINARY(ck_add, +)
 BINARY(ck_multiply, *)
 
 CLONES void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n) {
+  IN_PLACE
   for (size_t i = 0; i < n; i++) y[i] = a * x[i] + b;
 }
 
@@ -122,8 +130,10 @@ CLONES void ck_affine_epilogue(const float *x, float *y, size_t rows, size_t col
     float *out = y + r * cols;
     if (residual) {
       const float *add = residual + r * cols;
+      IN_PLACE
       for (size_t i = 0; i < cols; i++) out[i] = (in[i] * scale[i] + shift[i]) + add[i];
     } else {
+      IN_PLACE
       for (size_t i = 0; i < cols; i++) out[i] = in[i] * scale[i] + shift[i];
     }
     if (activation == CK_ACTIVATION_RELU)

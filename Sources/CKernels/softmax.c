@@ -25,8 +25,7 @@ CLONES void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float
     float *out = y + r * cols;
     float top = row_max(in, cols) * scale;
     float sum = 0.0f;
-    // In place or not, the same vector loop and so the same order of the sum.
-    SAME_INDEX_ALIASING
+    IN_PLACE
     for (size_t i = 0; i < cols; i++) {
       float e = vm_exp(in[i] * scale - top);
       out[i] = e;
@@ -45,6 +44,7 @@ CLONES void ck_softmax_gradient(const float *p, const float *g, float *y, size_t
     float *out = y + r * cols;
     float dot = 0.0f;
     for (size_t i = 0; i < cols; i++) dot += pr[i] * gr[i];
+    IN_PLACE
     for (size_t i = 0; i < cols; i++) out[i] = pr[i] * (gr[i] - dot);
   }
 }

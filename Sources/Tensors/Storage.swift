@@ -82,6 +82,9 @@ final class StoragePool: Sendable {
   }
   private let state = Mutex(State())
 
+  /// Bytes of pooled tensor memory in use now.
+  var liveBytes: Int { state.withLock { $0.liveBytes } }
+
   /// The most bytes of pooled tensor memory in use at one time.
   var peakBytes: Int { state.withLock { $0.peakLiveBytes } }
 
@@ -155,6 +158,9 @@ final class StoragePool: Sendable {
     preconditionFailure("The system has no \(size) bytes left for a tensor")
   }
 }
+
+/// Memory of tensors in use now, in bytes.
+public func liveTensorBytes() -> Int { StoragePool.shared.liveBytes }
 
 /// Peak memory of tensors so far, in bytes.
 public func peakTensorBytes() -> Int { StoragePool.shared.peakBytes }

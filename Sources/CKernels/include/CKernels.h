@@ -38,6 +38,7 @@ enum {
   CK_ROW = 2,     // b[outer], one value a row
 };
 
+// y may be a or b of the same extent.
 void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y = a * x + b
@@ -91,7 +92,7 @@ void ck_normalise_curvature(const float *x, const float *h, const float *u, floa
 
 // Softmax over each row of scale * x. In place allowed.
 void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale);
-// y = p * (g - <p, g>) over each row.
+// y = p * (g - <p, g>) over each row. y may be g.
 void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows, size_t cols);
 // For a softmax p of s, a cotangent dp of p, a tangent ds of s, and e: in place,
 //   dp becomes p * (dp - <p, dp>), ds becomes p * (ds - <p, ds>),
