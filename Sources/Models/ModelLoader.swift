@@ -135,7 +135,8 @@ public enum ModelLoader {
     }
     let some = contents.names.prefix(5).joined(separator: ", ")
     throw ModelError(
-      .unrecognised, found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
+      .unrecognised,
+      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
       expected: "one of " + ModelRegistry.families.map { $0.family }.joined(separator: ", "),
       advice: "A file of features needs no architecture: save one tensor a layer instead")
   }
@@ -218,7 +219,8 @@ public enum ModelLoader {
   ) -> Architecture? {
     let checkpoint = view.contents.checkpoint
     guard
-      let name = checkpoint.metadata["architecture"] ?? checkpoint.config?["architecture"]?.stringValue
+      let name = checkpoint.metadata["architecture"]
+        ?? checkpoint.config?["architecture"]?.stringValue
     else { return nil }
     // A name nobody knows is no reason to stop: shapes tell the rest.
     return try? Architecture(name)
@@ -297,8 +299,9 @@ public enum ModelLoader {
         report.unmatched.append(name)
       }
     }
-    if let name = report.unmatched.first(where: { repeatedModule($0).map(modules.contains) ?? false })
-    {
+    if let name = report.unmatched.first(where: {
+      repeatedModule($0).map(modules.contains) ?? false
+    }) {
       throw ModelError(
         .unexpected, place: "tensor \"\(name)\"",
         found: "a part of a block that \(report.architecture) does not have",

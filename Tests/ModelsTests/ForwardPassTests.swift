@@ -96,7 +96,9 @@ import Testing
     let attended = try #require(recorder.values["blocks.1.attn_res"])
     final class Last: Probe {
       var value: Tensor?
-      func wants(_ tap: Tap) -> Bool { tap.name == "blocks.1.mlp_branch" || tap.name == "blocks.1.mlp_res" }
+      func wants(_ tap: Tap) -> Bool {
+        tap.name == "blocks.1.mlp_branch" || tap.name == "blocks.1.mlp_res"
+      }
       func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
         if tap.kind == .mlp, tap.roles.isEmpty { return 0 * value }
         self.value = value

@@ -21,7 +21,9 @@ import Testing
     let summary = try ModelSummary(architecture, batchSize: 2)
     let loaded = try ModelLoader.random(architecture, seed: 1)
     let recorder = Recorder()
-    let (side, channels) = (architecture.configuration.imageSize, architecture.configuration.channels)
+    let (side, channels) = (
+      architecture.configuration.imageSize, architecture.configuration.channels
+    )
     _ = loaded.model(
       Tensor(repeating: 0.5, shape: [2, side, side, channels]), Context(probe: recorder))
     #expect(summary.taps.map(\.tap) == recorder.taps)

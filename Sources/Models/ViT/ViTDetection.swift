@@ -107,7 +107,8 @@ extension ViTConfiguration {
     } else if base == nil, !isLegacySmall {
       guard dim.isMultiple(of: 64) else {
         throw ModelError(
-          .undetermined, found: "the number of attention heads cannot be read from weights of "
+          .undetermined,
+          found: "the number of attention heads cannot be read from weights of "
             + "width \(dim)", expected: "a multiple of 64, or an architecture",
           advice: "Name the architecture before the file: \(Self.family)(…,heads=N)@FILE")
       }
