@@ -157,10 +157,7 @@ public enum ModelLoader {
         .conflict, found: "weights of the family \(family.family) (\(view.dialect.name) names)",
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
-    let fitting = family.variants.filter { variant in
-      guard let found = try? family.detect(view, base: variant.configuration) else { return false }
-      return found.differences(from: variant.configuration) { $0.origin == .weights }.isEmpty
-    }
+    let fitting = variants(of: family, fitting: view)
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? fitting.first?.configuration)
     if let declared, let base {
@@ -197,6 +194,22 @@ public enum ModelLoader {
       architecture: Architecture(
         found, variant: named, preprocessing: defaults ?? found.preprocessing, given: []),
       candidates: fitting.map(\.name), warnings: warnings)
+  }
+
+  /// The named variants that weights fit, without those that fit less closely (in the number of
+  /// classes or the grid of position embeddings) than others.
+  private static func variants<Configuration: ModelConfiguration>(
+    of family: Configuration.Type, fitting view: WeightsView
+  ) -> [ModelVariant<Configuration>] {
+    let fitting = family.variants.compactMap { variant -> (ModelVariant<Configuration>, Int)? in
+      guard let found = try? family.detect(view, base: variant.configuration),
+        found.differences(from: variant.configuration, among: { $0.origin == .weights }).isEmpty
+      else { return nil }
+      let adapted = found.differences(from: variant.configuration) { $0.origin == .adaptable }
+      return (variant, adapted.count)
+    }
+    let least = fitting.map(\.1).min()
+    return fitting.filter { $0.1 == least }.map(\.0)
   }
 
   /// The architecture that a checkpoint names: in our own metadata, or in timm's `config.json`.

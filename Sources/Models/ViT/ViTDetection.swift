@@ -89,7 +89,8 @@ extension ViTConfiguration {
       try weights.requireSetting("intermediate_size", mlp)
     }
     imageSize =
-      base?.imageSize ?? config?["image_size"]?.intValue
+      config?["image_size"]?.intValue
+      ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
       ?? grid.multipliedReportingOverflow(by: patch).partialValue
     switch weights.dialect.name {
     case "Hugging Face":
