@@ -35,11 +35,13 @@ struct CKAReport {
 
   // MARK: Tables
 
-  private var constants: (kernel: Cell, images: Cell, batch: Cell, batches: Cell) {
-    (
-      .text(settings.kernel.rawValue), .integer(estimates.images), .integer(plan.batchSize),
-      .integer(estimates.batches)
-    )
+  /// What is the same in every row.
+  private var estimator: [Cell] {
+    [
+      .text(settings.rows.rawValue), .text(settings.kernel.rawValue),
+      .text(settings.estimator.rawValue), .integer(estimates.images), .integer(plan.batchSize),
+      .integer(estimates.batches),
+    ]
   }
 
   private var pairTable: Table {
@@ -57,15 +59,9 @@ struct CKAReport {
         let (first, second) = (plan.subjects[a], plan.subjects[b])
         for i in first.taps.indices {
           for j in second.taps.indices {
-            let e = estimates.pair(starts[a] + i, starts[b] + j)
-            table.append([
-              .text(first.label), .integer(i), .text(first.taps[i].tap.name),
-              .real(first.depth(i)), .text(second.label), .integer(j),
-              .text(second.taps[j].tap.name), .real(second.depth(j)),
-              .text(settings.rows.rawValue), constants.kernel, .text(settings.estimator.rawValue),
-              constants.images, constants.batch, constants.batches, Cell(e.value), Cell(e.low),
-              Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb), .text(e.status.rawValue),
-            ])
+            table.append(
+              place(first, i) + place(second, j) + estimator
+                + cells(estimates.pair(starts[a] + i, starts[b] + j)))
           }
         }
       }
@@ -85,18 +81,33 @@ struct CKAReport {
       ])
     for (index, subject) in plan.subjects.enumerated() where !subject.taps.isEmpty {
       let curve = curve(index)
-      for (block, point) in curve.enumerated() {
-        table.append([
-          .text(subject.label), .integer(block), .text(subject.taps[block].tap.name),
-          .real(subject.depth(block)), .text(settings.rows.rawValue), constants.kernel,
-          .text(settings.estimator.rawValue), constants.images, constants.batch,
-          constants.batches, Cell(point.estimate.value), Cell(point.ratio), Cell(point.minmax),
-          Cell(point.estimate.low), Cell(point.estimate.high), Cell(point.ratioLow),
-          Cell(point.ratioHigh), .text(point.status.rawValue),
-        ])
+      for block in curve.indices {
+        table.append(place(subject, block) + estimator + cells(curve[block]))
       }
     }
     return table
+  }
+
+  private func place(_ subject: SubjectPlan, _ index: Int) -> [Cell] {
+    [
+      .text(subject.label), .integer(index), .text(subject.taps[index].tap.name),
+      .real(subject.depth(index)),
+    ]
+  }
+
+  private func cells(_ e: CKAEstimates.Estimate) -> [Cell] {
+    [
+      Cell(e.value), Cell(e.low), Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb),
+      .text(e.status.rawValue),
+    ]
+  }
+
+  private func cells(_ point: CurvePoint) -> [Cell] {
+    [
+      Cell(point.estimate.value), Cell(point.ratio), Cell(point.minmax), Cell(point.estimate.low),
+      Cell(point.estimate.high), Cell(point.ratioLow), Cell(point.ratioHigh),
+      .text(point.status.rawValue),
+    ]
   }
 
   private struct CurvePoint {
