@@ -62,7 +62,7 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "VitProbe",
+        "VitProbe", "Checkpoints", "Diagnostics", "Images", "Models", "Reports", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Diagnostics
+import Images
 import Reports
+import Tensors
 import VitProbe
 
 /// What all commands on features do once their analyses are known: plan, run, write, print.
@@ -22,7 +24,8 @@ struct FeatureCommandRunner {
         let estimate = try one.run.estimate()
         if estimate.totalBytes > limit {
           throw VitProbeError(
-            .usage, "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
+            .usage,
+            "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
               + "\(mebibytes(limit)); a smaller --batch-size needs less")
         }
       }

@@ -11,7 +11,10 @@ struct VitprobeCommand: ParsableCommand {
       folder), a feature file, demo:NAME, or random[:SEED].
       """,
     version: VitProbeVersion.current,
-    subcommands: [CKACommand.self])
+    subcommands: [
+      CKACommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
+      ConvertCommand.self,
+    ])
 
   /// Errors of the libraries become one message on stderr and the exit code of their kind.
   static func main() {

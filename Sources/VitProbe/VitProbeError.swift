@@ -1,5 +1,6 @@
 import Checkpoints
 import Images
+import Models
 import Reports
 
 /// A failure that ends a run, with what a user needs to mend it.
@@ -49,6 +50,7 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
         }
       self.init(kind, error.description)
     case let error as ImageDataError: self.init(error.exitKind, error.description)
+    case let error as ModelError: self.init(error.exitKind, error.description)
     case let error as CheckpointError: self.init(error.exitKind, error.description)
     default: self.init(.software, "\(error)")
     }
@@ -72,6 +74,15 @@ extension CheckpointError {
     case .noSuchFile: .noInput
     case .cannotCreate: .cannotCreate
     case .unreadable, .cannotWrite: .inputOutput
+    default: .badData
+    }
+  }
+}
+
+extension ModelError {
+  fileprivate var exitKind: VitProbeError.Kind {
+    switch kind {
+    case .unknownArchitecture, .badArgument: .usage
     default: .badData
     }
   }

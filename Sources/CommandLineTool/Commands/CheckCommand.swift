@@ -8,7 +8,8 @@ struct CheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Is a file sound? Reads headers and ranges only, never a payload.")
 
-  @Argument(help: ArgumentHelp("Checkpoints, feature files, Hugging Face folders.", valueName: "FILE"))
+  @Argument(
+    help: ArgumentHelp("Checkpoints, feature files, Hugging Face folders.", valueName: "FILE"))
   var file: [String]
 
   @Flag(name: [.short, .long], help: "Print nothing; the exit code tells.")

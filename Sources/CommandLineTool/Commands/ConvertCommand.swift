@@ -6,7 +6,8 @@ struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert", abstract: "Write the tensors of a .pth or .npz file as safetensors.")
 
-  @Argument(help: ArgumentHelp("A .pth, .pt, .bin, .npz or safetensors file, or a Hugging Face folder."))
+  @Argument(
+    help: ArgumentHelp("A .pth, .pt, .bin, .npz or safetensors file, or a Hugging Face folder."))
   var file: String
 
   @Argument(help: ArgumentHelp("The file to write.", valueName: "OUT.safetensors"))

@@ -36,7 +36,8 @@ public enum BundledData {
     }
     if found("notebooks-data") { return "notebooks-data" }
     throw VitProbeError(
-      .noInput, "the bundled data are not to be found (looked at \(tried.joined(separator: ", "))); "
+      .noInput,
+      "the bundled data are not to be found (looked at \(tried.joined(separator: ", "))); "
         + "set VITPROBE_DATA to the folder notebooks-data of the source")
   }
 
@@ -45,7 +46,8 @@ public enum BundledData {
     let path = try folder() + "/checkpoints/\(name)_fmnist.safetensors"
     guard access(path, F_OK) == 0 else {
       throw VitProbeError(
-        .usage, "no bundled checkpoint is called \"\(name)\"; there are "
+        .usage,
+        "no bundled checkpoint is called \"\(name)\"; there are "
           + checkpoints.map { "demo:\($0)" }.joined(separator: ", "))
     }
     return path

@@ -47,7 +47,8 @@ public struct DataArgument: Sendable, Hashable {
     guard let entry = named ?? (candidates.count == 1 ? candidates.first : nil) else {
       let found = file.tensors.prefix(5).map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
       throw VitProbeError(
-        .badData, "\(path): no array of images (found \(found)); expected uint8 [N,H,W,3] or [N,H,W], "
+        .badData,
+        "\(path): no array of images (found \(found)); expected uint8 [N,H,W,3] or [N,H,W], "
           + "or float32 [N,3,H,W], as the only array of rank 3 or 4 or called \"images\"")
     }
     let element: ArrayImages.Element
@@ -56,7 +57,8 @@ public struct DataArgument: Sendable, Hashable {
     case .float32: element = .float32
     default:
       throw VitProbeError(
-        .badData, "\(path): images of type \(entry.dtype); expected uint8, or float32 already "
+        .badData,
+        "\(path): images of type \(entry.dtype); expected uint8, or float32 already "
           + "normalised")
     }
     let carried = ["labels", "y", "targets"].lazy.compactMap { file[$0] }.first

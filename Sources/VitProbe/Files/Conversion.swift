@@ -16,7 +16,8 @@ public struct Conversion: Sendable {
   /// - Throws: ``VitProbeError`` `.cannotCreate` if there is a file and it is not to be replaced.
   public func write(to path: String, replacing: Bool) throws -> Int {
     if !replacing, access(path, F_OK) == 0 {
-      throw VitProbeError(.cannotCreate, "\(path): there is a file of that name; --force replaces it")
+      throw VitProbeError(
+        .cannotCreate, "\(path): there is a file of that name; --force replaces it")
     }
     if checkpoint.files.contains(path) {
       throw VitProbeError(.usage, "\(path): a file cannot be converted into itself")

@@ -55,7 +55,8 @@ public struct FeatureJob: Sendable {
         let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
       {
         throw VitProbeError(
-          .usage, "--data is missing; the bundled images serve bundled checkpoints only, not "
+          .usage,
+          "--data is missing; the bundled images serve bundled checkpoints only, not "
             + "\(other.text)")
       }
       let run = try FeatureRun(ready, on: set, analyses: analyses, taps: taps, options: options)

@@ -64,7 +64,8 @@ public final class FeatureRun: Sendable {
     }
     guard options.batchSize >= minimum else {
       throw VitProbeError(
-        .usage, "--batch-size \(options.batchSize) is too small; the unbiased estimator needs at "
+        .usage,
+        "--batch-size \(options.batchSize) is too small; the unbiased estimator needs at "
           + "least \(minimum) images in a minibatch")
     }
     self.subjects = subjects
@@ -153,11 +154,13 @@ public final class FeatureRun: Sendable {
           Threads.forEach($0, $1)
         }
         if batch.count >= minimumBatch {
+          let minibatch = Minibatch(batch)
           let at = slots.map { $0.begin(batch: number) }
           for (index, subject) in subjects.enumerated() {
-            let logits = try subject.forward(batch, probe: DispatchProbe(subject: index, slots: at))
+            let logits = try subject.forward(
+              minibatch, probe: DispatchProbe(subject: index, slots: at))
             if let logits {
-              metrics.add(logits, labels: batch.items.map(\.label), subject: index, batch: number)
+              metrics.add(logits, labels: minibatch.labels, subject: index, batch: number)
             }
           }
           for slot in at { slot.finish() }

@@ -38,7 +38,8 @@ public struct TapSelection: Sendable, Hashable {
       guard base.contains(where: { pattern.matches($0.tap.name) }) else {
         let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
         throw VitProbeError(
-          .usage, "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
+          .usage,
+          "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
             + "at; its layers are \(names), … (vitprobe models NAME lists them)")
       }
     }
@@ -52,7 +53,8 @@ public struct TapSelection: Sendable, Hashable {
     }
     guard !selected.isEmpty else {
       throw VitProbeError(
-        .usage, "no layer of \(subject.label) is left for \(analysis) (taps: \(ordering.rawValue)"
+        .usage,
+        "no layer of \(subject.label) is left for \(analysis) (taps: \(ordering.rawValue)"
           + (layers.isEmpty ? "" : ", layers: " + layers.joined(separator: " ")) + ")")
     }
     return selected

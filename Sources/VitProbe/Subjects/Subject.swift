@@ -1,5 +1,4 @@
 import Diagnostics
-import Images
 import Reports
 import Tensors
 
@@ -23,7 +22,7 @@ public protocol Subject: Sendable {
   /// Offers the wanted taps of a minibatch to a probe.
   ///
   /// - Returns: logits `[N, classes]`, if there are any.
-  func forward(_ batch: ImageBatch, probe: any Probe) throws -> Tensor?
+  func forward(_ batch: Minibatch, probe: any Probe) throws -> Tensor?
 
   /// Bytes in use at once for a minibatch of `images` when `taps` are wanted, and of the parameters.
   func memory(images: Int, wanting taps: Set<String>) throws -> (pass: Int, parameters: Int)
@@ -35,7 +34,8 @@ func checkLabels(_ labels: [String]) throws(VitProbeError) {
   for label in labels {
     if let other = seen[slug(label)] {
       throw VitProbeError(
-        .usage, "two subjects are called \"\(other)\" and \"\(label)\"; give labels that differ in "
+        .usage,
+        "two subjects are called \"\(other)\" and \"\(label)\"; give labels that differ in "
           + "file names: A=\(label) B=\(label)")
     }
     seen[slug(label)] = label

@@ -56,7 +56,8 @@ public struct SubjectArgument: Sendable, Hashable {
     } else if source.hasPrefix("random:") {
       guard let seed = UInt64(source.dropFirst(7)) else {
         throw VitProbeError(
-          .usage, "subject \"\(text)\": the seed \"\(source.dropFirst(7))\" is not a number; "
+          .usage,
+          "subject \"\(text)\": the seed \"\(source.dropFirst(7))\" is not a number; "
             + "write random:SEED")
       }
       self.source = .random(seed)
@@ -67,7 +68,8 @@ public struct SubjectArgument: Sendable, Hashable {
     }
     if case .random = self.source, architecture == nil {
       throw VitProbeError(
-        .usage, "subject \"\(text)\" needs an architecture; write for example "
+        .usage,
+        "subject \"\(text)\" needs an architecture; write for example "
           + "vit_tiny_patch16_224@\(source)")
     }
   }

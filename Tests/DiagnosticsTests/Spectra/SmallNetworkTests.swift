@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 import Testing
 
 @testable import Diagnostics

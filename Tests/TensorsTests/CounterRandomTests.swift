@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Diagnostics
+@testable import Tensors
 
 /// Known answers of the Random123 distribution (`kat_vectors`, philox4x32, 10 rounds).
 private let knownAnswers: [(SIMD4<UInt32>, SIMD2<UInt32>, SIMD4<UInt32>)] = [
