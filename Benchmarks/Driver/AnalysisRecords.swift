@@ -37,8 +37,8 @@ final class Records<A: Analyzer>: Slot {
   }
 
   func listener() -> any Listener {
-    BatchListener(places: places, observer: analyzer.begin(plan)) { [records] record, batch in
-      records.withLock { $0[batch] = record }
+    BatchListener(places: places, observer: analyzer.begin(plan)) { record, batch in
+      self.records.withLock { $0[batch] = record }
     }
   }
 
@@ -47,10 +47,10 @@ final class Records<A: Analyzer>: Slot {
   }
 }
 
-private struct BatchListener<Record>: Listener {
+private struct BatchListener<Record: Sendable>: Listener {
   let places: [String: Int]
   let observer: any BatchObserver<Record>
-  let keep: (sending Record, Int) -> Void
+  let keep: (Record, Int) -> Void
 
   func wants(_ tap: Tap) -> Bool { places[tap.name] != nil }
 

@@ -3,11 +3,9 @@ import Models
 import Tensors
 
 /// The Hessian of the cross-entropy of an untrained model on one random minibatch: `model`, `batch`.
-///
-/// The gradient is recorded once; each product differentiates it again along a vector.
 private struct LossHessian: SymmetricOperator {
-  let variables: [Tensor]
-  let gradients: [Tensor]
+  let parameters: [Tensor]
+  let curvature: LossCurvature
 
   init(_ arguments: Arguments) throws {
     let architecture = try Architecture(
@@ -15,47 +13,50 @@ private struct LossHessian: SymmetricOperator {
     let loaded = try ModelLoader.random(architecture, seed: 0)
     let batch = try arguments.integer("batch", 16)
     let size = loaded.preprocessing.size
-    var given: [String: Tensor] = [:]
-    var variables: [Tensor] = []
-    for parameter in loaded.parameters {
-      let isBuffer = parameter.specification.isBuffer
-      let tensor = isBuffer ? parameter.tensor : parameter.tensor.tracked()
-      if !isBuffer { variables.append(tensor) }
-      given[parameter.specification.name] = tensor
-    }
-    let logits = try loaded.rebuilt(with: given)(.normal([batch, size, size, 3], seed: 1))
-    let classes = logits.shape.last
+    let images = Tensor.normal([batch, size, size, 3], seed: 1)
+    let variables = loaded.parameters.filter { !$0.specification.isBuffer }
+    let buffers = loaded.parameters.filter(\.specification.isBuffer)
     let random = CounterRandom(seed: 2, purpose: "labels")
-    let targets = Tensor(shape: logits.shape) { buffer in
-      buffer.update(repeating: 0)
-      for row in 0..<batch {
-        buffer[row * classes + random.integer(below: classes, at: UInt64(row))] = 1
+    parameters = variables.map(\.tensor)
+    curvature = try LossCurvature(at: parameters) { tracked in
+      var given: [String: Tensor] = [:]
+      for (parameter, tensor) in zip(variables, tracked) {
+        given[parameter.specification.name] = tensor
       }
-    }
-    let loss = logits.crossEntropy(targets: targets).mean(axis: 0)
-    self.variables = variables
-    gradients = gradient(of: loss, withRespectTo: variables, recording: true)
-  }
-
-  var dimension: Int { variables.reduce(0) { $0 + $1.shape.count } }
-
-  /// The product with one vector, given and returned in pieces of the parameters' shapes.
-  func product(_ vector: [Tensor]) -> [Tensor] {
-    let roots = zip(gradients, vector).map { (value: $0, cotangent: $1) }
-    return zip(variables, pullback(roots, withRespectTo: variables)).map {
-      $1 ?? Tensor(repeating: 0, shape: $0.shape)
+      for buffer in buffers { given[buffer.specification.name] = buffer.tensor }
+      let model = try loaded.rebuilt(with: given)
+      let logits = model(images, Context())
+      let classes = logits.shape.last
+      let targets = Tensor(shape: logits.shape) { values in
+        values.update(repeating: 0)
+        for row in 0..<batch {
+          values[row * classes + random.integer(below: classes, at: UInt64(row))] = 1
+        }
+      }
+      return logits.crossEntropy(targets: targets).mean(axis: 0)
     }
   }
+
+  var dimension: Int { parameters.reduce(0) { $0 + $1.shape.count } }
 
   func apply(_ vectors: [[Double]]) -> [[Double]] {
     vectors.map { vector in
       var start = 0
-      let pieces = variables.map { variable in
-        let part = vector[start..<start + variable.shape.count]
-        start += part.count
-        return Tensor(part.map { Float($0) }, shape: variable.shape)
+      let parts = parameters.map { parameter in
+        defer { start += parameter.shape.count }
+        return Tensor(shape: parameter.shape) { values in
+          for index in values.indices { values[index] = Float(vector[start + index]) }
+        }
       }
-      return product(pieces).flatMap { $0.withValues { $0.map { Double($0) } } }
+      var result = [Double](repeating: 0, count: vector.count)
+      var end = 0
+      for part in curvature.product(with: parts) {
+        part.withValues { values in
+          for index in values.indices { result[end + index] = Double(values[index]) }
+        }
+        end += part.shape.count
+      }
+      return result
     }
   }
 }
@@ -63,7 +64,7 @@ private struct LossHessian: SymmetricOperator {
 /// Hessian-vector products one after another: `model`, `batch`. The time is that of one.
 func hessianProductJob(_ arguments: Arguments) throws -> Measurement {
   let hessian = try LossHessian(arguments)
-  var vector = hessian.variables.enumerated().map {
+  var vector = hessian.parameters.enumerated().map {
     Tensor.normal($1.shape, seed: UInt64($0 + 1))
   }
   var rayleigh = 0.0
@@ -71,7 +72,7 @@ func hessianProductJob(_ arguments: Arguments) throws -> Measurement {
     // As in power iteration: normalise, multiply, keep.
     let factor = Float(1 / dot(vector, vector).squareRoot())
     vector = vector.map { factor * $0 }
-    let product = hessian.product(vector)
+    let product = hessian.curvature.product(with: vector)
     rayleigh = dot(vector, product)
     vector = product
   }
@@ -99,7 +100,7 @@ func eigenvaluesJob(_ arguments: Arguments) throws -> Measurement {
   if let spectrum {
     measurement.add("largest", spectrum.top.first?.value ?? .nan)
     measurement.add("converged", Double(spectrum.top.count { $0.isConverged }))
-    measurement.add("products", Double(spectrum.top.first?.iterations ?? 0))
+    measurement.add("products", Double(spectrum.products))
   }
   return measurement
 }
