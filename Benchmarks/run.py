@@ -33,7 +33,6 @@ sys.path.insert(0, HERE)
 from rows import rows  # noqa: E402
 
 SLOWED = 0.8
-TIMEOUT = 3600
 TABLE_START, TABLE_END = "<!-- table: begin -->", "<!-- table: end -->"
 # Settings that some shells export and that would decide the race.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
@@ -131,7 +130,11 @@ class Machine:
             start = time.perf_counter()
             process = subprocess.Popen(self.words(side), stdout=out, stderr=err, env=environment,
                                        cwd=self.scratch)
-            _, status, usage = os.wait4(process.pid, 0)
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:
+                process.kill()
+                raise
             wall = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0)
@@ -294,7 +297,10 @@ def main():
             needs = sorted({name for peer in row.peers for name in peer.modules})
             print(f"{row.name:24} {row.title} [{row.kind}; {', '.join(needs) or 'no packages'}]")
         return
-    log = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+
+    def log(text):
+        print(text, file=sys.stderr, flush=True)
+
     if not options.no_build:
         subprocess.run(["swift", "build", "-c", "release", "--package-path", HERE], check=True,
                        stdout=sys.stderr)
@@ -328,11 +334,12 @@ def main():
                 continue
             records += found
             summaries += [(row, peer) for peer in peers]
-        mark_slowed(records, machine.best_rate)
+            # Row by row, so that a run that is stopped leaves what it measured.
+            mark_slowed(records, machine.best_rate)
+            write_csv(options.out, records)
         table = markdown(
             [summary(row, peer, [r for r in records if r["row"] == row.name])
              for row, peer in summaries], skipped, versions(machine, records))
-    write_csv(options.out, records)
     if options.docs:
         replace_table(options.docs, table)
     print(table)

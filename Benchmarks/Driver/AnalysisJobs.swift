@@ -4,7 +4,8 @@ import Tensors
 
 /// The analyses by name.
 private let analyzers: [String: any Analyzer] = [
-  CKAAnalyzer.name: CKAAnalyzer()
+  CKAAnalyzer.name: CKAAnalyzer(), FourierAnalyzer.name: FourierAnalyzer(),
+  VarianceAnalyzer.name: VarianceAnalyzer(),
 ]
 
 /// Synthetic features as the peer makes them: `layers` matrices `[n, features]` that drift apart, eight
