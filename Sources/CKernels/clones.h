@@ -12,5 +12,7 @@
 
 // Reductions may be reassociated (vectorised); the order is fixed by the code that results.
 #define REASSOCIATE _Pragma("clang fp reassociate(on)")
+// Pointers of one loop alias element for element or not at all: no check and no second, scalar loop.
+#define SAME_INDEX_ALIASING _Pragma("clang loop vectorize(assume_safety)")
 // Multiply-adds may be fused. Only inside functions that no other spelling must equal bit for bit.
 #define CONTRACT _Pragma("clang fp contract(fast)")

@@ -17,6 +17,8 @@ CLONES void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float
     float *out = y + r * cols;
     float top = row_max(in, cols) * scale;
     float sum = 0.0f;
+    // In place or not, the same vector loop and so the same order of the sum.
+    SAME_INDEX_ALIASING
     for (size_t i = 0; i < cols; i++) {
       float e = vm_exp(in[i] * scale - top);
       out[i] = e;

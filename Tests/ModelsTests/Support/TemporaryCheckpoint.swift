@@ -79,3 +79,11 @@ func withHollowCheckpoint<R>(
     return try body(Checkpoint.open(path))
   }
 }
+
+func writeText(_ text: String, to path: String) throws {
+  let bytes = Array(text.utf8)
+  let descriptor = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0o600)
+  guard descriptor >= 0, write(descriptor, bytes, bytes.count) == bytes.count,
+    close(descriptor) == 0
+  else { throw POSIXFailure(code: errno) }
+}
