@@ -64,8 +64,8 @@ final class Storage: @unchecked Sendable {
 /// Recycled memory for tensors.
 ///
 /// Fresh pages cost as much as computing on them (about 2 GB/s at 4 KiB), so blocks are kept for the
-/// next tensor of about the same size, and large ones lie on huge pages. What is kept unused stays
-/// below a tenth of the largest amount in use at once.
+/// next tensor of about the same size, and large ones lie on huge pages. What is in use and
+/// what is kept unused stay together below 1.1 times the largest amount in use at once.
 final class StoragePool: Sendable {
   struct Block: @unchecked Sendable {
     var address: UnsafeMutableRawPointer
@@ -108,7 +108,8 @@ final class StoragePool: Sendable {
       }
       // Nothing fits: make room among the unused, largest first, before asking for more.
       var evicted: [Block] = []
-      let allowed = max(state.peakLiveBytes / 10, 1 << 24)
+      let room = state.peakLiveBytes - state.liveBytes
+      let allowed = room + max(state.peakLiveBytes / 10, 1 << 24)
       for key in state.free.keys.sorted(by: >) where state.freeBytes > allowed {
         while state.freeBytes > allowed, let block = state.free[key]?.popLast() {
           state.freeBytes -= key
