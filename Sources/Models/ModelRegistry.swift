@@ -5,5 +5,9 @@ public enum ModelRegistry {
   public static let families: [any ModelConfiguration.Type] = [
     ViTConfiguration.self,
     ResNetConfiguration.self,
+    SwinConfiguration.self,
+    HDVSwinConfiguration.self,
+    PiTConfiguration.self,
+    MixerConfiguration.self,
   ]
 }

@@ -22,4 +22,15 @@ extension Tensor {
   func stored(_ layout: Tap.Layout) -> Tensor {
     layout == .map ? permuted([0, 3, 1, 2]) : self
   }
+
+  /// The same values under a reference's shape where only the grouping of axes differs: windows that
+  /// count as images, tokens of one image beside each other.
+  func seen(as shape: [Int], _ layout: Tap.Layout) -> Tensor {
+    switch layout {
+    case .attention where self.shape.rank == 5 && shape.count == 4,
+      .vector where self.shape.rank == 2 && shape.count == 3:
+      self.shape.count == shape.reduce(1, *) ? reshaped(Shape(shape)) : self
+    default: self
+    }
+  }
 }
