@@ -12,8 +12,16 @@ struct Fixture {
     String(#filePath.dropLast("Support/Fixture.swift".count)) + "Fixtures/"
   }
 
-  /// The names of all fixtures that start so.
-  static func names(_ prefixes: String...) -> [String] {
+  /// The fixtures of some families: small instances whole, or full-size ones in samples.
+  static func names(of families: Set<String>, full: Bool = false) -> [String] {
+    allNames.filter { name in
+      name.hasPrefix("full-") == full
+        && (try? Fixture(name)).flatMap { $0.checkpoint.metadata["family"] }
+          .map(families.contains) ?? false
+    }
+  }
+
+  private static var allNames: [String] {
     guard let folder = opendir(folder) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []
@@ -21,7 +29,7 @@ struct Fixture {
       let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
         String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       }
-      if name.hasSuffix(".safetensors"), prefixes.contains(where: name.hasPrefix) {
+      if name.hasSuffix(".safetensors") {
         names.append(String(name.dropLast(".safetensors".count)))
       }
     }
@@ -70,77 +78,5 @@ struct Fixture {
     var tensors = try keys().map { (prefix + $0.name, DeterministicFill.values($0.name, $0.shape)) }
     tensors += try keys("integers").map { (prefix + $0.name, Tensor(repeating: 0, shape: Shape($0.shape))) }
     return try withCheckpoint(tensors, metadata: metadata, body)
-  }
-}
-
-/// Runs `body` with a safetensors file of the given tensors, which is removed afterwards.
-func withCheckpoint<R>(
-  _ tensors: [(String, Tensor)], metadata: [String: String] = [:],
-  _ body: (Checkpoint) throws -> R
-) throws -> R {
-  try withTemporaryFolder { folder in
-    let path = folder + "/model.safetensors"
-    try writeSafetensors(tensors, metadata: metadata, to: path)
-    return try body(Checkpoint.open(path))
-  }
-}
-
-/// Runs `body` with an empty folder, which is removed afterwards with the files in it.
-func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
-  var template = Array("/tmp/vitprobe-models-XXXXXX".utf8CString)
-  guard let made = mkdtemp(&template) else { throw POSIXFailure(code: errno) }
-  let folder = String(cString: made)
-  defer {
-    if let listing = opendir(folder) {
-      while let entry = readdir(listing) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-          String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if name != ".", name != ".." { unlink(folder + "/" + name) }
-      }
-      closedir(listing)
-    }
-    rmdir(folder)
-  }
-  return try body(folder)
-}
-
-struct POSIXFailure: Error { let code: Int32 }
-
-func writeSafetensors(
-  _ tensors: [(String, Tensor)], metadata: [String: String] = [:], to path: String
-) throws {
-  var writer = try SafetensorsWriter(
-    creating: path,
-    tensors: tensors.map { .init(name: $0.0, shape: $0.1.shape.dimensions) }, metadata: metadata)
-  for (index, tensor) in tensors.enumerated() {
-    try tensor.1.withValues { values throws(CheckpointError) in
-      try writer.append(values, to: index)
-    }
-  }
-  try writer.finish()
-}
-
-/// Keeps the values of wanted taps, and the taps in order.
-final class Recorder: Probe {
-  private let isWanted: (Tap) -> Bool
-  private(set) var taps: [Tap] = []
-  private(set) var values: [String: Tensor] = [:]
-
-  init(_ isWanted: @escaping (Tap) -> Bool = { _ in true }) { self.isWanted = isWanted }
-
-  func wants(_ tap: Tap) -> Bool { isWanted(tap) }
-
-  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
-    taps.append(tap)
-    values[tap.name] = value
-    return value
-  }
-}
-
-extension Tensor {
-  /// The values in PyTorch's order: maps as `[N, C, H, W]`.
-  func stored(_ layout: Tap.Layout) -> Tensor {
-    layout == .map ? permuted([0, 3, 1, 2]) : self
   }
 }

@@ -1,0 +1,25 @@
+import Tensors
+
+/// Keeps the values of wanted taps, and the taps in order.
+final class Recorder: Probe {
+  private let isWanted: (Tap) -> Bool
+  private(set) var taps: [Tap] = []
+  private(set) var values: [String: Tensor] = [:]
+
+  init(_ isWanted: @escaping (Tap) -> Bool = { _ in true }) { self.isWanted = isWanted }
+
+  func wants(_ tap: Tap) -> Bool { isWanted(tap) }
+
+  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    taps.append(tap)
+    values[tap.name] = value
+    return value
+  }
+}
+
+extension Tensor {
+  /// The values in PyTorch's order: maps as `[N, C, H, W]`.
+  func stored(_ layout: Tap.Layout) -> Tensor {
+    layout == .map ? permuted([0, 3, 1, 2]) : self
+  }
+}
