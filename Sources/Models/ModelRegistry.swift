@@ -5,5 +5,6 @@ public enum ModelRegistry {
   public static let families: [any ModelConfiguration.Type] = [
     ViTConfiguration.self,
     ResNetConfiguration.self,
+    AlterNetConfiguration.self,
   ]
 }
