@@ -3,6 +3,8 @@
 public enum ModelRegistry {
   /// The families, in the order in which weights are tried.
   public static let families: [any ModelConfiguration.Type] = [
+    RefinerConfiguration.self,
+    PublishedRefinerConfiguration.self,
     ViTConfiguration.self,
     ResNetConfiguration.self,
     AlterNetConfiguration.self,
