@@ -272,7 +272,7 @@ struct ZipDirectory {
     let isDeferred = record.hasDescriptor && checksum == 0 && compressed == 0 && size == 0
     if !isDeferred {
       let wide = try zip64(extra, place: place, wanted: [size == .max, compressed == .max, false])
-      guard checksum == record.checksum,
+      guard checksum == record.checksum || record.hasDescriptor && checksum == 0,
         wide[0] ?? UInt64(size) == UInt64(record.size)
           || record.hasDescriptor && (wide[0] ?? UInt64(size)) == 0,
         wide[1] ?? UInt64(compressed) == UInt64(record.compressedSize)

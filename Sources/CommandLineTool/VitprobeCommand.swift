@@ -12,7 +12,7 @@ struct VitprobeCommand: ParsableCommand {
       """,
     version: VitProbeVersion.current,
     subcommands: [
-      CKACommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
+      CKACommand.self, HessianCommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
       ConvertCommand.self,
     ])
 

@@ -226,6 +226,29 @@ private let archives: [HostileFile] = [
           little(UInt32(0x0807_4B50)) + little(descriptor)
           + little(UInt32(array.count)) + little(UInt32(array.count))
       },
+      // Without signature; with 64-bit sizes; as a stream writes them, sizes unknown at first
+      member {
+        $0.flags = 8
+        $0.descriptor =
+          little(descriptor) + little(UInt32(array.count)) + little(UInt32(array.count))
+      },
+      member {
+        $0.flags = 8
+        $0.descriptor =
+          little(UInt32(0x0807_4B50)) + little(descriptor)
+          + little(UInt64(array.count)) + little(UInt64(array.count))
+      },
+      member {
+        $0.flags = 8
+        $0.localChecksum = 0
+        $0.size = .max
+        $0.compressedSize = .max
+        $0.extra = zip64([UInt64(array.count), UInt64(array.count)])
+        $0.localExtra = zip64([0, 0])
+        $0.descriptor =
+          little(UInt32(0x0807_4B50)) + little(descriptor)
+          + little(UInt64(array.count)) + little(UInt64(array.count))
+      },
       member {
         $0.size = .max
         $0.compressedSize = .max

@@ -31,7 +31,9 @@ import Testing
     let logits = model(
       DeterministicFill.values("input", [1, 3, 8, 8], isInput: true).permuted([0, 2, 3, 1]))
     #expect(logits.shape == [1, 5])
-    for (value, golden) in zip(logits.values, expected) { #expect(abs(Double(value) - golden) < 2e-6) }
+    for (value, golden) in zip(logits.values, expected) {
+      #expect(abs(Double(value) - golden) < 2e-6)
+    }
   }
 
   @Test func tapsOfThePlainTransformer() throws {

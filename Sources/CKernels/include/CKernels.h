@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "feature_maps.h"
 #include "krylov.h"
 
 // Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
@@ -37,6 +38,7 @@ enum {
   CK_ROW = 2,     // b[outer], one value a row
 };
 
+// y may be a or b of the same extent.
 void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y = a * x + b
@@ -60,6 +62,9 @@ void ck_map(const float *x, float *y, size_t n, int function);
 // The derivative of GELU(x) = x * Phi(x) of the given order (0: GELU itself).
 void ck_gelu(const float *x, float *y, size_t n, int order);
 
+// y = GELU's derivative of the given order, times a, times b (b may be NULL).
+void ck_gelu_product(const float *x, const float *a, const float *b, float *y, size_t n, int order);
+
 // What follows a product, in place on y with row stride ld:
 //   y = act(y + bias), then y * gain, then y + residual (row stride = cols); NULL skips a step.
 void ck_linear_epilogue(float *y, size_t rows, size_t cols, size_t ld, const float *bias,
@@ -78,13 +83,21 @@ void ck_row_rstd(const float *x, float *out, size_t rows, size_t cols, float eps
 // y = (h - mean(h) - n * mean(n * h)) / sigma, n the normalised row of x: J(x) h, J symmetric.
 void ck_normalise_gradient(const float *x, const float *h, float *y, size_t rows, size_t cols,
                            float eps);
+// With J = J(x) symmetric as above, the cotangents of (x, h) in J(x) h, given that of the result, u:
+// ch = J u and cx = -(n <u, J h> + <n, h> J u + <n, u> J h) / (cols * sigma).
+void ck_normalise_curvature(const float *x, const float *h, const float *u, float *cx, float *ch,
+                            size_t rows, size_t cols, float eps);
 
 // MARK: softmax.c
 
 // Softmax over each row of scale * x. In place allowed.
 void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale);
-// y = p * (g - <p, g>) over each row.
+// y = p * (g - <p, g>) over each row. y may be g.
 void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows, size_t cols);
+// For a softmax p of s, a cotangent dp of p, a tangent ds of s, and e: in place,
+//   dp becomes p * (dp - <p, dp>), ds becomes p * (ds - <p, ds>),
+//   e becomes p * (g - <p, g>) with g = ds * dp - <p, ds> dp - <p, dp> ds + e.
+void ck_softmax_curvature(const float *p, float *dp, float *ds, float *e, size_t rows, size_t cols);
 // out[row] = log(sum(exp(x)))
 void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols);
 

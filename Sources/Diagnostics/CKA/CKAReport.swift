@@ -12,15 +12,11 @@ struct CKAReport {
   init(_ records: [CKAAnalyzer.Record], settings: CKASettings, plan: Plan) {
     self.settings = settings
     self.plan = plan
-    var at = 0
-    starts = plan.subjects.map { subject in
-      defer { at += subject.taps.count }
-      return at
-    }
+    starts = plan.starts
     let layers = plan.subjects.flatMap(\.taps)
     let undefined = layers.indices.filter { settings.rows.columns(of: layers[$0]) == nil }
     estimates = CKAEstimates(
-      records, layers: at, undefined: Set(undefined), settings: settings)
+      records, layers: layers.count, undefined: Set(undefined), settings: settings)
   }
 
   var report: Report {
@@ -35,11 +31,12 @@ struct CKAReport {
 
   // MARK: Tables
 
-  private var constants: (kernel: Cell, images: Cell, batch: Cell, batches: Cell) {
-    (
-      .text(settings.kernel.rawValue), .integer(estimates.images), .integer(plan.batchSize),
-      .integer(estimates.batches)
-    )
+  /// Kernel, images, batch size and number of minibatches: the same in every row.
+  private var constants: [Cell] {
+    [
+      .text(settings.kernel.rawValue), .text(settings.estimator.rawValue),
+      .integer(estimates.images), .integer(plan.batchSize), .integer(estimates.batches),
+    ]
   }
 
   private var pairTable: Table {
@@ -58,14 +55,18 @@ struct CKAReport {
         for i in first.taps.indices {
           for j in second.taps.indices {
             let e = estimates.pair(starts[a] + i, starts[b] + j)
-            table.append([
+            var row: [Cell] = [
               .text(first.label), .integer(i), .text(first.taps[i].tap.name),
               .real(first.depth(i)), .text(second.label), .integer(j),
               .text(second.taps[j].tap.name), .real(second.depth(j)),
-              .text(settings.rows.rawValue), constants.kernel, .text(settings.estimator.rawValue),
-              constants.images, constants.batch, constants.batches, Cell(e.value), Cell(e.low),
-              Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb), .text(e.status.rawValue),
-            ])
+              .text(settings.rows.rawValue),
+            ]
+            row += constants
+            row += [
+              Cell(e.value), Cell(e.low), Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb),
+              .text(e.status.rawValue),
+            ]
+            table.append(row)
           }
         }
       }
@@ -86,14 +87,13 @@ struct CKAReport {
     for (index, subject) in plan.subjects.enumerated() where !subject.taps.isEmpty {
       let curve = curve(index)
       for (block, point) in curve.enumerated() {
-        table.append([
+        var row: [Cell] = [
           .text(subject.label), .integer(block), .text(subject.taps[block].tap.name),
-          .real(subject.depth(block)), .text(settings.rows.rawValue), constants.kernel,
-          .text(settings.estimator.rawValue), constants.images, constants.batch,
-          constants.batches, Cell(point.estimate.value), Cell(point.ratio), Cell(point.minmax),
-          Cell(point.estimate.low), Cell(point.estimate.high), Cell(point.ratioLow),
-          Cell(point.ratioHigh), .text(point.status.rawValue),
-        ])
+          .real(subject.depth(block)), .text(settings.rows.rawValue),
+        ]
+        row += constants
+        row += point.cells
+        table.append(row)
       }
     }
     return table
@@ -106,6 +106,13 @@ struct CKAReport {
     var ratioLow: Double?
     var ratioHigh: Double?
     var status: CKAEstimates.Status
+
+    var cells: [Cell] {
+      [
+        Cell(estimate.value), Cell(ratio), Cell(minmax), Cell(estimate.low), Cell(estimate.high),
+        Cell(ratioLow), Cell(ratioHigh), .text(status.rawValue),
+      ]
+    }
   }
 
   /// Similarity of each block to the last (Zhou et al. 2021), raw and normalised by the first's.
@@ -144,9 +151,7 @@ struct CKAReport {
       let e = estimates.pair(first, first + count - 1)
       var undefined = 0
       for i in 0..<count {
-        for j in 0..<count where estimates.pair(first + i, first + j).value == nil {
-          undefined += 1
-        }
+        for j in 0..<count where estimates.value(first + i, first + j) == nil { undefined += 1 }
       }
       table.append([
         .text(subject.label), .integer(count), .text(firstTap.tap.name), .text(lastTap.tap.name),
@@ -158,6 +163,11 @@ struct CKAReport {
 
   private var notes: [String] {
     var notes: [String] = []
+    if estimates.tooSmall > 0 {
+      notes.append(
+        "\(estimates.tooSmall) minibatch(es) of fewer than \(settings.estimator.minimumBatch) images "
+          + "left out")
+    }
     if settings.bootstrap > 0, estimates.batches == 1 {
       notes.append("one minibatch: no confidence intervals (they resample minibatches)")
     } else if settings.bootstrap > 0, estimates.batches < 8 {
@@ -226,7 +236,7 @@ struct CKAReport {
   private func heatMap(_ a: Int, _ b: Int) -> Figure {
     let (first, second) = (plan.subjects[a], plan.subjects[b])
     let values = first.taps.indices.map { i in
-      second.taps.indices.map { j in estimates.pair(starts[a] + i, starts[b] + j).value }
+      second.taps.indices.map { j in estimates.value(starts[a] + i, starts[b] + j) }
     }
     func stages(_ subject: SubjectPlan) -> [HeatMap.Stage] {
       subject.stageStarts.map { HeatMap.Stage(start: $0.start, "stage \($0.stage + 1)") }
@@ -235,7 +245,7 @@ struct CKAReport {
       values, columnNames: second.taps.map(\.tap.name), rowNames: first.taps.map(\.tap.name),
       columnStages: stages(second), rowStages: stages(first))
     return Figure(
-      name: "cka_\(slug(first.label))_\(slug(second.label))",
+      name: "cka_\(plan.slugs[a])_\(plan.slugs[b])",
       title: a == b ? "CKA within \(first.label)" : "CKA: \(first.label) and \(second.label)",
       subtitle: subtitle,
       summary: "Similarity of every layer of \(first.label) to every layer of \(second.label).",
@@ -246,15 +256,4 @@ struct CKAReport {
       ],
       colorBar: Figure.ColorBar("CKA", .magma, range: 0...1))
   }
-}
-
-/// A label as a part of a file name: letters, digits, `.`, `_` and `-`.
-public func slug(_ label: String) -> String {
-  let safe = label.map { character in
-    character.isASCII
-      && (character.isLetter || character.isNumber || "._-".contains(character))
-      ? character : "-"
-  }
-  let text = String(safe)
-  return text.isEmpty || text.allSatisfy({ $0 == "." }) ? "model" : text
 }

@@ -37,7 +37,8 @@ struct ResNet: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
-    var x = context.probe == nil
+    var x =
+      context.probe == nil
       ? stem(images, activation: activation)
       : stem(
         images, activation: activation, raw: Tap("conv1", .conv, layout: .map),

@@ -25,5 +25,6 @@ public func openSubject(
   let loaded = try ModelLoader.load(
     checkpoint, as: architecture, imageSize: preprocessing.imageSize)
   return try ModelSubject(
-    loaded, label: label, inputFiles: checkpoint.files, overrides: preprocessing)
+    loaded, label: label, inputFiles: checkpoint.files, overrides: preprocessing,
+    epoch: checkpoint.metadata["epoch"].flatMap { Int($0) })
 }

@@ -49,7 +49,10 @@ struct Fixture {
   /// Names and shapes in the order of the state dict.
   func keys(_ key: String = "keys") throws -> [(name: String, shape: [Int])] {
     try (json(key).arrayValue ?? []).map { pair in
-      (pair.arrayValue?[0].stringValue ?? "", pair.arrayValue?[1].arrayValue?.compactMap(\.intValue) ?? [])
+      (
+        pair.arrayValue?[0].stringValue ?? "",
+        pair.arrayValue?[1].arrayValue?.compactMap(\.intValue) ?? []
+      )
     }
   }
 
@@ -63,8 +66,10 @@ struct Fixture {
   func architecture() throws -> Architecture? {
     guard checkpoint.metadata["family"] == "vit" else { return nil }
     let config = try json("config")
-    let pairs = [("patch", "patch"), ("dim", "dim"), ("depth", "depth"), ("heads", "heads"),
-      ("classes", "classes")]
+    let pairs = [
+      ("patch", "patch"), ("dim", "dim"), ("depth", "depth"), ("heads", "heads"),
+      ("classes", "classes"),
+    ]
     let arguments = pairs.compactMap { name, key in
       config[key]?.intValue.map { "\(name)=\($0)" }
     }
@@ -76,7 +81,9 @@ struct Fixture {
     prefix: String = "", metadata: [String: String] = [:], _ body: (Checkpoint) throws -> R
   ) throws -> R {
     var tensors = try keys().map { (prefix + $0.name, DeterministicFill.values($0.name, $0.shape)) }
-    tensors += try keys("integers").map { (prefix + $0.name, Tensor(repeating: 0, shape: Shape($0.shape))) }
+    tensors += try keys("integers").map {
+      (prefix + $0.name, Tensor(repeating: 0, shape: Shape($0.shape)))
+    }
     return try withCheckpoint(tensors, metadata: metadata, body)
   }
 }

@@ -37,18 +37,21 @@ func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
 
 struct POSIXFailure: Error { let code: Int32 }
 
+/// A safetensors file of the given tensors, without the care that a user's file deserves.
 func writeSafetensors(
   _ tensors: [(String, Tensor)], metadata: [String: String] = [:], to path: String
 ) throws {
-  var writer = try SafetensorsWriter(
-    creating: path,
-    tensors: tensors.map { .init(name: $0.0, shape: $0.1.shape.dimensions) }, metadata: metadata)
-  for (index, tensor) in tensors.enumerated() {
-    try tensor.1.withValues { values throws(CheckpointError) in
-      try writer.append(values, to: index)
+  let header = header(of: tensors.map { ($0.0, $0.1.shape.dimensions) }, metadata).bytes
+  try withFile(path) { descriptor in
+    var isWhole = write(descriptor, header, header.count) == header.count
+    for (_, tensor) in tensors {
+      tensor.withValues { values in
+        let bytes = UnsafeRawBufferPointer(values)
+        isWhole = isWhole && write(descriptor, bytes.baseAddress, bytes.count) == bytes.count
+      }
     }
+    return isWhole
   }
-  try writer.finish()
 }
 
 /// Runs `body` with a checkpoint of the given shapes and zeros that take no space on the disk.
@@ -58,24 +61,42 @@ func withHollowCheckpoint<R>(
 ) throws -> R {
   try withTemporaryFolder { folder in
     let path = folder + "/model.safetensors"
-    var end = 0
-    var members = tensors.map { tensor in
-      let start = end
-      end += 4 * tensor.shape.reduce(1, *)
-      return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),"
-        + "\"data_offsets\":[\(start),\(end)]}"
+    let (bytes, payload) = header(of: tensors, metadata)
+    try withFile(path) {
+      write($0, bytes, bytes.count) == bytes.count && ftruncate($0, bytes.count + payload) == 0
     }
-    if !metadata.isEmpty {
-      let texts = metadata.map { "\"\($0)\":\"\($1)\"" }
-      members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
-    }
-    var header = Array("{\(members.joined(separator: ","))}".utf8)
-    while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
-    let bytes = withUnsafeBytes(of: UInt64(header.count).littleEndian, Array.init) + header
-    let descriptor = open(path, O_CREAT | O_WRONLY, 0o600)
-    guard descriptor >= 0, write(descriptor, bytes, bytes.count) == bytes.count,
-      ftruncate(descriptor, bytes.count + end) == 0, close(descriptor) == 0
-    else { throw POSIXFailure(code: errno) }
     return try body(Checkpoint.open(path))
   }
+}
+
+func writeText(_ text: String, to path: String) throws {
+  let bytes = Array(text.utf8)
+  try withFile(path) { write($0, bytes, bytes.count) == bytes.count }
+}
+
+private func withFile(_ path: String, _ fill: (Int32) -> Bool) throws {
+  let descriptor = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0o600)
+  guard descriptor >= 0, fill(descriptor), close(descriptor) == 0 else {
+    throw POSIXFailure(code: errno)
+  }
+}
+
+/// The start of a safetensors file, and how many bytes of values follow.
+private func header(
+  of tensors: [(name: String, shape: [Int])], _ metadata: [String: String]
+) -> (bytes: [UInt8], payload: Int) {
+  var end = 0
+  var members = tensors.map { tensor in
+    let start = end
+    end += 4 * tensor.shape.reduce(1, *)
+    return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),"
+      + "\"data_offsets\":[\(start),\(end)]}"
+  }
+  if !metadata.isEmpty {
+    let texts = metadata.map { "\"\($0)\":\"\($1)\"" }
+    members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
+  }
+  var header = Array("{\(members.joined(separator: ","))}".utf8)
+  while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
+  return (withUnsafeBytes(of: UInt64(header.count).littleEndian, Array.init) + header, end)
 }
