@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "feature_maps.h"
 #include "krylov.h"
 
 // Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).

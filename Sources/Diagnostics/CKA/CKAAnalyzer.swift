@@ -15,9 +15,10 @@ public struct CKAAnalyzer: Analyzer {
     public let images: Int
     /// `<K_a, K_b>` of centred Grams, the lower triangle row by row over all taps of all subjects.
     public let products: [Double]
-    /// Squared norms of the uncentred Grams: the size against which products count as zero.
+    /// Squared norms of the Grams before U- or double-centring: the size against which products count
+    /// as zero.
     public let scales: [Double]
-    /// Taps whose values were not finite in this minibatch.
+    /// Layers, counted over all subjects, whose values were not finite in this minibatch.
     public let nonfinite: [Int]
   }
 
@@ -61,6 +62,7 @@ private final class CKAObserver: BatchObserver {
   private let starts: [Int]
   private let layers: Int
   private var images = 0
+  private var isTooSmall: Bool { images < settings.estimator.minimumBatch }
   private var vectors: UnsafeMutableBufferPointer<Double>?
   private var scales: [Double]
   private var nonfinite: Set<Int> = []
@@ -68,12 +70,8 @@ private final class CKAObserver: BatchObserver {
   init(_ settings: CKASettings, plan: Plan) {
     self.settings = settings
     self.plan = plan
-    var at = 0
-    starts = plan.subjects.map { subject in
-      defer { at += subject.taps.count }
-      return at
-    }
-    layers = at
+    starts = plan.starts
+    layers = plan.subjects.reduce(0) { $0 + $1.taps.count }
     scales = [Double](repeating: 0, count: layers)
   }
 
@@ -92,7 +90,7 @@ private final class CKAObserver: BatchObserver {
       vectors = memory
     }
     let planned = plan.subjects[subject].taps[tap]
-    guard let columns = settings.rows.columns(of: planned), let vectors,
+    guard !isTooSmall, let columns = settings.rows.columns(of: planned), let vectors,
       let base = vectors.baseAddress
     else { return }
     let whole = value.shape.count / max(1, images)
@@ -113,6 +111,11 @@ private final class CKAObserver: BatchObserver {
     }
     guard var gram else { return }
     if settings.kernel == .rbf, !gram.applyRBF(scale: settings.rbfScale) { return }
+    // Differences of values near the largest float overflow.
+    guard gram.squaredNorm.isFinite else {
+      nonfinite.insert(layer)
+      return
+    }
     scales[layer] = gram.squaredNorm
     let out = base + layer * width
     switch settings.estimator {

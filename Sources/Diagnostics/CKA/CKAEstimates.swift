@@ -29,6 +29,8 @@ struct CKAEstimates {
 
   let images: Int
   let batches: Int
+  /// Minibatches left out because the estimator does not exist for so few images.
+  let tooSmall: Int
   let nonfinite: Set<Int>
   private let layers: Int
   /// Weighted sums over minibatches, divided by the sum of weights; the lower triangle.
@@ -44,9 +46,11 @@ struct CKAEstimates {
   /// - Parameters:
   ///   - undefined: layers that lack the rows asked for.
   init(
-    _ records: [CKAAnalyzer.Record], layers: Int, undefined: Set<Int>, settings: CKASettings
+    _ all: [CKAAnalyzer.Record], layers: Int, undefined: Set<Int>, settings: CKASettings
   ) {
     self.layers = layers
+    let records = all.filter { $0.images >= settings.estimator.minimumBatch }
+    tooSmall = all.count - records.count
     images = records.reduce(0) { $0 + $1.images }
     batches = records.count
     nonfinite = Set(records.flatMap(\.nonfinite))
@@ -71,7 +75,7 @@ struct CKAEstimates {
     status = (0..<layers).map { layer -> Status in
       let own = sums[Self.at(layer, layer)]
       if undefined.contains(layer) { return .undefinedRows }
-      if bad.contains(layer) { return .nonfinite }
+      if bad.contains(layer) || !own.isFinite { return .nonfinite }
       // What rounding leaves of a zero is small against the Gram matrix it came from.
       if abs(own) <= 1e-10 * scales[layer] { return .degenerate }
       return own > 0 ? .ok : .nonpositiveSelf
@@ -114,7 +118,14 @@ struct CKAEstimates {
     return (0..<resamples).map { Array(result[($0 * count)..<(($0 + 1) * count)]) }
   }
 
-  /// The similarity of two layers.
+  /// The similarity of two layers, if it exists.
+  func value(_ a: Int, _ b: Int) -> Double? {
+    guard status[a] == .ok, status[b] == .ok else { return nil }
+    return Self.ratio(
+      sums[Self.at(a, b)], sums[Self.at(a, a)], sums[Self.at(b, b)], same: a == b)
+  }
+
+  /// The similarity of two layers, with its interval.
   func pair(_ a: Int, _ b: Int) -> Estimate {
     let (ab, aa, bb) = (
       sums[Self.at(a, b)], sums[Self.at(a, a)], sums[Self.at(b, b)]
@@ -126,7 +137,7 @@ struct CKAEstimates {
         ab: known ? ab : nil, aa: known ? aa : nil, bb: known ? bb : nil, status: worst)
     }
     var estimate = Estimate(
-      value: Self.ratio(ab, aa, bb, same: a == b), ab: ab, aa: aa, bb: bb, status: .ok)
+      value: value(a, b), ab: ab, aa: aa, bb: bb, status: .ok)
     (estimate.low, estimate.high) = Self.interval(
       resampled.compactMap { sums in
         Self.resampledRatio(sums, a, b)

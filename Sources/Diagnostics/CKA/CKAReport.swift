@@ -12,15 +12,11 @@ struct CKAReport {
   init(_ records: [CKAAnalyzer.Record], settings: CKASettings, plan: Plan) {
     self.settings = settings
     self.plan = plan
-    var at = 0
-    starts = plan.subjects.map { subject in
-      defer { at += subject.taps.count }
-      return at
-    }
+    starts = plan.starts
     let layers = plan.subjects.flatMap(\.taps)
     let undefined = layers.indices.filter { settings.rows.columns(of: layers[$0]) == nil }
     estimates = CKAEstimates(
-      records, layers: at, undefined: Set(undefined), settings: settings)
+      records, layers: layers.count, undefined: Set(undefined), settings: settings)
   }
 
   var report: Report {
@@ -144,9 +140,7 @@ struct CKAReport {
       let e = estimates.pair(first, first + count - 1)
       var undefined = 0
       for i in 0..<count {
-        for j in 0..<count where estimates.pair(first + i, first + j).value == nil {
-          undefined += 1
-        }
+        for j in 0..<count where estimates.value(first + i, first + j) == nil { undefined += 1 }
       }
       table.append([
         .text(subject.label), .integer(count), .text(firstTap.tap.name), .text(lastTap.tap.name),
@@ -158,6 +152,11 @@ struct CKAReport {
 
   private var notes: [String] {
     var notes: [String] = []
+    if estimates.tooSmall > 0 {
+      notes.append(
+        "\(estimates.tooSmall) minibatch(es) of fewer than \(settings.estimator.minimumBatch) images "
+          + "left out")
+    }
     if settings.bootstrap > 0, estimates.batches == 1 {
       notes.append("one minibatch: no confidence intervals (they resample minibatches)")
     } else if settings.bootstrap > 0, estimates.batches < 8 {
@@ -226,7 +225,7 @@ struct CKAReport {
   private func heatMap(_ a: Int, _ b: Int) -> Figure {
     let (first, second) = (plan.subjects[a], plan.subjects[b])
     let values = first.taps.indices.map { i in
-      second.taps.indices.map { j in estimates.pair(starts[a] + i, starts[b] + j).value }
+      second.taps.indices.map { j in estimates.value(starts[a] + i, starts[b] + j) }
     }
     func stages(_ subject: SubjectPlan) -> [HeatMap.Stage] {
       subject.stageStarts.map { HeatMap.Stage(start: $0.start, "stage \($0.stage + 1)") }
@@ -235,7 +234,7 @@ struct CKAReport {
       values, columnNames: second.taps.map(\.tap.name), rowNames: first.taps.map(\.tap.name),
       columnStages: stages(second), rowStages: stages(first))
     return Figure(
-      name: "cka_\(slug(first.label))_\(slug(second.label))",
+      name: "cka_\(plan.slugs[a])_\(plan.slugs[b])",
       title: a == b ? "CKA within \(first.label)" : "CKA: \(first.label) and \(second.label)",
       subtitle: subtitle,
       summary: "Similarity of every layer of \(first.label) to every layer of \(second.label).",
@@ -246,15 +245,4 @@ struct CKAReport {
       ],
       colorBar: Figure.ColorBar("CKA", .magma, range: 0...1))
   }
-}
-
-/// A label as a part of a file name: letters, digits, `.`, `_` and `-`.
-public func slug(_ label: String) -> String {
-  let safe = label.map { character in
-    character.isASCII
-      && (character.isLetter || character.isNumber || "._-".contains(character))
-      ? character : "-"
-  }
-  let text = String(safe)
-  return text.isEmpty || text.allSatisfy({ $0 == "." }) ? "model" : text
 }

@@ -8,6 +8,9 @@ public struct CKASettings: Sendable, Codable, Hashable {
     case unbiased
     /// Gretton et al. (2005): tends to 1 as features outnumber images.
     case biased
+
+    /// The fewest images of a minibatch for which it exists.
+    var minimumBatch: Int { self == .unbiased ? 4 : 2 }
   }
 
   /// The kernel between rows.
@@ -65,8 +68,10 @@ public struct CKASettings: Sendable, Codable, Hashable {
     ]
   }
 
-  /// The factor of a minibatch's raw inner products: its weight over its normalisation.
+  /// The factor of a minibatch's raw inner products: its weight over its normalisation. Minibatches
+  /// too small for the estimator count for nothing.
   func factor(images n: Int) -> Double {
+    guard n >= estimator.minimumBatch else { return 0 }
     let count = Double(n)
     let normalization = estimator == .unbiased ? count * (count - 3) : (count - 1) * (count - 1)
     switch batchWeight {

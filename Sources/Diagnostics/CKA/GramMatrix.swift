@@ -133,9 +133,3 @@ struct GramMatrix {
   /// The squared Frobenius norm: the size against which a HSIC of zero is judged.
   var squaredNorm: Double { values.reduce(0) { $0 + $1 * $1 } }
 }
-
-/// A pointer into memory of which each parallel step writes its own part.
-private struct Unshared<Pointee>: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Pointee>
-  init(_ pointer: UnsafeMutablePointer<Pointee>) { self.pointer = pointer }
-}
