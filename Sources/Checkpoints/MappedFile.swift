@@ -67,6 +67,15 @@ public final class MappedFile: @unchecked Sendable {
     madvise(
       UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_WILLNEED)
   }
+
+  /// Gives back the memory of the pages that `range` touches; they are read again when needed.
+  func release(_ range: Range<Int>) {
+    guard !range.isEmpty, let base = bytes.baseAddress else { return }
+    let page = max(sysconf(CInt(_SC_PAGESIZE)), 1)
+    let start = range.lowerBound / page * page
+    madvise(
+      UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
+  }
 }
 
 /// A regular file opened for reading, with what `fstat` says of it. The opener closes it.

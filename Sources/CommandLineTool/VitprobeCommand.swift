@@ -11,8 +11,8 @@ struct VitprobeCommand: ParsableCommand {
       folder), a feature file, demo:NAME, or random[:SEED].
       """,
     version: VitProbeVersion.current,
-    subcommands: [
-      CKACommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
+    subcommands: Analyses.commands + [
+      RunCommand.self, CaptureCommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
       ConvertCommand.self,
     ])
 

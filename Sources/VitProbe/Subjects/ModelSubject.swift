@@ -43,6 +43,9 @@ public struct ModelSubject: Subject {
   /// The architecture family, for colours.
   public var family: String { loaded.architecture.family }
 
+  /// The variant, or the family with its hyper-parameters.
+  public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
+
   /// Family, variant and dialect in a line.
   public var summary: String {
     let report = loaded.report
@@ -80,6 +83,18 @@ public struct ModelSubject: Subject {
     ]
   }
 
+  /// Models are run on images.
+  public var needsImages: Bool { true }
+
+  /// Any images do; samples of a feature file are none.
+  public func require(_ samples: SampleSet) throws(VitProbeError) {
+    guard samples.hasImages else { throw noImages }
+  }
+
+  private var noImages: VitProbeError {
+    VitProbeError(.usage, "\(label) is a model and needs images; give them with --data PATH")
+  }
+
   /// Runs the model on a minibatch.
   ///
   /// - Returns: logits, or nil for a backbone without a head.
@@ -91,10 +106,7 @@ public struct ModelSubject: Subject {
 
   /// The normalised images `[N, H, W, C]` of a minibatch.
   public func images(of batch: Minibatch) throws -> Tensor {
-    guard let images = batch.images else {
-      throw VitProbeError(
-        .usage, "\(label) is a model and needs images; give them with --data PATH")
-    }
+    guard let images = batch.images else { throw noImages }
     let side = loaded.architecture.configuration.imageSize
     let shape = Shape([images.count, side, side, transform.channels])
     for item in images.items {
