@@ -1,8 +1,8 @@
 /// Reads a tensor a few rows at a time, a row being a place along its first axis.
 ///
-/// Rows of dense little-endian data come straight from the file, and the pages they were on are given
-/// back: a tensor of any size takes no more memory than the rows asked for. Compressed, big-endian
-/// and column-major data cannot be read so; they are held in memory, see ``heldBytes``.
+/// Rows of dense little-endian data are read from the file when asked for, not mapped: a tensor of any
+/// size takes no more memory than those rows. Compressed, big-endian and column-major data cannot be
+/// read so; they are held in memory, see ``heldBytes``.
 ///
 /// May be used from several threads at the same time.
 public struct TensorRows: Sendable {
@@ -68,7 +68,17 @@ public struct TensorRows: Sendable {
       let piece = UnsafeMutableBufferPointer(
         rebasing: target[done * valuesPerRow..<end * valuesPerRow])
       let range = rows[done] * rowBytes..<(rows[done] + end - done) * rowBytes
-      let isSound = try withBytes(range) { Checkpoints.convert($0, entry.dtype, into: piece) }
+      let isSound: Bool
+      if entry.dtype == .float32 {
+        try read(range, into: UnsafeMutableRawBufferPointer(piece))
+        isSound = true
+      } else {
+        let bytes = try OwnedBytes(count: range.count, file: entry.file)
+        try read(range, into: bytes.bytes)
+        isSound = withExtendedLifetime(bytes) {
+          convert(UnsafeRawBufferPointer(bytes.bytes), entry.dtype, into: piece)
+        }
+      }
       guard isSound else {
         throw CheckpointError(
           .malformed, file: entry.file, place: "tensor \"\(entry.name)\"",
@@ -83,30 +93,31 @@ public struct TensorRows: Sendable {
   /// - Precondition: the range lies in the tensor.
   public func bytes(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
     precondition(range.lowerBound >= 0 && range.upperBound <= entry.byteCount, "a part of the tensor")
-    return try withBytes(range) { Array($0) }
+    var failure: CheckpointError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, initialized in
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: UnsafeMutableRawBufferPointer(buffer)[..<range.count])
+      do throws(CheckpointError) {
+        try read(range, into: part)
+        initialized = range.count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
   }
 
-  private func withBytes<R>(
-    _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> R
-  ) throws(CheckpointError) -> R {
-    func read(_ file: MappedFile, _ start: Int) throws(CheckpointError) -> R {
-      try file.requireUnchanged()
-      guard let bytes = file.bytes.part(at: start + range.lowerBound, length: range.count) else {
-        throw CheckpointError(
-          .truncated, file: entry.file, place: "tensor \"\(entry.name)\"",
-          found: "data beyond the end of the file")
-      }
-      let result = body(bytes)
-      file.release(start + range.lowerBound..<start + range.upperBound)
-      return result
-    }
+  private func read(
+    _ range: Range<Int>, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
     switch source {
-    case .file(let file, let offset): return try read(file, offset)
+    case .file(let file, let offset): try file.read(at: offset + range.lowerBound, into: target)
     case .member(let archive, let member, let offset):
       try archive.verify(member)
-      return try read(archive.file, member.offset + offset)
+      try archive.file.read(at: member.offset + offset + range.lowerBound, into: target)
     case .memory(let view):
-      return view.withBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+      view.withBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
   }
 }

@@ -60,14 +60,15 @@ final class ZipArchive: Sendable {
   /// piece of it is in memory.
   func verify(_ member: Member) throws(CheckpointError) {
     guard hasChecksums, !verified.withLock({ $0.contains(member.index) }) else { return }
-    try file.requireUnchanged()
-    let bytes = try stored(member)
-    let piece = 1 << 24
+    let piece = try OwnedBytes(count: min(member.size, 1 << 22), file: file.path)
     var sum = CRC32()
-    for start in stride(from: 0, to: bytes.count, by: piece) {
-      let end = min(bytes.count, start + piece)
-      sum.update(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-      file.release(member.offset + start..<member.offset + end)
+    var done = 0
+    while done < member.size {
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: piece.bytes[..<min(piece.bytes.count, member.size - done)])
+      try file.read(at: member.offset + done, into: part)
+      sum.update(UnsafeRawBufferPointer(part))
+      done += part.count
     }
     try accept(sum.value, of: member)
   }
