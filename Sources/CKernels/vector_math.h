@@ -1,5 +1,5 @@
-// exp, log and erf as branch-free polynomials that vectorise. Bounds were measured over
-// every seventh float, that of log over all.
+// exp, log and erf as branch-free polynomials that vectorise. Bounds of exp and erf were measured
+// over every seventh float, those of log over all.
 #include <stdint.h>
 #include <string.h>
 

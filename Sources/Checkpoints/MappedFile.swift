@@ -67,6 +67,26 @@ public final class MappedFile: @unchecked Sendable {
     madvise(
       UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_WILLNEED)
   }
+
+  /// Copies the bytes from `offset` on into `target` by reading instead of through the mapping, whose
+  /// pages would stay in memory.
+  ///
+  /// - Throws: ``CheckpointError`` if the file was changed since it was mapped, or reading fails.
+  func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws(CheckpointError) {
+    try requireUnchanged()
+    var done = 0
+    while done < target.count {
+      let count = pread(
+        descriptor, target.baseAddress?.advanced(by: done), min(target.count - done, 1 << 30),
+        offset + done)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let reason = count < 0 ? describeErrno(errno) : "it ends at byte \(offset + done)"
+        throw CheckpointError(.unreadable, file: path, found: "cannot read the file: \(reason)")
+      }
+      done += count
+    }
+  }
 }
 
 /// A regular file opened for reading, with what `fstat` says of it. The opener closes it.

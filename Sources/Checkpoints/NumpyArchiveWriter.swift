@@ -1,6 +1,6 @@
-/// Writes a `.npz` file array by array, stored without compression, so that the data of each lie
-/// at a multiple of 64 bytes and can be mapped. It appears under its name only when ``finish()``
-/// succeeds.
+/// Writes a `.npz` file array by array, or several arrays side by side, stored without compression,
+/// so that the data of each lie at a multiple of 64 bytes and can be mapped. It appears under its
+/// name only when ``finish()`` succeeds.
 ///
 /// The archive carries no dates: the same arrays give the same bytes.
 public struct NumpyArchiveWriter: ~Copyable {
@@ -10,12 +10,14 @@ public struct NumpyArchiveWriter: ~Copyable {
     var start: Int
     var data: Int
     var size: Int
+    /// Where the next byte goes.
+    var position: Int
+    var end: Int { data + size }
   }
 
   private var file: AtomicFile
   private var members: [Member] = []
   private var names: Set<String> = []
-  private var position = 0
 
   /// Creates the file.
   ///
@@ -28,16 +30,17 @@ public struct NumpyArchiveWriter: ~Copyable {
     file = try AtomicFile(creating: path, operations: operations)
   }
 
-  /// Starts the next array; the one before must be complete.
+  /// Starts the next array; those before need not be complete.
   ///
   /// - Parameters:
   ///   - name: its name, distinct from the others, relative and without `..`.
   ///   - dtype: the type of its elements.
   ///   - shape: its extents, slowest axis first.
+  /// - Returns: the number by which ``append(_:to:)`` knows it.
+  @discardableResult
   public mutating func begin(
     _ name: String, dtype: ElementType = .float32, shape: [Int]
-  ) throws(CheckpointError) {
-    try completeMember()
+  ) throws(CheckpointError) -> Int {
     let place = "array \"\(name)\""
     let header = try numpyHeader(dtype, shape, file: file.path, place: place)
     let nameBytes = Array((name + ".npy").utf8)
@@ -52,32 +55,45 @@ public struct NumpyArchiveWriter: ~Copyable {
     let size = header.bytes.count + header.dataSize
     // Sizes are patched in with the checksum when the array is complete; the extra field (a zip64
     // part and padding) makes room for both and aligns the data.
-    let beforePadding = position + 30 + nameBytes.count + 20 + 4
+    let start = members.last?.end ?? 0
+    let beforePadding = start + 30 + nameBytes.count + 20 + 4
     let padding = (64 - beforePadding % 64) % 64
-    members.append(
-      Member(name: nameBytes, start: position, data: beforePadding + padding, size: size))
-    position = beforePadding + padding
-    try file.write(header.bytes, at: position)
-    position += header.bytes.count
-    header.bytes.withUnsafeBytes { members[members.count - 1].checksum.update($0) }
+    var member = Member(
+      name: nameBytes, start: start, data: beforePadding + padding, size: size,
+      position: beforePadding + padding)
+    try file.write(header.bytes, at: member.position)
+    member.position += header.bytes.count
+    header.bytes.withUnsafeBytes { member.checksum.update($0) }
+    members.append(member)
+    return members.count - 1
   }
 
   /// Appends little-endian, row-major bytes to the array begun last.
   public mutating func append(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
-    guard let member = members.last, bytes.count <= member.data + member.size - position else {
+    try append(bytes, to: members.count - 1)
+  }
+
+  /// Appends little-endian, row-major bytes to an array, by the number that
+  /// ``begin(_:dtype:shape:)`` returned.
+  public mutating func append(
+    _ bytes: UnsafeRawBufferPointer, to index: Int
+  ) throws(CheckpointError) {
+    guard members.indices.contains(index),
+      bytes.count <= members[index].end - members[index].position
+    else {
       throw CheckpointError(
         .cannotWrite, file: file.path, found: "\(bytes.count) more bytes",
         expected: "an array with room for them")
     }
-    try file.write(bytes, at: position)
-    position += bytes.count
-    members[members.count - 1].checksum.update(bytes)
+    try file.write(bytes, at: members[index].position)
+    members[index].position += bytes.count
+    members[index].checksum.update(bytes)
   }
 
   /// Writes the directory and gives the file its name.
   public consuming func finish() throws(CheckpointError) {
-    try completeMember()
-    let start = position
+    for member in members { try complete(member) }
+    let start = members.last?.end ?? 0
     var directory: [UInt8] = []
     for member in members {
       let extra = Self.zip64([member.size, member.size, member.start])
@@ -102,14 +118,13 @@ public struct NumpyArchiveWriter: ~Copyable {
     try file.commit()
   }
 
-  /// Writes the header of the array begun last, now that its checksum is known.
-  private func completeMember() throws(CheckpointError) {
-    guard let member = members.last else { return }
-    guard position == member.data + member.size else {
+  /// Writes the header of an array, now that its checksum is known.
+  private func complete(_ member: Member) throws(CheckpointError) {
+    guard member.position == member.end else {
       throw CheckpointError(
         .cannotWrite, file: file.path,
         place: "array \"\(String(decoding: member.name.dropLast(4), as: UTF8.self))\"",
-        found: "\(member.data + member.size - position) bytes missing", expected: "all of them")
+        found: "\(member.end - member.position) bytes missing", expected: "all of them")
     }
     var header = Self.little(UInt32(0x0403_4B50))
     header += Self.fixedFields(member.checksum.value)

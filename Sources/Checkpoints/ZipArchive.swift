@@ -52,14 +52,35 @@ final class ZipArchive: Sendable {
     }
     guard hasChecksums, !verified.withLock({ $0.contains(member.index) }) else { return view }
     if !member.isDeflated { file.prefetch(member.offset..<member.offset + member.size) }
-    guard view.withBytes({ CRC32.checksum($0) }) == member.checksum else {
+    try accept(view.withBytes { CRC32.checksum($0) }, of: member)
+    return view
+  }
+
+  /// Verifies the checksum of a stored member, the first time, piece by piece, so that no more than a
+  /// piece of it is in memory.
+  func verify(_ member: Member) throws(CheckpointError) {
+    guard hasChecksums, !verified.withLock({ $0.contains(member.index) }) else { return }
+    let piece = try OwnedBytes(count: min(member.size, 1 << 22), file: file.path)
+    var sum = CRC32()
+    var done = 0
+    while done < member.size {
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: piece.bytes[..<min(piece.bytes.count, member.size - done)])
+      try file.read(at: member.offset + done, into: part)
+      sum.update(UnsafeRawBufferPointer(part))
+      done += part.count
+    }
+    try accept(sum.value, of: member)
+  }
+
+  private func accept(_ checksum: UInt32, of member: Member) throws(CheckpointError) {
+    guard checksum == member.checksum else {
       throw CheckpointError(
         .malformed, file: file.path, place: "member \"\(member.name)\"",
         found: "data whose CRC-32 differs from the recorded one", expected: "undamaged data",
         advice: "Copy or download the file again")
     }
     _ = verified.withLock { $0.insert(member.index) }
-    return view
   }
 
   /// The first bytes of a member, at most `count`, without looking at the rest or the checksum.

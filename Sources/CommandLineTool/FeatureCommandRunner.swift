@@ -19,17 +19,10 @@ struct FeatureCommandRunner {
       for one in prepared { Terminal.data(try plan(one)) }
       return
     }
-    if let limit = try run.memory {
-      for one in prepared {
-        let estimate = try one.run.estimate()
-        if estimate.totalBytes > limit {
-          throw VitProbeError(
-            .usage,
-            "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
-              + "\(mebibytes(limit)); a smaller --batch-size needs less")
-        }
-      }
+    guard output.output != "-" || prepared.count == 1 else {
+      throw ValidationError("-o - streams one table; name a folder for several data sets")
     }
+    for one in prepared { try run.checkMemory(try one.run.estimate()) }
     var skipped = 0
     var objects: [JSONText] = []
     // Opened before anything is computed: a folder that may not be written to is an error now.
@@ -63,7 +56,7 @@ struct FeatureCommandRunner {
       Terminal.detail("\(ProgressBar.short(bar.elapsed)) s")
     }
     if output.json, let first = objects.first {
-      Terminal.data((objects.count == 1 ? first : .array(objects)).pretty + "\n")
+      Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)
     }
     if skipped > 0 { throw ExitCode(1) }
   }
@@ -114,12 +107,10 @@ struct FeatureCommandRunner {
         .init("parameter_bytes", .integer(estimate.parameterBytes)),
         .init("pass_bytes", .integer(estimate.passBytes)),
         .init("analysis_bytes", .integer(estimate.analysisBytes)),
-      ]).pretty + "\n"
+      ]).pretty
     }
     return table.plainText()
   }
-
-  private func mebibytes(_ bytes: Int) -> String { "\((bytes + 524_288) >> 20) MiB" }
 
   private func print(
     _ outcome: FeatureRun.Outcome, _ one: PreparedRun, _ folder: String, _ files: [String],

@@ -10,8 +10,8 @@ extension BadImagePolicy: ExpressibleByArgument {}
 extension ReportFormat: ExpressibleByArgument {}
 extension FeatureLayout.Map: ExpressibleByArgument {}
 
-/// How much is said, and where results go.
-struct OutputOptions: ParsableArguments {
+/// How much is said, and where results go; for every command that fills a folder.
+struct FolderOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
     help: ArgumentHelp("Folder for the results; - streams the main CSV.", valueName: "DIR"))
@@ -19,10 +19,6 @@ struct OutputOptions: ParsableArguments {
 
   @Flag(help: "Replace files in the output folder that no earlier run wrote.")
   var force = false
-
-  @Option(
-    help: ArgumentHelp("Files to write: csv, svg, vega, separated by commas.", valueName: "LIST"))
-  var format = "csv,svg"
 
   @Flag(help: "Print the summary as one JSON object.")
   var json = false
@@ -37,9 +33,21 @@ struct OutputOptions: ParsableArguments {
   var noProgress = false
 
   func validate() throws {
-    _ = try formats
     if quiet && verbose { throw ValidationError("-q and -v exclude each other") }
   }
+
+  func apply() { Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal) }
+}
+
+/// As ``FolderOptions``, for commands whose results are tables and figures.
+struct OutputOptions: ParsableArguments {
+  @OptionGroup var folder: FolderOptions
+
+  @Option(
+    help: ArgumentHelp("Files to write: csv, svg, vega, separated by commas.", valueName: "LIST"))
+  var format = "csv,svg"
+
+  func validate() throws { _ = try formats }
 
   var formats: Set<ReportFormat> {
     get throws {
@@ -55,7 +63,12 @@ struct OutputOptions: ParsableArguments {
     }
   }
 
-  func apply() { Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal) }
+  var output: String { folder.output }
+  var force: Bool { folder.force }
+  var json: Bool { folder.json }
+  var noProgress: Bool { folder.noProgress }
+
+  func apply() { folder.apply() }
 }
 
 /// Images, minibatches, taps and machine.
@@ -165,6 +178,15 @@ struct RunOptions: ParsableArguments {
     }
   }
 
+  /// Ends a run that would need more memory than it may have.
+  func checkMemory(_ estimate: RunEstimate) throws {
+    guard let limit = try memory, estimate.totalBytes > limit else { return }
+    throw VitProbeError(
+      .usage,
+      "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
+        + "\(mebibytes(limit)); a smaller --batch-size needs less")
+  }
+
   /// The data sets in the order given; the bundled images if there are none.
   var dataArguments: [DataArgument] {
     let seed = shuffle ? seed : nil
@@ -195,4 +217,9 @@ struct RunOptions: ParsableArguments {
     job.seed = seed
     return job
   }
+}
+
+/// A size for people.
+func mebibytes(_ bytes: Int) -> String {
+  bytes > Int.max - 524_288 ? "more memory than there is" : "\((bytes + 524_288) >> 20) MiB"
 }

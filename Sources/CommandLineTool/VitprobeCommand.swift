@@ -11,8 +11,9 @@ struct VitprobeCommand: ParsableCommand {
       folder), a feature file, demo:NAME, or random[:SEED].
       """,
     version: VitProbeVersion.current,
-    subcommands: [
-      CKACommand.self, HessianCommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
+    subcommands: Analyses.commands + [
+      HessianCommand.self, RunCommand.self, CaptureCommand.self, DemoCommand.self, ModelsCommand.self,
+      InspectCommand.self, CheckCommand.self,
       ConvertCommand.self,
     ])
 

@@ -70,18 +70,27 @@ public struct ImageDataSet: Sendable {
   }
 
   /// A part of the data set: the first `limit` images (all if nil) in its order, or, with a seed, in
-  /// a random order.
-  ///
-  /// The random order sorts the positions by a key that depends on the seed and the position alone
-  /// (the position-th output of SplitMix64 begun at a hash of the seed: Steele, Lea and Flood 2014).
+  /// a random order; see ``order(count:limit:shuffleSeed:)``.
   public func subset(limit: Int? = nil, shuffleSeed: UInt64? = nil) -> ImageDataSet {
-    var positions = order
+    let places = Self.order(count: count, limit: limit, shuffleSeed: shuffleSeed)
+    return ImageDataSet(self, order: places.map { order[$0] })
+  }
+
+  /// The places of a part of `count` samples: the first `limit` (all if nil), or, with a seed, in a
+  /// random order.
+  ///
+  /// The random order sorts the places by a key that depends on the seed and the place alone (the
+  /// output of that number of SplitMix64 begun at a hash of the seed: Steele, Lea and Flood 2014).
+  ///
+  /// - Precondition: `count >= 0`.
+  public static func order(count: Int, limit: Int? = nil, shuffleSeed: UInt64? = nil) -> [Int] {
+    var places = Array(0..<count)
     if let seed = shuffleSeed {
       let start = splitMix64(seed, 0)
-      let keys = order.indices.map { (splitMix64(start, UInt64($0)), $0) }
-      positions = keys.sorted { $0 < $1 }.map { order[$0.1] }
+      let keys = places.map { (splitMix64(start, UInt64($0)), $0) }
+      places = keys.sorted { $0 < $1 }.map(\.1)
     }
-    return ImageDataSet(self, order: Array(positions.prefix(max(limit ?? .max, 0))))
+    return Array(places.prefix(max(limit ?? .max, 0)))
   }
 }
 

@@ -20,6 +20,8 @@ public struct Tap: Hashable, Sendable, Codable {
     case map
     /// Class scores.
     case logits
+    /// Not known: a layer of a feature file that does not say.
+    case other
   }
 
   /// How the value is laid out, without the leading image axis.

@@ -166,4 +166,21 @@ void ck_scatter_rows(const float *dy, const int32_t *index, float *x, size_t ima
 void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,
                 size_t lead);
 
+// MARK: planes.c
+
+// Planes x[planes, rows, cols] under one k x k kernel each, weight[planes, k, k], zeros outside (the
+// smaller half of the padding first). `flipped`: the adjoint. Computes rows y_first ..< y_first + y_rows;
+// x and y hold, for each plane, rows from x_first and y_first on, planes x_stride and y_stride apart.
+void ck_plane_depthwise(const float *x, size_t x_stride, size_t x_first, const float *weight,
+                        int flipped, float *y, size_t y_stride, size_t y_first, size_t y_rows,
+                        size_t planes, size_t rows, size_t cols, size_t k);
+// dw[planes, k, k] (overwritten) of one image.
+void ck_plane_depthwise_weight_gradient(const float *x, const float *dy, float *dw, size_t planes,
+                                        size_t rows, size_t cols, size_t k);
+// y = (act(y + shift) + residual) * post_scale + post_shift over `count` values of each plane, one
+// shift and scale a plane; NULL skips a step. Activations: none and ReLU6. In place.
+void ck_plane_epilogue(float *y, size_t y_stride, size_t planes, size_t count, const float *shift,
+                       int activation, const float *residual, size_t residual_stride,
+                       const float *post_scale, const float *post_shift);
+
 #endif

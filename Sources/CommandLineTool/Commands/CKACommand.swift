@@ -9,7 +9,12 @@ extension CKASettings.Normalization: ExpressibleByArgument {}
 extension CKASettings.Kernel: ExpressibleByArgument {}
 
 /// The settings of centred kernel alignment, for every command that has it.
-struct CKAOptions: ParsableArguments {
+struct CKAOptions: AnalysisOptions {
+  static let title = "CKA"
+  static let abstract =
+    "Similarity of layers: curves to the last block and heatmaps of all pairs."
+  static let reportsMetrics = false
+
   @Option(help: "What a row is: flatten, patches, cls or pool.")
   var rows = RowMode.flatten
 
@@ -49,24 +54,5 @@ struct CKAOptions: ParsableArguments {
     settings.bootstrap = bootstrap
     settings.seed = seed
     return CKAAnalyzer(settings)
-  }
-}
-
-/// `vitprobe cka`
-struct CKACommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "cka",
-    abstract: "Similarity of layers: curves to the last block and heatmaps of all pairs.")
-
-  @Argument(help: "Models or feature files, [LABEL=][ARCH@]SOURCE.")
-  var subject: [String]
-
-  @OptionGroup(title: "CKA") var cka: CKAOptions
-  @OptionGroup(title: "Run") var options: RunOptions
-  @OptionGroup(title: "Output") var output: OutputOptions
-
-  func run() throws {
-    let job = try options.job(subject, analyses: [cka.analyzer(seed: options.seed)])
-    try FeatureCommandRunner(job: job, run: options, output: output)()
   }
 }

@@ -71,7 +71,7 @@ struct ResNet: VisionModel {
 }
 
 /// One residual block, basic or bottleneck, with its normalisations after or before the convolutions.
-private struct ResidualBlock: Sendable {
+struct ResidualBlock: Sendable {
   let stage: Int
   let index: Int
   let outputs: Int

@@ -88,15 +88,23 @@ public final class OutputFolder {
   public func write(
     _ name: String, _ body: (AtomicFile) throws(FileError) -> Void
   ) throws(FileError) {
-    precondition(!isDecided, "written after the end of the run: \(name)")
-    precondition(
-      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice"
-    )
-    try checkName(name)
+    try checkNew(name)
     let file = try AtomicFile(PathKind.join(staging, name), calls)
     try body(file)
     let digest = try file.commit()
     outputs.append(.init(name: name, sha256: digest, size: file.size))
+  }
+
+  /// Stages a file that `body` writes itself, whole and durable, at the path it is given.
+  /// - Throws: what `body` throws; ``FileError`` `.cannotCreate` if the name may not be replaced,
+  ///   `.io` if the file cannot be read back for its digest.
+  public func write<Result>(_ name: String, at body: (String) throws -> Result) throws -> Result {
+    try checkNew(name)
+    let place = PathKind.join(staging, name)
+    let result = try body(place)
+    let (digest, size) = try Digest.sha256(file: place)
+    outputs.append(.init(name: name, sha256: digest, size: size))
+    return result
   }
 
   /// Puts everything in its place, with a `run.json` that lists it.
@@ -200,6 +208,14 @@ public final class OutputFolder {
       throw FileError(
         .cannotCreate, path: target, message: "is not a regular file; move it away")
     }
+  }
+
+  private func checkNew(_ name: String) throws(FileError) {
+    precondition(!isDecided, "written after the end of the run: \(name)")
+    precondition(
+      !outputs.contains { $0.name == name } && name != Manifest.fileName, "\(name) is written twice"
+    )
+    try checkName(name)
   }
 
   // MARK: Staging

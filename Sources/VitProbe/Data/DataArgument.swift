@@ -26,15 +26,20 @@ public struct DataArgument: Sendable, Hashable {
   ///
   /// - Throws: ``VitProbeError`` for whatever is missing, damaged or not supported.
   public func open() throws -> ImageDataSet {
+    try openWhole().subset(limit: limit, shuffleSeed: shuffleSeed)
+  }
+
+  /// Opens the images as the samples of a run.
+  ///
+  /// - Throws: as ``open()``.
+  public func samples() throws -> SampleSet {
+    SampleSet(try openWhole(), limit: limit, shuffleSeed: shuffleSeed)
+  }
+
+  private func openWhole() throws -> ImageDataSet {
     let path = try path ?? BundledData.images()
-    let whole: ImageDataSet
-    if case .array = try ImageDataFormat.detect(path) {
-      whole = try openArray(path)
-    } else {
-      whole = try ImageDataSet.open(path, labels: labels)
-    }
-    return limit == nil && shuffleSeed == nil
-      ? whole : whole.subset(limit: limit, shuffleSeed: shuffleSeed)
+    if case .array = try ImageDataFormat.detect(path) { return try openArray(path) }
+    return try ImageDataSet.open(path, labels: labels)
   }
 
   /// `.npy`, or one array of a `.npz` or `.safetensors`: `images`, `x`, or the only one of rank 3 or 4.
@@ -66,14 +71,23 @@ public struct DataArgument: Sendable, Hashable {
     if let carried, labels == nil, carried.shape == [entry.shape[0]] {
       numbers = try carried.floats().map { Int($0) }
     }
-    let payload = try entry.payload()
+    let rows = try TensorRows(entry)
+    let name = path.split(separator: "/").last.map(String.init) ?? path
     let source = try ArrayImages(
-      name: path.split(separator: "/").last.map(String.init) ?? path, shape: entry.shape,
-      element: element, labels: numbers, inputFiles: file.files.map { InputFile(path: $0) }
-    ) { range in payload.withBytes { Array($0[range]) } }
+      name: name, shape: entry.shape, element: element, labels: numbers,
+      inputFiles: file.files.map { InputFile(path: $0) }
+    ) { range throws(ImageDataError) in
+      do throws(CheckpointError) {
+        return try rows.bytes(range)
+      } catch {
+        throw ImageDataError(
+          .damaged, file: error.file, place: error.place, found: error.found,
+          expected: error.expected, advice: error.advice)
+      }
+    }
     let table = try labels.map { path throws(ImageDataError) in
       try LabelTable(reading: path, for: source)
     }
-    return try ImageDataSet(source, name: source.id(0), labels: table)
+    return try ImageDataSet(source, name: name, labels: table)
   }
 }

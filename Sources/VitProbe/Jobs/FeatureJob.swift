@@ -40,29 +40,56 @@ public struct FeatureJob: Sendable {
   ///
   /// - Throws: ``VitProbeError`` before anything is computed.
   public func prepare() throws -> [PreparedRun] {
-    let opened = try data.map { try $0.open() }
-    let labels = subjects.map { $0.label ?? $0.defaultLabel }
-    try checkLabels(labels)
+    let subjects = try openSubjects()
+    return try openSamples(for: subjects).map { argument, samples in
+      let run = try FeatureRun(
+        subjects, on: samples, analyses: analyses, taps: taps, options: options)
+      return PreparedRun(job: self, run: run, data: argument)
+    }
+  }
+
+  /// Opens the subjects, in order.
+  func openSubjects() throws -> [any Subject] {
     var ready: [any Subject] = []
-    for (argument, label) in zip(subjects, labels) {
+    for argument in subjects {
       ready.append(
         try openSubject(
-          argument, label: label, preprocessing: preprocessing, features: features))
+          argument, label: argument.label, preprocessing: preprocessing, features: features))
     }
-    var runs: [PreparedRun] = []
-    for (argument, set) in zip(data, opened) {
-      if argument.path == nil,
-        let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
-      {
-        throw VitProbeError(
-          .usage,
-          "--data is missing; the bundled images serve bundled checkpoints only, not "
-            + "\(other.text)")
+    try checkLabels(ready.map(\.label))
+    return ready
+  }
+
+  /// Opens each data set. Where all subjects are feature files and no data are named, the samples are
+  /// those of the files.
+  func openSamples(
+    for ready: [any Subject]
+  ) throws -> [(argument: DataArgument, samples: SampleSet)] {
+    try data.map { argument in
+      if argument.path == nil {
+        if !ready.contains(where: \.needsImages), let first = ready.first as? FeatureSubject {
+          guard argument.labels == nil else {
+            throw VitProbeError(
+              .usage, "--labels goes with --data; feature files carry labels of their own")
+          }
+          return (
+            argument, first.samples(limit: argument.limit, shuffleSeed: argument.shuffleSeed)
+          )
+        }
+        try requireBundled(ready)
       }
-      let run = try FeatureRun(ready, on: set, analyses: analyses, taps: taps, options: options)
-      runs.append(PreparedRun(job: self, run: run, data: argument, dataName: set.name))
+      return (argument, try argument.samples())
     }
-    return runs
+  }
+
+  private func requireBundled(_ ready: [any Subject]) throws(VitProbeError) {
+    for (argument, subject) in zip(subjects, ready) where subject.needsImages {
+      if case .demo = argument.source { continue }
+      throw VitProbeError(
+        .usage,
+        "--data is missing; the bundled images serve bundled checkpoints only, not "
+          + "\(argument.text)")
+    }
   }
 }
 
@@ -72,59 +99,35 @@ public struct PreparedRun: Sendable {
   public let job: FeatureJob
   /// The run.
   public let run: FeatureRun
-  /// Where its images come from.
+  /// Where its samples come from.
   public let data: DataArgument
+
   /// A short name of the data set.
-  public let dataName: String
+  public var dataName: String { run.data.name }
 
   /// What the run did, with what.
-  private func manifest(_ outcome: FeatureRun.Outcome, wallSeconds: Double) throws -> Manifest {
-    var manifest = Manifest(
-      version: VitProbeVersion.current, arguments: job.arguments, configuration: configuration,
-      seed: Int(truncatingIfNeeded: job.seed), imageCount: outcome.images,
-      threads: Threads.count)
-    for file in Set(run.subjects.flatMap(\.inputFiles)).sorted() {
-      manifest.inputs.append(try Manifest.Input(reading: file))
-    }
-    for file in run.data.inputFiles {
-      let digest = SHA256()
-      var size = 0
-      try file.readChunks {
-        digest.update($0)
-        size += $0.count
-      }
-      manifest.inputs.append(.init(path: file.path, sha256: digest.finish(), size: size))
-    }
-    manifest.estimators = job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" }
-    manifest.skipped = outcome.skipped.map { .init(image: $0.id, reason: $0.reason) }
-    manifest.kernels = ["OpenBLAS \(Threads.blasKernels)"]
-    manifest.wallSeconds = wallSeconds
-    return manifest
-  }
-
-  /// Every setting as it was resolved.
-  private var configuration: JSONText {
-    [
-      "subjects": .array(run.subjects.map(\.description)),
-      "data": [
-        "path": data.path.map(JSONText.string) ?? "bundled", "images": .integer(run.data.count),
-        "labels": data.labels.map(JSONText.string) ?? .null,
-        "shuffle_seed": data.shuffleSeed.map { .integer(Int(truncatingIfNeeded: $0)) } ?? .null,
-      ],
-      "batch_size": .integer(job.options.batchSize),
-      "on_bad_image": .string(job.options.badImages.rawValue),
-      "analyses": run.settings,
-      "taps": .object(
-        run.plans.map { name, plan in
-          JSONText.Member(
-            name,
-            .object(
-              plan.subjects.map { subject in
-                JSONText.Member(
-                  subject.label, .array(subject.taps.map { .string($0.tap.name) }))
-              }))
-        }),
+  func manifest(_ outcome: FeatureRun.Outcome, wallSeconds: Double) throws -> Manifest {
+    var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
+    configuration += [
+      JSONText.Member("analyses", run.settings),
+      JSONText.Member(
+        "taps",
+        .object(
+          run.plans.map { name, plan in
+            JSONText.Member(
+              name,
+              .object(
+                plan.subjects.map { subject in
+                  JSONText.Member(
+                    subject.label, .array(subject.taps.map { .string($0.tap.name) }))
+                }))
+          })),
     ]
+    var manifest = try job.manifest(
+      of: run.subjects, on: run.data, configuration: .object(configuration),
+      images: outcome.images, skipped: outcome.skipped, wallSeconds: wallSeconds)
+    manifest.estimators = job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" }
+    return manifest
   }
 
   /// Writes what came of the run into a folder opened before it began: all files appear, or none.

@@ -1,3 +1,4 @@
+import Diagnostics
 import Images
 import Reports
 import Tensors
@@ -23,5 +24,38 @@ extension Manifest {
     }
     kernels = ["OpenBLAS \(Threads.blasKernels)"]
     self.wallSeconds = wallSeconds
+  }
+}
+
+extension FeatureJob {
+  /// What a run of this job did, with what.
+  func manifest(
+    of subjects: [any Subject], on samples: SampleSet, configuration: JSONText, images: Int,
+    skipped: [SkippedImage], wallSeconds: Double
+  ) throws -> Manifest {
+    var manifest = try Manifest(
+      arguments: arguments, configuration: configuration, seed: seed, images: images,
+      inputs: subjects.flatMap(\.inputFiles), data: samples.inputFiles, wallSeconds: wallSeconds)
+    manifest.skipped = skipped.map { .init(image: $0.id, reason: $0.reason) }
+    return manifest
+  }
+
+  /// The settings that all commands on features share, as they were resolved.
+  func configuration(
+    of subjects: [any Subject], on samples: SampleSet, from data: DataArgument
+  ) -> [JSONText.Member] {
+    let source = data.path ?? (samples.hasImages ? "bundled" : "the feature files")
+    return [
+      .init("subjects", .array(subjects.map(\.description))),
+      .init(
+        "data",
+        [
+          "path": .string(source), "images": .integer(samples.count),
+          "labels": data.labels.map(JSONText.string) ?? .null,
+          "shuffle_seed": data.shuffleSeed.map { .integer(Int(truncatingIfNeeded: $0)) } ?? .null,
+        ]),
+      .init("batch_size", .integer(options.batchSize)),
+      .init("on_bad_image", .string(options.badImages.rawValue)),
+    ]
   }
 }

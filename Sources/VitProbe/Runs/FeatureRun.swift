@@ -14,6 +14,8 @@ public final class FeatureRun: Sendable {
     public var badImages = BadImagePolicy.fail
     /// The most memory to use, in bytes; fewer minibatches run at once to stay below it.
     public var maximumMemory: Int?
+    /// Whether accuracy and calibration are reported where samples have labels and models a head.
+    public var reportsMetrics = true
 
     /// The defaults.
     public init() {}
@@ -41,8 +43,8 @@ public final class FeatureRun: Sendable {
 
   /// The subjects.
   public let subjects: [any Subject]
-  /// The images.
-  public let data: ImageDataSet
+  /// The images, or the samples of feature files.
+  public let data: SampleSet
   private let batches: BatchPlan
   private let slots: [any AnalysisSlot]
   private let minimumBatch: Int
@@ -50,9 +52,10 @@ public final class FeatureRun: Sendable {
 
   /// Plans a run.
   ///
-  /// - Throws: ``VitProbeError``: labels that clash, globs that match nothing, too few images.
+  /// - Throws: ``VitProbeError``: labels that clash, globs that match nothing, too few images, samples
+  ///   that a feature file does not have.
   public init(
-    _ subjects: [any Subject], on data: ImageDataSet, analyses: [any Analyzer],
+    _ subjects: [any Subject], on data: SampleSet, analyses: [any Analyzer],
     taps: TapSelection = TapSelection(), options: Options = Options()
   ) throws(VitProbeError) {
     precondition(!subjects.isEmpty && !analyses.isEmpty, "A run needs subjects and analyses")
@@ -68,6 +71,7 @@ public final class FeatureRun: Sendable {
         "--batch-size \(options.batchSize) is too small; the unbiased estimator needs at "
           + "least \(minimum) images in a minibatch")
     }
+    for subject in subjects { try subject.require(data) }
     self.subjects = subjects
     self.data = data
     self.options = options
@@ -147,26 +151,26 @@ public final class FeatureRun: Sendable {
     let state = Mutex(State())
     let stop = Atomic<Bool>(false)
     let metrics = ClassificationMetrics.Collector()
+    let decoding = subjects.contains(where: \.needsImages)
     Threads.perform(batches.batches.count, width: estimate.workers) { number in
       if stop.load(ordering: .relaxed) { return }
       do {
-        let batch = try data.batch(number, of: batches, onBadImage: options.badImages) {
-          Threads.forEach($0, $1)
-        }
+        let (batch, skipped) = try data.batch(
+          number, of: batches, decoding: decoding, onBadImage: options.badImages
+        ) { Threads.forEach($0, $1) }
         if batch.count >= minimumBatch {
-          let minibatch = Minibatch(batch)
           let at = slots.map { $0.begin(batch: number) }
           for (index, subject) in subjects.enumerated() {
             let logits = try subject.forward(
-              minibatch, probe: DispatchProbe(subject: index, slots: at))
-            if let logits {
-              metrics.add(logits, labels: minibatch.labels, subject: index, batch: number)
+              batch, probe: DispatchProbe(subject: index, slots: at))
+            if options.reportsMetrics, let logits {
+              metrics.add(logits, labels: batch.labels, subject: index, batch: number)
             }
           }
           for slot in at { slot.finish() }
         }
         let images = state.withLock { state in
-          state.skipped += batch.skipped
+          state.skipped += skipped
           if batch.count < minimumBatch {
             state.dropped.append(number)
           } else {

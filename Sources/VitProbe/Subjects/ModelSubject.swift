@@ -52,6 +52,9 @@ public struct ModelSubject: Subject {
     loaded.report.source.split(separator: "/").last.map(String.init) ?? loaded.report.source
   }
 
+  /// The variant, or the family with its hyper-parameters.
+  public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
+
   /// Family, variant and dialect in a line.
   public var summary: String {
     let report = loaded.report
@@ -89,6 +92,18 @@ public struct ModelSubject: Subject {
     ]
   }
 
+  /// Models are run on images.
+  public var needsImages: Bool { true }
+
+  /// Any images do; samples of a feature file are none.
+  public func require(_ samples: SampleSet) throws(VitProbeError) {
+    guard samples.hasImages else { throw noImages }
+  }
+
+  private var noImages: VitProbeError {
+    VitProbeError(.usage, "\(label) is a model and needs images; give them with --data PATH")
+  }
+
   /// Runs the model on a minibatch.
   ///
   /// - Returns: logits, or nil for a backbone without a head.
@@ -100,10 +115,7 @@ public struct ModelSubject: Subject {
 
   /// The normalised images `[N, H, W, C]` of a minibatch.
   public func images(of batch: Minibatch) throws -> Tensor {
-    guard let images = batch.images else {
-      throw VitProbeError(
-        .usage, "\(label) is a model and needs images; give them with --data PATH")
-    }
+    guard let images = batch.images else { throw noImages }
     let side = loaded.architecture.configuration.imageSize
     let shape = Shape([images.count, side, side, transform.channels])
     for item in images.items {

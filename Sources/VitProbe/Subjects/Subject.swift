@@ -8,6 +8,8 @@ public protocol Subject: Sendable {
   var label: String { get }
   /// The architecture family, for colours.
   var family: String { get }
+  /// The architecture; nil if it is not known.
+  var architecture: String? { get }
   /// Every tap, with the shape of its value for one image.
   var taps: [PlannedTap] { get }
   /// What was opened, in a line for a person: family, variant, dialect.
@@ -18,6 +20,14 @@ public protocol Subject: Sendable {
   var description: JSONText { get }
   /// Files that it was read from.
   var inputFiles: [String] { get }
+
+  /// Whether samples must come with their images.
+  var needsImages: Bool { get }
+
+  /// Makes sure that the subject can be looked at on the samples.
+  ///
+  /// - Throws: ``VitProbeError`` that names the first sample that is missing.
+  func require(_ samples: SampleSet) throws(VitProbeError)
 
   /// Offers the wanted taps of a minibatch to a probe.
   ///

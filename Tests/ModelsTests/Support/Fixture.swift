@@ -64,16 +64,38 @@ struct Fixture {
 
   /// Hyper-parameters that weights do not tell, as an architecture's text.
   func architecture() throws -> Architecture? {
-    guard checkpoint.metadata["family"] == "vit" else { return nil }
     let config = try json("config")
-    let pairs = [
-      ("patch", "patch"), ("dim", "dim"), ("depth", "depth"), ("heads", "heads"),
-      ("classes", "classes"),
-    ]
-    let arguments = pairs.compactMap { name, key in
-      config[key]?.intValue.map { "\(name)=\($0)" }
+    let isPublished = checkpoint.metadata["dialect"] == "hdv"
+    let family: String
+    let names: [String]
+    switch checkpoint.metadata["family"] {
+    case "vit": (family, names) = ("vit", ["patch", "dim", "depth", "heads", "classes"])
+    case "swin" where isPublished:
+      family = "hdv-swin"
+      names = ["image", "window", "dims", "depths", "head-dim", "heads", "mlp", "pools", "classes"]
+    case "swin":
+      family = "swin"
+      names = ["image", "patch", "window", "dim", "depths", "heads", "classes"]
+    case "pit" where isPublished:
+      family = "pit"
+      names = ["image", "patch", "stride", "dims", "depths", "heads", "mlp", "classes"]
+    case "pit": (family, names) = ("pit", ["image", "patch", "stride", "depths", "heads"])
+    default: return nil
     }
-    return try Architecture("vit(\(arguments.joined(separator: ",")))")
+    var arguments = names.compactMap { name -> String? in
+      guard let value = config[name == "head-dim" ? "head_dim" : name] else { return nil }
+      if let number = value.intValue { return "\(name)=\(number)" }
+      let numbers = (value.arrayValue ?? []).compactMap(\.intValue)
+      // An image size is given as height and width.
+      return "\(name)=\((name == "image" ? [numbers[0]] : numbers).argument)"
+    }
+    if family == "pit", !isPublished, let base = config["base"]?.intValue {
+      let heads = (config["heads"]?.arrayValue ?? []).compactMap(\.intValue)
+      arguments.append("dims=\(heads.map { base * $0 }.argument)")
+      arguments.append("grid=\(try keys().first { $0.name == "pos_embed" }?.shape.last ?? 0)")
+    }
+    if family == "pit", isPublished { arguments.append("class-position=true") }
+    return try Architecture("\(family)(\(arguments.joined(separator: ",")))")
   }
 
   /// Runs `body` with a checkpoint file of the deterministic weights, names and all.
