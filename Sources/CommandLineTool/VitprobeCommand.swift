@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import VitProbe
 
 @main
@@ -12,12 +13,15 @@ struct VitprobeCommand: ParsableCommand {
       """,
     version: VitProbeVersion.current,
     subcommands: Analyses.commands + [
-      RunCommand.self, CaptureCommand.self, ModelsCommand.self, InspectCommand.self, CheckCommand.self,
+      RunCommand.self, CaptureCommand.self, ModelsCommand.self, InspectCommand.self,
+      CheckCommand.self,
       ConvertCommand.self,
     ])
 
   /// Errors of the libraries become one message on stderr and the exit code of their kind.
   static func main() {
+    // A reader that goes away is seen where something is written; half-done files are tidied up.
+    signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()
