@@ -21,6 +21,9 @@ let package = Package(
   name: "vitprobe",
   products: [
     .library(name: "VitProbe", targets: ["VitProbe"]),
+    .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Models", targets: ["Models"]),
+    .library(name: "Diagnostics", targets: ["Diagnostics"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
   ],
   dependencies: [

@@ -14,3 +14,6 @@
 #define REASSOCIATE _Pragma("clang fp reassociate(on)")
 // Multiply-adds may be fused. Only inside functions that no other spelling must equal bit for bit.
 #define CONTRACT _Pragma("clang fp contract(fast)")
+// Before a loop whose output may be one of its inputs, value for value: without the promise that a
+// step touches only its own values, in-place calls would run the scalar fallback.
+#define IN_PLACE _Pragma("clang loop vectorize(assume_safety)")

@@ -9,14 +9,21 @@
                    int mode) {                                                          \
     if (mode == CK_SAME) {                                                              \
       size_t n = outer * cols;                                                          \
+      IN_PLACE                                                                          \
       for (size_t i = 0; i < n; i++) y[i] = a[i] OP b[i];                               \
     } else if (mode == CK_SUFFIX) {                                                     \
-      for (size_t r = 0; r < outer; r++)                                                \
-        for (size_t i = 0; i < cols; i++) y[r * cols + i] = a[r * cols + i] OP b[i];    \
+      for (size_t r = 0; r < outer; r++) {                                              \
+        const float *in = a + r * cols;                                                 \
+        float *out = y + r * cols;                                                      \
+        IN_PLACE                                                                        \
+        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP b[i];                       \
+      }                                                                                 \
     } else {                                                                            \
       for (size_t r = 0; r < outer; r++) {                                              \
-        float v = b[r];                                                                 \
-        for (size_t i = 0; i < cols; i++) y[r * cols + i] = a[r * cols + i] OP v;       \
+        const float *in = a + r * cols;                                                 \
+        float *out = y + r * cols, v = b[r];                                            \
+        IN_PLACE                                                                        \
+        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP v;                          \
       }                                                                                 \
     }                                                                                   \
   }
@@ -24,6 +31,7 @@ BINARY(ck_add, +)
 BINARY(ck_multiply, *)
 
 CLONES void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n) {
+  IN_PLACE
   for (size_t i = 0; i < n; i++) y[i] = a * x[i] + b;
 }
 
@@ -54,27 +62,42 @@ CLONES void ck_map(const float *x, float *y, size_t n, int function) {
 #undef LOOP
 }
 
+// A derivative of x Phi(x); inlined with a constant order where it matters.
+INLINE float gelu_derivative(float x, int order) {
+  if (order == 0) return vm_gelu(x);
+  if (order == 1) return vm_normal_cdf(x) + x * vm_normal_pdf(x);
+  if (order == 2) return vm_normal_pdf(x) * (2.0f - x * x);
+  // d^n (x Phi) = n Phi^(n-1) + x Phi^(n), with Phi^(m) = (-1)^(m-1) He_(m-1)(x) phi(x).
+  float h0 = 1.0f, h1 = x;  // He_0, He_1
+  for (int m = 1; m < order - 2; m++) {
+    float h2 = x * h1 - (float)m * h0;
+    h0 = h1;
+    h1 = h2;
+  }
+  // h1 = He_(order-2); one step more gives He_(order-1).
+  float next = x * h1 - (float)(order - 2) * h0;
+  float sign = (order & 1) ? 1.0f : -1.0f;
+  return sign * vm_normal_pdf(x) * (x * next - (float)order * h1);
+}
+
+#define FOR_EACH_ORDER(EXPRESSION)                                          \
+  switch (order) {                                                          \
+    case 0: for (size_t i = 0; i < n; i++) { enum { k = 0 }; EXPRESSION; } break; \
+    case 1: for (size_t i = 0; i < n; i++) { enum { k = 1 }; EXPRESSION; } break; \
+    case 2: for (size_t i = 0; i < n; i++) { enum { k = 2 }; EXPRESSION; } break; \
+    default: for (size_t i = 0; i < n; i++) { int k = order; EXPRESSION; } break; \
+  }
+
 CLONES void ck_gelu(const float *x, float *y, size_t n, int order) {
-  if (order == 0) {
-    for (size_t i = 0; i < n; i++) y[i] = vm_gelu(x[i]);
-  } else if (order == 1) {
-    for (size_t i = 0; i < n; i++) y[i] = vm_normal_cdf(x[i]) + x[i] * vm_normal_pdf(x[i]);
-  } else if (order == 2) {
-    for (size_t i = 0; i < n; i++) y[i] = vm_normal_pdf(x[i]) * (2.0f - x[i] * x[i]);
+  FOR_EACH_ORDER(y[i] = gelu_derivative(x[i], k))
+}
+
+CLONES void ck_gelu_product(const float *x, const float *a, const float *b, float *y, size_t n,
+                            int order) {
+  if (b) {
+    FOR_EACH_ORDER(y[i] = gelu_derivative(x[i], k) * (a[i] * b[i]))
   } else {
-    // d^n (x Phi) = n Phi^(n-1) + x Phi^(n), with Phi^(m) = (-1)^(m-1) He_(m-1)(x) phi(x).
-    for (size_t i = 0; i < n; i++) {
-      float v = x[i], h0 = 1.0f, h1 = v;  // He_0, He_1
-      for (int m = 1; m < order - 2; m++) {
-        float h2 = v * h1 - (float)m * h0;
-        h0 = h1;
-        h1 = h2;
-      }
-      // h1 = He_(order-2); one step more gives He_(order-1).
-      float next = v * h1 - (float)(order - 2) * h0;
-      float sign = (order & 1) ? 1.0f : -1.0f;
-      y[i] = sign * vm_normal_pdf(v) * (v * next - (float)order * h1);
-    }
+    FOR_EACH_ORDER(y[i] = gelu_derivative(x[i], k) * a[i])
   }
 }
 
@@ -107,8 +130,10 @@ CLONES void ck_affine_epilogue(const float *x, float *y, size_t rows, size_t col
     float *out = y + r * cols;
     if (residual) {
       const float *add = residual + r * cols;
+      IN_PLACE
       for (size_t i = 0; i < cols; i++) out[i] = (in[i] * scale[i] + shift[i]) + add[i];
     } else {
+      IN_PLACE
       for (size_t i = 0; i < cols; i++) out[i] = in[i] * scale[i] + shift[i];
     }
     if (activation == CK_ACTIVATION_RELU)

@@ -156,7 +156,3 @@ CLONES double ck_row_variance(const float *x, size_t images, size_t ld, size_t c
   }
   return total;
 }
-
-CLONES void ck_log(const float *x, float *y, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] = vm_log(x[i]);
-}

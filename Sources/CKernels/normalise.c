@@ -67,3 +67,35 @@ CLONES void ck_normalise_gradient(const float *x, const float *h, float *y, size
       out[i] = (up[i] - a - normalised(in[i], s) * b) * s.rstd;
   }
 }
+
+CLONES void ck_normalise_curvature(const float *x, const float *h, const float *u, float *cx,
+                                   float *ch, size_t rows, size_t cols, float eps) {
+  REASSOCIATE
+  float count = (float)cols;
+  for (size_t r = 0; r < rows; r++) {
+    const float *xr = x + r * cols, *hr = h + r * cols, *ur = u + r * cols;
+    float *cxr = cx + r * cols, *chr = ch + r * cols;
+    struct statistics s = row_statistics(xr, cols, eps);
+    float su = 0.0f, sh = 0.0f;
+    for (size_t i = 0; i < cols; i++) {
+      su += ur[i];
+      sh += hr[i];
+    }
+    float mu = su / count, mh = sh / count, nu = 0.0f, nh = 0.0f, uh = 0.0f;
+    for (size_t i = 0; i < cols; i++) {
+      float n = normalised(xr[i], s);
+      nu += n * (ur[i] - mu);
+      nh += n * (hr[i] - mh);
+      uh += (ur[i] - mu) * (hr[i] - mh);
+    }
+    // <u, J h>, and the factors of n in J u and J h.
+    float along = (uh - nu * nh / count) * s.rstd, bu = nu / count, bh = nh / count;
+    float factor = -s.rstd / count;
+    for (size_t i = 0; i < cols; i++) {
+      float n = normalised(xr[i], s);
+      float ju = ((ur[i] - mu) - n * bu) * s.rstd, jh = ((hr[i] - mh) - n * bh) * s.rstd;
+      chr[i] = ju;
+      cxr[i] = (n * along + nh * ju + nu * jh) * factor;
+    }
+  }
+}

@@ -16,11 +16,14 @@ struct Analyses: ParsableArguments {
     AnalysisCommand<VarianceOptions<OnItsOwn>>.self,
   ]
 
+  /// Every analysis.
+  func analyzers(seed: UInt64) -> [any Analyzer] { all.map { $0.analyzer(seed: seed) } }
+
   /// The analyses by name, in the order of the names.
   ///
   /// - Throws: `ValidationError` for a name that is unknown, given twice, or missing.
   func analyzers(_ names: [Substring], seed: UInt64) throws -> [any Analyzer] {
-    let known = all.map { $0.analyzer(seed: seed) as any Analyzer }
+    let known = analyzers(seed: seed)
     var chosen: [any Analyzer] = []
     for name in names {
       guard let analyzer = known.first(where: { type(of: $0).name == name }) else {

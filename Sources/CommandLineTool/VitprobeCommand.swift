@@ -13,8 +13,8 @@ struct VitprobeCommand: ParsableCommand {
       """,
     version: VitProbeVersion.current,
     subcommands: Analyses.commands + [
-      RunCommand.self, CaptureCommand.self, ModelsCommand.self, InspectCommand.self,
-      CheckCommand.self,
+      HessianCommand.self, RunCommand.self, CaptureCommand.self, DemoCommand.self, ModelsCommand.self,
+      InspectCommand.self, CheckCommand.self,
       ConvertCommand.self,
     ])
 

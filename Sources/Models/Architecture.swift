@@ -79,7 +79,9 @@ public struct Architecture: Sendable {
     family.variants.first { $0.name == name }.map {
       Architecture(
         $0.configuration, variant: $0.name, preprocessing: $0.preprocessing,
-        given: Set(Configuration.parameters.filter { $0.origin == .weights }.map(\.name)))
+        given: Set(
+          Configuration.parameters.filter { $0.origin == .weights || $0.name == "image" }
+            .map(\.name)))
     }
   }
 

@@ -48,7 +48,10 @@ public final class CheckpointParameters: ParameterSource {
     if tensor.shape.count == Shape(wanted).count {
       switch transform {
       case .rows: break
-      case .reshaped: if found == wanted || isMatrix { return tensor.reshaped(Shape(wanted)) }
+      case .reshaped:
+        // A matrix for a kernel, or a kernel of extent 1 for a matrix.
+        let isPointwise = found.prefix(2) == wanted[...] && found.dropFirst(2).allSatisfy { $0 == 1 }
+        if found == wanted || isMatrix || isPointwise { return tensor.reshaped(Shape(wanted)) }
       case .channelsLastPatch:
         if isMatrix {
           return tensor.reshaped([wanted[0], wanted[2], wanted[3], wanted[1]])

@@ -91,6 +91,8 @@ public struct Dialect: Sendable {
   /// Patterns of further tensors that mean nothing to the forward pass.
   let ignored: [String]
   private let rules: [Rule]
+  /// Further rules that follow from the names in a file: from numbers that run on over several lists.
+  private let derivedRules: @Sendable (Set<String>) -> [Rule]
 
   /// A dialect made of its parts.
   ///
@@ -101,15 +103,28 @@ public struct Dialect: Sendable {
   ///   - ignored: patterns (`*` stands for any text) of tensors that mean nothing.
   ///   - rules: for one canonical name, all rules that fit are tried in order; with none, the name
   ///     is canonical already.
+  ///   - derivedRules: further rules, given the names in a file without wrappers' prefixes.
   public init(
     _ name: String, signature: [String], prefixes: [String] = [], ignored: [String] = [],
-    rules: [Rule] = []
+    rules: [Rule] = [], derivedRules: @escaping @Sendable (Set<String>) -> [Rule] = { _ in [] }
   ) {
     self.name = name
     self.signature = signature
     self.prefixes = ["", "backbone.", "encoder.", "visual.trunk.", "model."] + prefixes
     self.ignored = ["*num_batches_tracked"] + ignored
     self.rules = rules
+    self.derivedRules = derivedRules
+  }
+
+  private init(_ dialect: Dialect, rules: [Rule]) {
+    (name, signature, prefixes) = (dialect.name, dialect.signature, dialect.prefixes)
+    (ignored, derivedRules, self.rules) = (dialect.ignored, dialect.derivedRules, rules)
+  }
+
+  /// The dialect with the rules that follow from the names in a file.
+  func reading(_ names: [String]) -> Dialect {
+    let derived = derivedRules(Set(names))
+    return derived.isEmpty ? self : Dialect(self, rules: rules + derived)
   }
 
   /// The ways to make the parameter of a canonical name, without prefix, likeliest first.

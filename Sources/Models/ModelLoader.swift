@@ -135,7 +135,8 @@ public enum ModelLoader {
     }
     let some = contents.names.prefix(5).joined(separator: ", ")
     throw ModelError(
-      .unrecognised, found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
+      .unrecognised,
+      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
       expected: "one of " + ModelRegistry.families.map { $0.family }.joined(separator: ", "),
       advice: "A file of features needs no architecture: save one tensor a layer instead")
   }
@@ -157,10 +158,7 @@ public enum ModelLoader {
         .conflict, found: "weights of the family \(family.family) (\(view.dialect.name) names)",
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
-    let fitting = family.variants.filter { variant in
-      guard let found = try? family.detect(view, base: variant.configuration) else { return false }
-      return found.differences(from: variant.configuration) { $0.origin == .weights }.isEmpty
-    }
+    let fitting = variants(of: family, fitting: view)
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? fitting.first?.configuration)
     if let declared, let base {
@@ -199,13 +197,30 @@ public enum ModelLoader {
       candidates: fitting.map(\.name), warnings: warnings)
   }
 
+  /// The named variants that weights fit, without those that fit less closely (in the number of
+  /// classes or the grid of position embeddings) than others.
+  private static func variants<Configuration: ModelConfiguration>(
+    of family: Configuration.Type, fitting view: WeightsView
+  ) -> [ModelVariant<Configuration>] {
+    let fitting = family.variants.compactMap { variant -> (ModelVariant<Configuration>, Int)? in
+      guard let found = try? family.detect(view, base: variant.configuration),
+        found.differences(from: variant.configuration, among: { $0.origin == .weights }).isEmpty
+      else { return nil }
+      let adapted = found.differences(from: variant.configuration) { $0.origin == .adaptable }
+      return (variant, adapted.count)
+    }
+    let least = fitting.map(\.1).min()
+    return fitting.filter { $0.1 == least }.map(\.0)
+  }
+
   /// The architecture that a checkpoint names: in our own metadata, or in timm's `config.json`.
   private static func settings<Configuration: ModelConfiguration>(
     of view: WeightsView, _ family: Configuration.Type
   ) -> Architecture? {
     let checkpoint = view.contents.checkpoint
     guard
-      let name = checkpoint.metadata["architecture"] ?? checkpoint.config?["architecture"]?.stringValue
+      let name = checkpoint.metadata["architecture"]
+        ?? checkpoint.config?["architecture"]?.stringValue
     else { return nil }
     // A name nobody knows is no reason to stop: shapes tell the rest.
     return try? Architecture(name)
@@ -284,8 +299,9 @@ public enum ModelLoader {
         report.unmatched.append(name)
       }
     }
-    if let name = report.unmatched.first(where: { repeatedModule($0).map(modules.contains) ?? false })
-    {
+    if let name = report.unmatched.first(where: {
+      repeatedModule($0).map(modules.contains) ?? false
+    }) {
       throw ModelError(
         .unexpected, place: "tensor \"\(name)\"",
         found: "a part of a block that \(report.architecture) does not have",

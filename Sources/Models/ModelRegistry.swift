@@ -3,7 +3,14 @@
 public enum ModelRegistry {
   /// The families, in the order in which weights are tried.
   public static let families: [any ModelConfiguration.Type] = [
+    RefinerConfiguration.self,
+    PublishedRefinerConfiguration.self,
     ViTConfiguration.self,
     ResNetConfiguration.self,
+    SwinConfiguration.self,
+    HDVSwinConfiguration.self,
+    PiTConfiguration.self,
+    MixerConfiguration.self,
+    AlterNetConfiguration.self,
   ]
 }

@@ -21,7 +21,7 @@ public struct ModelSummary: Sendable {
   public let parameters: [ParameterSpecification]
   /// Multiply-adds for one image.
   public let multiplyAdds: Int
-  /// Bytes of parameters and of what is derived from them, as 32-bit floats.
+  /// Bytes of the weights as the model holds them, as 32-bit floats.
   public let parameterBytes: Int
   /// The most bytes that activations take up at one time, the images included.
   public let peakActivationBytes: Int

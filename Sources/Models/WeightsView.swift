@@ -24,7 +24,10 @@ public struct WeightsView: Sendable {
       dialect.signature.allSatisfy { contents.entry(prefix, $0) != nil }
     }
     guard let prefix else { return nil }
-    self.init(contents, dialect: dialect, prefix: prefix)
+    let names = contents.names.map { name in
+      !prefix.isEmpty && name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+    }
+    self.init(contents, dialect: dialect.reading(names), prefix: prefix)
   }
 
   /// The shape, as PyTorch stores it, of the parameter by a canonical name; nil if there is none. A

@@ -64,8 +64,8 @@ final class Storage: @unchecked Sendable {
 /// Recycled memory for tensors.
 ///
 /// Fresh pages cost as much as computing on them (about 2 GB/s at 4 KiB), so blocks are kept for the
-/// next tensor of about the same size, and large ones lie on huge pages. What is kept unused stays
-/// below a tenth of the largest amount in use at once.
+/// next tensor of about the same size, and large ones lie on huge pages. What is in use and
+/// what is kept unused stay together below 1.1 times the largest amount in use at once.
 final class StoragePool: Sendable {
   struct Block: @unchecked Sendable {
     var address: UnsafeMutableRawPointer
@@ -81,6 +81,9 @@ final class StoragePool: Sendable {
     var peakLiveBytes = 0
   }
   private let state = Mutex(State())
+
+  /// Bytes of pooled tensor memory in use now.
+  var liveBytes: Int { state.withLock { $0.liveBytes } }
 
   /// The most bytes of pooled tensor memory in use at one time.
   var peakBytes: Int { state.withLock { $0.peakLiveBytes } }
@@ -108,7 +111,8 @@ final class StoragePool: Sendable {
       }
       // Nothing fits: make room among the unused, largest first, before asking for more.
       var evicted: [Block] = []
-      let allowed = max(state.peakLiveBytes / 10, 1 << 24)
+      let room = state.peakLiveBytes - state.liveBytes
+      let allowed = room + max(state.peakLiveBytes / 10, 1 << 24)
       for key in state.free.keys.sorted(by: >) where state.freeBytes > allowed {
         while state.freeBytes > allowed, let block = state.free[key]?.popLast() {
           state.freeBytes -= key
@@ -154,6 +158,9 @@ final class StoragePool: Sendable {
     preconditionFailure("The system has no \(size) bytes left for a tensor")
   }
 }
+
+/// Memory of tensors in use now, in bytes.
+public func liveTensorBytes() -> Int { StoragePool.shared.liveBytes }
 
 /// Peak memory of tensors so far, in bytes.
 public func peakTensorBytes() -> Int { StoragePool.shared.peakBytes }

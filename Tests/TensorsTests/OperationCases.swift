@@ -110,6 +110,16 @@ extension OperationCase {
       reference: { $0[0].map { -2.5 * $0 + 0.75 } }),
     .init(name: "gelu", shapes: [[4, 17]], run: { $0[0].gelu() }, reference: { $0[0].map(gelu) }),
     .init(
+      name: "product with a derivative of gelu", shapes: [[9], [9], [9]],
+      run: { GELUProduct(order: 1)($0[0], $0[1], $0[2]) },
+      reference: { x in
+        let h = 1e-5
+        return Reference([9]) {
+          (gelu(x[0].values[$0] + h) - gelu(x[0].values[$0] - h)) / (2 * h) * x[1].values[$0]
+            * x[2].values[$0]
+        }
+      }),
+    .init(
       name: "relu", shapes: [[40]], values: .offKinks, run: { $0[0].relu() },
       reference: { $0[0].map { max($0, 0) } }),
     .init(
@@ -321,6 +331,17 @@ extension OperationCase {
         return Reference.attention(parts[0], parts[1], parts[2], heads: 3, scale: 0.6)
       }),
     .init(
+      name: "packed attention of one token", shapes: [[2, 1, 6]],
+      run: { attention(qkv: $0[0], heads: 1, scale: 0.6) },
+      reference: { $0[0].slice(2, 4, 2) }),
+    .init(
+      name: "packed attention, 19 tokens", shapes: [[1, 19, 12]],
+      run: { attention(qkv: $0[0], heads: 1, scale: 0.5) },
+      reference: { x in
+        let parts = (0..<3).map { x[0].slice(2, 4 * $0, 4) }
+        return Reference.attention(parts[0], parts[1], parts[2], heads: 1, scale: 0.5)
+      }),
+    .init(
       name: "packed attention with a bias", shapes: [[4, 3, 12], [2, 2, 3, 3]],
       run: { attention(qkv: $0[0], heads: 2, scale: 0.6, bias: $0[1]) },
       reference: { x in
@@ -366,6 +387,22 @@ extension OperationCase {
           reference: { $0[0].depthwise($0[1], window) }),
       ]
     } + [
+      .init(
+        name: "many small images", shapes: [[40, 12, 11, 2], [3, 3, 2, 2]], isLarge: true,
+        run: {
+          convolution(
+            $0[0], $0[1], window: .init(height: 3, width: 2, stride: 2, padding: (1, 0, 1, 1)))
+        },
+        reference: {
+          $0[0].convolved($0[1], .init(height: 3, width: 2, stride: 2, padding: (1, 0, 1, 1)))
+        }),
+      .init(
+        name: "few rows of large patches", shapes: [[3, 2, 2, 40], [50, 3, 3, 40]], isLarge: true,
+        run: { convolution($0[0], $0[1], window: .init(kernel: 3, stride: 2, padding: 1)) },
+        reference: {
+          $0[0].convolved(
+            $0[1], .init(height: 3, width: 3, stride: 2, padding: (1, 1, 1, 1)))
+        }),
       .init(
         name: "convolution over tiles", shapes: [[2, 21, 30, 2], [3, 3, 3, 2]], isLarge: true,
         run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 1)) },

@@ -38,6 +38,7 @@ enum {
   CK_ROW = 2,     // b[outer], one value a row
 };
 
+// y may be a or b of the same extent.
 void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y = a * x + b
@@ -61,6 +62,9 @@ void ck_map(const float *x, float *y, size_t n, int function);
 // The derivative of GELU(x) = x * Phi(x) of the given order (0: GELU itself).
 void ck_gelu(const float *x, float *y, size_t n, int order);
 
+// y = GELU's derivative of the given order, times a, times b (b may be NULL).
+void ck_gelu_product(const float *x, const float *a, const float *b, float *y, size_t n, int order);
+
 // What follows a product, in place on y with row stride ld:
 //   y = act(y + bias), then y * gain, then y + residual (row stride = cols); NULL skips a step.
 void ck_linear_epilogue(float *y, size_t rows, size_t cols, size_t ld, const float *bias,
@@ -79,13 +83,21 @@ void ck_row_rstd(const float *x, float *out, size_t rows, size_t cols, float eps
 // y = (h - mean(h) - n * mean(n * h)) / sigma, n the normalised row of x: J(x) h, J symmetric.
 void ck_normalise_gradient(const float *x, const float *h, float *y, size_t rows, size_t cols,
                            float eps);
+// With J = J(x) symmetric as above, the cotangents of (x, h) in J(x) h, given that of the result, u:
+// ch = J u and cx = -(n <u, J h> + <n, h> J u + <n, u> J h) / (cols * sigma).
+void ck_normalise_curvature(const float *x, const float *h, const float *u, float *cx, float *ch,
+                            size_t rows, size_t cols, float eps);
 
 // MARK: softmax.c
 
 // Softmax over each row of scale * x. In place allowed.
 void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale);
-// y = p * (g - <p, g>) over each row.
+// y = p * (g - <p, g>) over each row. y may be g.
 void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows, size_t cols);
+// For a softmax p of s, a cotangent dp of p, a tangent ds of s, and e: in place,
+//   dp becomes p * (dp - <p, dp>), ds becomes p * (ds - <p, ds>),
+//   e becomes p * (g - <p, g>) with g = ds * dp - <p, ds> dp - <p, dp> ds + e.
+void ck_softmax_curvature(const float *p, float *dp, float *ds, float *e, size_t rows, size_t cols);
 // out[row] = log(sum(exp(x)))
 void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols);
 
@@ -153,5 +165,22 @@ void ck_scatter_rows(const float *dy, const int32_t *index, float *x, size_t ima
 // the result's first axis; x and y point at the first of them.
 void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,
                 size_t lead);
+
+// MARK: planes.c
+
+// Planes x[planes, rows, cols] under one k x k kernel each, weight[planes, k, k], zeros outside (the
+// smaller half of the padding first). `flipped`: the adjoint. Computes rows y_first ..< y_first + y_rows;
+// x and y hold, for each plane, rows from x_first and y_first on, planes x_stride and y_stride apart.
+void ck_plane_depthwise(const float *x, size_t x_stride, size_t x_first, const float *weight,
+                        int flipped, float *y, size_t y_stride, size_t y_first, size_t y_rows,
+                        size_t planes, size_t rows, size_t cols, size_t k);
+// dw[planes, k, k] (overwritten) of one image.
+void ck_plane_depthwise_weight_gradient(const float *x, const float *dy, float *dw, size_t planes,
+                                        size_t rows, size_t cols, size_t k);
+// y = (act(y + shift) + residual) * post_scale + post_shift over `count` values of each plane, one
+// shift and scale a plane; NULL skips a step. Activations: none and ReLU6. In place.
+void ck_plane_epilogue(float *y, size_t y_stride, size_t planes, size_t count, const float *shift,
+                       int activation, const float *residual, size_t residual_stride,
+                       const float *post_scale, const float *post_shift);
 
 #endif

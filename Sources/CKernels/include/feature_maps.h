@@ -31,7 +31,4 @@ void ck_map_moments(const float *x, size_t positions, size_t c, double *variance
 // (divisor images - 1).
 double ck_row_variance(const float *x, size_t images, size_t ld, size_t count);
 
-// log(x) of positive normal numbers; the accuracy is that of vm_log.
-void ck_log(const float *x, float *y, size_t n);
-
 #endif

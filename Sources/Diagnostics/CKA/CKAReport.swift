@@ -31,11 +31,12 @@ struct CKAReport {
 
   // MARK: Tables
 
-  private var constants: (kernel: Cell, images: Cell, batch: Cell, batches: Cell) {
-    (
-      .text(settings.kernel.rawValue), .integer(estimates.images), .integer(plan.batchSize),
-      .integer(estimates.batches)
-    )
+  /// Kernel, images, batch size and number of minibatches: the same in every row.
+  private var constants: [Cell] {
+    [
+      .text(settings.kernel.rawValue), .text(settings.estimator.rawValue),
+      .integer(estimates.images), .integer(plan.batchSize), .integer(estimates.batches),
+    ]
   }
 
   private var pairTable: Table {
@@ -54,14 +55,18 @@ struct CKAReport {
         for i in first.taps.indices {
           for j in second.taps.indices {
             let e = estimates.pair(starts[a] + i, starts[b] + j)
-            table.append([
+            var row: [Cell] = [
               .text(first.label), .integer(i), .text(first.taps[i].tap.name),
               .real(first.depth(i)), .text(second.label), .integer(j),
               .text(second.taps[j].tap.name), .real(second.depth(j)),
-              .text(settings.rows.rawValue), constants.kernel, .text(settings.estimator.rawValue),
-              constants.images, constants.batch, constants.batches, Cell(e.value), Cell(e.low),
-              Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb), .text(e.status.rawValue),
-            ])
+              .text(settings.rows.rawValue),
+            ]
+            row += constants
+            row += [
+              Cell(e.value), Cell(e.low), Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb),
+              .text(e.status.rawValue),
+            ]
+            table.append(row)
           }
         }
       }
@@ -82,14 +87,13 @@ struct CKAReport {
     for (index, subject) in plan.subjects.enumerated() where !subject.taps.isEmpty {
       let curve = curve(index)
       for (block, point) in curve.enumerated() {
-        table.append([
+        var row: [Cell] = [
           .text(subject.label), .integer(block), .text(subject.taps[block].tap.name),
-          .real(subject.depth(block)), .text(settings.rows.rawValue), constants.kernel,
-          .text(settings.estimator.rawValue), constants.images, constants.batch,
-          constants.batches, Cell(point.estimate.value), Cell(point.ratio), Cell(point.minmax),
-          Cell(point.estimate.low), Cell(point.estimate.high), Cell(point.ratioLow),
-          Cell(point.ratioHigh), .text(point.status.rawValue),
-        ])
+          .real(subject.depth(block)), .text(settings.rows.rawValue),
+        ]
+        row += constants
+        row += point.cells
+        table.append(row)
       }
     }
     return table
@@ -102,6 +106,13 @@ struct CKAReport {
     var ratioLow: Double?
     var ratioHigh: Double?
     var status: CKAEstimates.Status
+
+    var cells: [Cell] {
+      [
+        Cell(estimate.value), Cell(ratio), Cell(minmax), Cell(estimate.low), Cell(estimate.high),
+        Cell(ratioLow), Cell(ratioHigh), .text(status.rawValue),
+      ]
+    }
   }
 
   /// Similarity of each block to the last (Zhou et al. 2021), raw and normalised by the first's.

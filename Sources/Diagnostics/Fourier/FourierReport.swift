@@ -49,14 +49,18 @@ struct FourierReport {
       for (index, curve) in curves.enumerated() {
         let tap = subject.taps[index].tap
         for (k, point) in curve.points.enumerated() {
-          table.append([
+          var row: [Cell] = [
             .text(subject.label), .integer(index), .text(tap.name), .text(tap.kind.rawValue),
             .real(subject.depth(index)), Cell(curve.bins?.grid.height),
             Cell(curve.bins?.grid.width), .integer(curve.images), .integer(curve.maps),
-            .text(settings.variant.rawValue), .integer(k), Cell(curve.bins?.frequency(k)),
-            Cell(curve.bins?.stretchedFrequency(k)), Cell(point.level), Cell(point.delta),
-            Cell(point.error), Cell(curve.deadFraction), .text(point.status.rawValue),
-          ])
+            .text(settings.variant.rawValue), .integer(k),
+          ]
+          row += [
+            Cell(curve.bins?.frequency(k)), Cell(curve.bins?.stretchedFrequency(k)),
+            Cell(point.level), Cell(point.delta), Cell(point.error), Cell(curve.deadFraction),
+            .text(point.status.rawValue),
+          ]
+          table.append(row)
         }
       }
     }
@@ -115,21 +119,21 @@ struct FourierReport {
       case .axis: "axes of the 2D spectrum, mean of log amplitudes over channels"
       case .power: "diagonal of the 2D spectrum, half the log of mean power"
       }
-    let bars = images > 1 ? "; 95 % intervals over images" : ""
-    return "n = \(images) image\(images == 1 ? "" : "s"); \(what)\(bars)"
+    return "n = \(images) image\(images == 1 ? "" : "s"); \(what)"
   }
 
   private func spectra(_ index: Int) -> Figure? {
     let subject = plan.subjects[index]
     let drawn = curves[index].indices.filter { curves[index][$0].last != nil }
-    guard let first = drawn.first else { return nil }
-    // From deep to shallow, so that the first lies on top.
+    guard let first = drawn.first, let last = drawn.last else { return nil }
+    // From deep to shallow, so that the first lies on top. The intervals of all lines would hide them.
     var marks = drawn.reversed().map { tap -> Mark in
       let curve = curves[index][tap]
+      let hasBand = tap == first || tap == last
       let points = curve.points.enumerated().map { k, point -> Point in
-        Point(
-          frequency(curve, k), point.delta, low: point.interval?.low,
-          high: point.interval?.high)
+        let interval = hasBand ? point.interval : nil
+        return Point(
+          frequency(curve, k), point.delta, low: interval?.low, high: interval?.high)
       }
       return .series(
         Series(
@@ -144,7 +148,8 @@ struct FourierReport {
     return Figure(
       name: "fourier_\(plan.slugs[index])",
       title: "Relative log amplitudes of Fourier-transformed feature maps: \(subject.label)",
-      subtitle: subtitle,
+      subtitle: images > 1
+        ? "\(subtitle); first and last layer with 95 % intervals over images" : subtitle,
       summary: "One line a layer, colored by depth: how much of each spatial frequency there is "
         + "relative to the constant part.",
       panels: [Figure.Panel(x: .frequency, y: Axis("Δ Log amplitude"), marks)],
@@ -179,8 +184,10 @@ struct FourierReport {
     guard !panels.isEmpty else { return nil }
     return Figure(
       name: "fourier_depth", title: "High-frequency amplitude over depth",
-      subtitle: "Δ log amplitude at the highest frequency of each map; \(subtitle)",
-      summary: "How much of the highest spatial frequency each layer holds relative to the constant "
+      subtitle: "Δ log amplitude at the highest frequency of each map; \(subtitle)"
+        + (images > 1 ? "; bars: 95 % intervals over images" : ""),
+      summary:
+        "How much of the highest spatial frequency each layer holds relative to the constant "
         + "part; steps into self-attention are shaded gray, subsampling blue.",
       panels: panels, colorBar: Figure.ColorBar("Normalized depth", .plasma))
   }

@@ -10,6 +10,9 @@ struct Dense: Sendable {
     self.bias = bias ? try scope.weight("bias", [outputs], .constant(0)) : nil
   }
 
+  /// A product with weights at hand.
+  init(weight: Tensor, bias: Tensor?) { (self.weight, self.bias) = (weight, bias) }
+
   /// `residual + gain * activation(x Wᵀ + b)`; see ``linear(_:_:bias:activation:gain:residual:)``.
   func callAsFunction(
     _ x: Tensor, activation: Activation = .none, gain: Tensor? = nil, residual: Tensor? = nil

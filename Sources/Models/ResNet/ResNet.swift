@@ -37,7 +37,8 @@ struct ResNet: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
-    var x = context.probe == nil
+    var x =
+      context.probe == nil
       ? stem(images, activation: activation)
       : stem(
         images, activation: activation, raw: Tap("conv1", .conv, layout: .map),
@@ -70,7 +71,7 @@ struct ResNet: VisionModel {
 }
 
 /// One residual block, basic or bottleneck, with its normalisations after or before the convolutions.
-private struct ResidualBlock: Sendable {
+struct ResidualBlock: Sendable {
   let stage: Int
   let index: Int
   let outputs: Int

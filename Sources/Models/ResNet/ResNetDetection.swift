@@ -39,7 +39,8 @@ extension ResNetConfiguration {
 
   /// Names of timm whose networks share the block structure and nothing else.
   public static func reasonAgainst(variant: String) -> String? {
-    guard variant.hasPrefix("resnet"), let end = variant.dropFirst(6).firstIndex(where: { !$0.isNumber }),
+    guard variant.hasPrefix("resnet"),
+      let end = variant.dropFirst(6).firstIndex(where: { !$0.isNumber }),
       end > variant.index(variant.startIndex, offsetBy: 6)
     else { return nil }
     let suffix = variant[end...]

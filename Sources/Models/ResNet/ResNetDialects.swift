@@ -9,7 +9,8 @@ extension ResNetConfiguration {
   private static let huggingFace = Dialect(
     "Hugging Face",
     signature: [
-      "embedder.embedder.convolution.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight",
+      "embedder.embedder.convolution.weight",
+      "encoder.stages.0.layers.0.layer.0.convolution.weight",
     ], prefixes: ["resnet."],
     rules: [
       .rename("conv1", "embedder.embedder.convolution"),

@@ -89,7 +89,8 @@ extension ViTConfiguration {
       try weights.requireSetting("intermediate_size", mlp)
     }
     imageSize =
-      base?.imageSize ?? config?["image_size"]?.intValue
+      config?["image_size"]?.intValue
+      ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
       ?? grid.multipliedReportingOverflow(by: patch).partialValue
     switch weights.dialect.name {
     case "Hugging Face":
@@ -106,7 +107,8 @@ extension ViTConfiguration {
     } else if base == nil, !isLegacySmall {
       guard dim.isMultiple(of: 64) else {
         throw ModelError(
-          .undetermined, found: "the number of attention heads cannot be read from weights of "
+          .undetermined,
+          found: "the number of attention heads cannot be read from weights of "
             + "width \(dim)", expected: "a multiple of 64, or an architecture",
           advice: "Name the architecture before the file: \(Self.family)(…,heads=N)@FILE")
       }

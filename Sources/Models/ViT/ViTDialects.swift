@@ -45,9 +45,12 @@ extension ViTConfiguration {
       .rename("blocks.*.mlp.fc1", "encoder.layer.*.intermediate.dense"),
       .rename("blocks.*.mlp.fc1", "encoder.layer.*.mlp.fc1"),
       .rename("blocks.*.mlp.fc1", "encoder.layer.*.mlp.weights_in"),
+      .join(
+        "blocks.*.mlp.fc1", ["gate_proj", "up_proj"].map { "encoder.layer.*.mlp.\($0)" }),
       .rename("blocks.*.mlp.fc2", "encoder.layer.*.output.dense"),
       .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.fc2"),
       .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.weights_out"),
+      .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.down_proj"),
       .rename("blocks.*.ls2.gamma", "encoder.layer.*.layer_scale2.lambda1"),
       .rename("norm", "layernorm"),
       .rename("head", "classifier"),

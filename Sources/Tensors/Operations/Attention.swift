@@ -85,8 +85,8 @@ struct HeadApply: Operation {
   }
 }
 
-/// Softmax attention with the maps kept in cache, one head of one image at a time. Used where nothing is
-/// tracked and nobody looks at the maps; its arithmetic is that of the separate steps.
+/// Softmax attention with the maps kept in cache, one head of one image at a time. Used where nobody
+/// looks at the maps; tracked only in the packed form without a bias.
 ///
 /// The inputs are queries, keys and values, or one tensor with the three side by side.
 private struct FusedAttention: Operation {
@@ -133,10 +133,12 @@ private struct FusedAttention: Operation {
     return []
   }
 
+  func kept(needs: [Bool]) -> Kept { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
-    preconditionFailure("Fused attention is never recorded")
+    precondition(isPacked && !hasBias, "Only packed attention without a bias is recorded")
+    return [PackedAttentionGradient(heads: heads, scale: scale)(x[0], dy)]
   }
 }
 
@@ -185,7 +187,7 @@ public func attention(
     qkv.shape.rank == 3 && qkv.shape.last == 3 * d && d % heads == 0,
     "\(qkv.shape) does not hold queries, keys and values of \(heads) heads")
   let inputs = [qkv] + [bias].compactMap(\.self)
-  if maps == nil, !inputs.contains(where: \.isTracked) {
+  if maps == nil, bias == nil || !inputs.contains(where: \.isTracked) {
     return FusedAttention(heads: heads, scale: scale, isPacked: true, hasBias: bias != nil)
       .apply(inputs)
   }

@@ -68,8 +68,24 @@ private func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float>
   return pointer
 }
 
-/// Output rows whose patches fill about a quarter of a second-level cache... of a tile's product.
+/// Output rows whose patches fill about 2 MiB, within bounds that keep the product efficient.
 private func tileRows(patch: Int) -> Int { max(64, min(1024, (1 << 19) / max(1, patch))) }
+
+/// Whether a product's patches are all made at once. With few rows, the cost is in packing the weights,
+/// and the product is cut where that is least; with many, patches are made a tile at a time in cache.
+private func isSmall(rows: Int) -> Bool { rows <= 1024 }
+
+/// The patches of all rows, `[rows, patch]`.
+private func patches(of map: Tensor, _ geometry: ck_window, rows: Int, patch: Int) -> Tensor {
+  let result = Tensor(uninitialized: [rows, patch])
+  let (px, py) = (Shared(map.pointer), Shared(result.pointer))
+  Threads.forEachTile(of: rows, target: max(1, (1 << 18) / max(1, patch))) { first, count in
+    withUnsafePointer(to: geometry) {
+      ck_im2col(px.pointer, py + first * patch, $0, first, count)
+    }
+  }
+  return result
+}
 
 /// Cross-correlation of a channels-last map with weights `[out, kh, kw, in]`.
 ///
@@ -99,6 +115,21 @@ struct Convolution: Operation {
     let code = activation.code
     let geometry = window.geometry(input.shape)
     let direct = window.isPointwise
+    if isSmall(rows: y.shape.rows) {
+      let rows = y.shape.rows
+      let all =
+        direct ? input : Tensors.patches(of: input, geometry, rows: rows, patch: patch)
+      tiledGemm(rows, out, patch, all.pointer, weight.pointer, transposeB: true, y.pointer)
+      if let affine {
+        forEachRowTile(of: y.shape) { first, count in
+          let at = first * out
+          ck_affine_epilogue(
+            py + at, py + at, count, out, affine.0.pointer, affine.1.pointer,
+            residual.map { $0 + at }, code)
+        }
+      }
+      return []
+    }
     Threads.forEachTile(of: y.shape.rows, target: direct ? 800 : tileRows(patch: patch)) {
       first, count in
       var patches = px + first * patch
@@ -144,21 +175,30 @@ struct ConvolutionInputGradient: Operation {
     let patch = weight.shape.count / max(1, out)
     let (pd, pw, py) = (Shared(dy.pointer), Shared(weight.pointer), Shared(y.pointer))
     if window.isPointwise {
-      Threads.forEachTile(of: dy.shape.rows) { first, count in
-        gemm(
-          count, patch, out, pd + first * out, lda: out, pw.pointer, ldb: patch,
-          py + first * patch, ldc: patch)
-      }
+      tiledGemm(dy.shape.rows, patch, out, dy.pointer, weight.pointer, y.pointer)
       return []
     }
     let geometry = window.geometry(input)
     let rows = geometry.oh * geometry.ow
-    Threads.forEach(input[0]) { image in
-      let patches = scratch(1, rows * patch)
+    if isSmall(rows: dy.shape.rows) {
+      let all = Tensor(uninitialized: [dy.shape.rows, patch])
+      tiledGemm(dy.shape.rows, patch, out, dy.pointer, weight.pointer, all.pointer)
+      let pall = Shared(all.pointer)
+      Threads.forEach(input[0]) { image in
+        withUnsafePointer(to: geometry) {
+          ck_col2im(pall + image * rows * patch, py.pointer, $0, image, 1)
+        }
+      }
+      return []
+    }
+    // Several images a product, so that the weights are packed less often.
+    Threads.forEachTile(of: input[0], target: max(1, tileRows(patch: patch) / max(1, rows))) {
+      first, count in
+      let patches = scratch(1, count * rows * patch)
       gemm(
-        rows, patch, out, pd + image * rows * out, lda: out, pw.pointer, ldb: patch, patches,
-        ldc: patch)
-      withUnsafePointer(to: geometry) { ck_col2im(patches, py.pointer, $0, image, 1) }
+        count * rows, patch, out, pd + first * rows * out, lda: out, pw.pointer, ldb: patch,
+        patches, ldc: patch)
+      withUnsafePointer(to: geometry) { ck_col2im(patches, py.pointer, $0, first, count) }
     }
     return []
   }
@@ -188,6 +228,11 @@ struct ConvolutionWeightGradient: Operation {
     let rows = dy.shape.rows
     let geometry = window.geometry(input.shape)
     let direct = window.isPointwise
+    if isSmall(rows: rows) {
+      let all = direct ? input : patches(of: input, geometry, rows: rows, patch: patch)
+      tiledGemm(out, patch, rows, dy.pointer, transposeA: true, all.pointer, y.pointer)
+      return []
+    }
     // The sum runs over positions: cut into parts, and the parts' sums added in order.
     let parts = min(16, Threads.tileCount(rows, target: 2048))
     let partial = Tensor(uninitialized: [parts, weight.count])

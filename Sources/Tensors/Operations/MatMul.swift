@@ -38,24 +38,9 @@ struct MatMul: SummableOperation {
 
   private func multiply(_ a: Tensor, _ b: Tensor, _ y: Tensor, beta: Float) {
     let (m, n, k) = extents(a.shape, b.shape)
-    let (lda, ldb) = (a.shape.last, b.shape.last)
-    let (pa, pb, pc) = (Shared(a.pointer), Shared(b.pointer), Shared(y.pointer))
-    // A sum over many rows (a weight's gradient) has a small result: it is cut along its longer side.
-    if transposeA, n > m {
-      Threads.forEachTile(of: n, target: 384) { first, count in
-        let column = transposeB ? first * ldb : first
-        gemm(
-          m, count, k, pa.pointer, lda: lda, transposeA: true, pb + column, ldb: ldb,
-          transposeB: transposeB, beta: beta, pc + first, ldc: n)
-      }
-    } else {
-      Threads.forEachTile(of: m, target: transposeA ? 384 : 800) { first, count in
-        let row = transposeA ? first : first * lda
-        gemm(
-          count, n, k, pa + row, lda: lda, transposeA: transposeA, pb.pointer, ldb: ldb,
-          transposeB: transposeB, beta: beta, pc + first * n, ldc: n)
-      }
-    }
+    tiledGemm(
+      m, n, k, a.pointer, transposeA: transposeA, b.pointer, transposeB: transposeB, beta: beta,
+      y.pointer)
   }
 
   func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }

@@ -39,21 +39,33 @@ struct NormalizeGradient: Operation {
     return []
   }
 
+  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second] : .first }
+
   /// With n the normalised row, D its length and 1/s the reciprocal deviation,
   /// `u·Jh = (u·h - D ū h̄ - (u·n)(n·h)/D) / s`; `J` is symmetric, so `h` gets `J u`, and `x` gets
   /// `-(n (u·Jh) + (n·h) J u + (u·n) J h) / (D s)`.
-  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second, .output] : .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
-    let (x, h) = (x[0], x[1])
-    let ju = self(x, u)
-    guard needs[0] else { return [nil, ju] }
-    let n = Normalize(epsilon: epsilon)(x)
-    let factor = (-1 / Float(x.shape.last)) * RowRstd(epsilon: epsilon)(x)
-    func dot(_ a: Tensor, _ b: Tensor) -> Tensor { (a * b).sum(axis: -1, keepingAxis: true) }
-    let sum = n * dot(u, y) + ju * dot(n, h) + y * dot(u, n)
-    return [sum * factor, ju]
+    guard needs[0] else { return [nil, self(x[0], u)] }
+    if x[0].isTracked || x[1].isTracked || u.isTracked {
+      return Tensors.vjp(ofSteps: steps, at: x, u)
+    }
+    let (cx, ch) = (Tensor(uninitialized: x[0].shape), Tensor(uninitialized: x[0].shape))
+    let (px, ph, pu) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(u.pointer))
+    let (qx, qh, cols) = (Shared(cx.pointer), Shared(ch.pointer), u.shape.last)
+    forEachRowTile(of: u.shape) { first, count in
+      let at = first * cols
+      ck_normalise_curvature(px + at, ph + at, pu + at, qx + at, qh + at, count, cols, epsilon)
+    }
+    return [cx, needs[1] ? ch : nil]
+  }
+
+  /// `(h - h̄ - n (n·h)/D) / s`.
+  private func steps(_ x: [Tensor]) -> Tensor {
+    let (n, h, count) = (Normalize(epsilon: epsilon)(x[0]), x[1], Float(x[0].shape.last))
+    func mean(_ a: Tensor) -> Tensor { (-1 / count) * a.sum(axis: -1, keepingAxis: true) }
+    return (h + mean(h) + n * mean(n * h)) * RowRstd(epsilon: epsilon)(x[0])
   }
 }
 

@@ -14,7 +14,41 @@ struct GELU: Operation {
   func kept(needs: [Bool]) -> Kept { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
-  { [dy * GELU(order: order + 1)(x[0])] }
+  { [GELUProduct(order: order + 1)(x[0], dy)] }
+}
+
+/// A derivative of GELU at the first input, times one or two others, in one sweep.
+struct GELUProduct: Operation {
+  let order: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(
+      (2...3).contains(x.count) && x.allSatisfy { $0 == x[0] }, "\(x) are not of one shape")
+    return x[0]
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, pa, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let pb = x.count > 2 ? Shared(x[2].pointer) : nil
+    forEachPiece(of: y.shape.count) { first, count in
+      ck_gelu_product(
+        px + first, pa + first, pb.map { $0 + first }, py + first, count, Int32(order))
+    }
+    return []
+  }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    let next = GELUProduct(order: order + 1)
+    if x.count == 2 {
+      return [needs[0] ? next(x[0], x[1], dy) : nil, needs[1] ? self(x[0], dy) : nil]
+    }
+    return [
+      needs[0] ? next(x[0], x[1] * x[2], dy) : nil, needs[1] ? self(x[0], x[2], dy) : nil,
+      needs[2] ? self(x[0], x[1], dy) : nil,
+    ]
+  }
+  func kept(needs: [Bool]) -> Kept {
+    needs == [false, true] ? .first : [.first, .second, .input(2)]
+  }
 }
 
 /// A function of one variable, applied to every value.

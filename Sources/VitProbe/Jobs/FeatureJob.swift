@@ -105,7 +105,8 @@ public struct PreparedRun: Sendable {
   /// A short name of the data set.
   public var dataName: String { run.data.name }
 
-  private func manifest(_ outcome: FeatureRun.Outcome, wallSeconds: Double) throws -> Manifest {
+  /// What the run did, with what.
+  func manifest(_ outcome: FeatureRun.Outcome, wallSeconds: Double) throws -> Manifest {
     var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
       JSONText.Member("analyses", run.settings),

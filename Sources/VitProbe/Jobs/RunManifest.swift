@@ -3,30 +3,40 @@ import Images
 import Reports
 import Tensors
 
-extension FeatureJob {
-  /// What a run of this job did, with what.
-  func manifest(
-    of subjects: [any Subject], on samples: SampleSet, configuration: JSONText, images: Int,
-    skipped: [SkippedImage], wallSeconds: Double
-  ) throws -> Manifest {
-    var manifest = Manifest(
+extension Manifest {
+  /// What every run has to say: inputs with their digests, machine, time.
+  init(
+    arguments: [String], configuration: JSONText, seed: UInt64, images: Int, inputs files: [String],
+    data: [InputFile], wallSeconds: Double
+  ) throws {
+    self.init(
       version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
       seed: Int(truncatingIfNeeded: seed), imageCount: images, threads: Threads.count)
-    for file in Set(subjects.flatMap(\.inputFiles)).sorted() {
-      manifest.inputs.append(try Manifest.Input(reading: file))
-    }
-    for file in samples.inputFiles {
+    for file in Set(files).sorted() { inputs.append(try Input(reading: file)) }
+    for file in data {
       let digest = SHA256()
       var size = 0
       try file.readChunks {
         digest.update($0)
         size += $0.count
       }
-      manifest.inputs.append(.init(path: file.path, sha256: digest.finish(), size: size))
+      inputs.append(Input(path: file.path, sha256: digest.finish(), size: size))
     }
+    kernels = ["OpenBLAS \(Threads.blasKernels)"]
+    self.wallSeconds = wallSeconds
+  }
+}
+
+extension FeatureJob {
+  /// What a run of this job did, with what.
+  func manifest(
+    of subjects: [any Subject], on samples: SampleSet, configuration: JSONText, images: Int,
+    skipped: [SkippedImage], wallSeconds: Double
+  ) throws -> Manifest {
+    var manifest = try Manifest(
+      arguments: arguments, configuration: configuration, seed: seed, images: images,
+      inputs: subjects.flatMap(\.inputFiles), data: samples.inputFiles, wallSeconds: wallSeconds)
     manifest.skipped = skipped.map { .init(image: $0.id, reason: $0.reason) }
-    manifest.kernels = ["OpenBLAS \(Threads.blasKernels)"]
-    manifest.wallSeconds = wallSeconds
     return manifest
   }
 

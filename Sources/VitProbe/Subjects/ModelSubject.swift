@@ -20,15 +20,19 @@ public struct ModelSubject: Subject {
   private let parameterBytes: Int
   private let parameterCount: Int
 
+  /// The epoch that a training file says it is of.
+  public let epoch: Int?
+
   /// A loaded model as a subject.
   ///
   /// - Parameters:
   ///   - overrides: changes to the preprocessing that the checkpoint or the variant brings.
   public init(
     _ loaded: LoadedModel, label: String, inputFiles: [String],
-    overrides: PreprocessingOverrides = PreprocessingOverrides()
+    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil
   ) throws {
     self.label = label
+    self.epoch = epoch
     self.loaded = loaded
     self.inputFiles = inputFiles
     transform = try ImageTransform(loaded.preprocessing, overrides: overrides, label: label)
@@ -42,6 +46,11 @@ public struct ModelSubject: Subject {
 
   /// The architecture family, for colours.
   public var family: String { loaded.architecture.family }
+
+  /// The file or seed that the weights came from, without its folder.
+  public var sourceName: String {
+    loaded.report.source.split(separator: "/").last.map(String.init) ?? loaded.report.source
+  }
 
   /// The variant, or the family with its hyper-parameters.
   public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }

@@ -49,5 +49,6 @@ public func openSubject(
     return try featureSubject()
   }
   return try ModelSubject(
-    loaded, label: name, inputFiles: checkpoint.files, overrides: preprocessing)
+    loaded, label: name, inputFiles: checkpoint.files, overrides: preprocessing,
+    epoch: checkpoint.metadata["epoch"].flatMap { Int($0) })
 }

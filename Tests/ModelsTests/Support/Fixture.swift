@@ -12,8 +12,16 @@ struct Fixture {
     String(#filePath.dropLast("Support/Fixture.swift".count)) + "Fixtures/"
   }
 
-  /// The names of all fixtures that start so.
-  static func names(_ prefixes: String...) -> [String] {
+  /// The fixtures of some families: small instances whole, or full-size ones in samples.
+  static func names(of families: Set<String>, full: Bool = false) -> [String] {
+    allNames.filter { name in
+      name.hasPrefix("full-") == full
+        && (try? Fixture(name)).flatMap { $0.checkpoint.metadata["family"] }
+          .map(families.contains) ?? false
+    }
+  }
+
+  private static var allNames: [String] {
     guard let folder = opendir(folder) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []
@@ -21,7 +29,7 @@ struct Fixture {
       let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
         String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       }
-      if name.hasSuffix(".safetensors"), prefixes.contains(where: name.hasPrefix) {
+      if name.hasSuffix(".safetensors") {
         names.append(String(name.dropLast(".safetensors".count)))
       }
     }
@@ -41,7 +49,10 @@ struct Fixture {
   /// Names and shapes in the order of the state dict.
   func keys(_ key: String = "keys") throws -> [(name: String, shape: [Int])] {
     try (json(key).arrayValue ?? []).map { pair in
-      (pair.arrayValue?[0].stringValue ?? "", pair.arrayValue?[1].arrayValue?.compactMap(\.intValue) ?? [])
+      (
+        pair.arrayValue?[0].stringValue ?? "",
+        pair.arrayValue?[1].arrayValue?.compactMap(\.intValue) ?? []
+      )
     }
   }
 
@@ -53,14 +64,38 @@ struct Fixture {
 
   /// Hyper-parameters that weights do not tell, as an architecture's text.
   func architecture() throws -> Architecture? {
-    guard checkpoint.metadata["family"] == "vit" else { return nil }
     let config = try json("config")
-    let pairs = [("patch", "patch"), ("dim", "dim"), ("depth", "depth"), ("heads", "heads"),
-      ("classes", "classes")]
-    let arguments = pairs.compactMap { name, key in
-      config[key]?.intValue.map { "\(name)=\($0)" }
+    let isPublished = checkpoint.metadata["dialect"] == "hdv"
+    let family: String
+    let names: [String]
+    switch checkpoint.metadata["family"] {
+    case "vit": (family, names) = ("vit", ["patch", "dim", "depth", "heads", "classes"])
+    case "swin" where isPublished:
+      family = "hdv-swin"
+      names = ["image", "window", "dims", "depths", "head-dim", "heads", "mlp", "pools", "classes"]
+    case "swin":
+      family = "swin"
+      names = ["image", "patch", "window", "dim", "depths", "heads", "classes"]
+    case "pit" where isPublished:
+      family = "pit"
+      names = ["image", "patch", "stride", "dims", "depths", "heads", "mlp", "classes"]
+    case "pit": (family, names) = ("pit", ["image", "patch", "stride", "depths", "heads"])
+    default: return nil
     }
-    return try Architecture("vit(\(arguments.joined(separator: ",")))")
+    var arguments = names.compactMap { name -> String? in
+      guard let value = config[name == "head-dim" ? "head_dim" : name] else { return nil }
+      if let number = value.intValue { return "\(name)=\(number)" }
+      let numbers = (value.arrayValue ?? []).compactMap(\.intValue)
+      // An image size is given as height and width.
+      return "\(name)=\((name == "image" ? [numbers[0]] : numbers).argument)"
+    }
+    if family == "pit", !isPublished, let base = config["base"]?.intValue {
+      let heads = (config["heads"]?.arrayValue ?? []).compactMap(\.intValue)
+      arguments.append("dims=\(heads.map { base * $0 }.argument)")
+      arguments.append("grid=\(try keys().first { $0.name == "pos_embed" }?.shape.last ?? 0)")
+    }
+    if family == "pit", isPublished { arguments.append("class-position=true") }
+    return try Architecture("\(family)(\(arguments.joined(separator: ",")))")
   }
 
   /// Runs `body` with a checkpoint file of the deterministic weights, names and all.
@@ -68,79 +103,9 @@ struct Fixture {
     prefix: String = "", metadata: [String: String] = [:], _ body: (Checkpoint) throws -> R
   ) throws -> R {
     var tensors = try keys().map { (prefix + $0.name, DeterministicFill.values($0.name, $0.shape)) }
-    tensors += try keys("integers").map { (prefix + $0.name, Tensor(repeating: 0, shape: Shape($0.shape))) }
+    tensors += try keys("integers").map {
+      (prefix + $0.name, Tensor(repeating: 0, shape: Shape($0.shape)))
+    }
     return try withCheckpoint(tensors, metadata: metadata, body)
-  }
-}
-
-/// Runs `body` with a safetensors file of the given tensors, which is removed afterwards.
-func withCheckpoint<R>(
-  _ tensors: [(String, Tensor)], metadata: [String: String] = [:],
-  _ body: (Checkpoint) throws -> R
-) throws -> R {
-  try withTemporaryFolder { folder in
-    let path = folder + "/model.safetensors"
-    try writeSafetensors(tensors, metadata: metadata, to: path)
-    return try body(Checkpoint.open(path))
-  }
-}
-
-/// Runs `body` with an empty folder, which is removed afterwards with the files in it.
-func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
-  var template = Array("/tmp/vitprobe-models-XXXXXX".utf8CString)
-  guard let made = mkdtemp(&template) else { throw POSIXFailure(code: errno) }
-  let folder = String(cString: made)
-  defer {
-    if let listing = opendir(folder) {
-      while let entry = readdir(listing) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-          String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if name != ".", name != ".." { unlink(folder + "/" + name) }
-      }
-      closedir(listing)
-    }
-    rmdir(folder)
-  }
-  return try body(folder)
-}
-
-struct POSIXFailure: Error { let code: Int32 }
-
-func writeSafetensors(
-  _ tensors: [(String, Tensor)], metadata: [String: String] = [:], to path: String
-) throws {
-  var writer = try SafetensorsWriter(
-    creating: path,
-    tensors: tensors.map { .init(name: $0.0, shape: $0.1.shape.dimensions) }, metadata: metadata)
-  for (index, tensor) in tensors.enumerated() {
-    try tensor.1.withValues { values throws(CheckpointError) in
-      try writer.append(values, to: index)
-    }
-  }
-  try writer.finish()
-}
-
-/// Keeps the values of wanted taps, and the taps in order.
-final class Recorder: Probe {
-  private let isWanted: (Tap) -> Bool
-  private(set) var taps: [Tap] = []
-  private(set) var values: [String: Tensor] = [:]
-
-  init(_ isWanted: @escaping (Tap) -> Bool = { _ in true }) { self.isWanted = isWanted }
-
-  func wants(_ tap: Tap) -> Bool { isWanted(tap) }
-
-  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
-    taps.append(tap)
-    values[tap.name] = value
-    return value
-  }
-}
-
-extension Tensor {
-  /// The values in PyTorch's order: maps as `[N, C, H, W]`.
-  func stored(_ layout: Tap.Layout) -> Tensor {
-    layout == .map ? permuted([0, 3, 1, 2]) : self
   }
 }

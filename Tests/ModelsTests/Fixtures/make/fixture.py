@@ -10,7 +10,7 @@ A file holds, in float32 from a float64 evaluation in evaluation mode:
   stats/NAME    float64 [largest magnitude, mean, sum of squares] of a value too large to store, and
   sample/NAME   its elements z_k mod numel, k = 1...256, z the SplitMix64 outputs of the key `sample/NAME`
   gradient/KEY  d loss / d parameter
-  hessian/KEY   (H v) of the parameter, v filled as above from the keys `v/KEY` with the range 2u - 1
+  hessian/KEY   (H v) of the parameter, v filled by the rule above for the keys `v/KEY`
 Metadata (all strings): family, dialect, config (JSON), keys (JSON [[name, shape], ...] in the order of the
 state dict, floating-point tensors only), integers (JSON, the same for integer buffers), input_key,
 input_shape (JSON), versions. With gradients: labels (JSON), loss (repr of a float64).
