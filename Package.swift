@@ -75,7 +75,9 @@ let package = Package(
     tests("ModelsTests", ["Models", "Tensors", "Checkpoints"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
     tests("ReportsTests", ["Reports"]),
-    tests("VitProbeTests", ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics"]),
-    tests("CommandLineToolTests", ["VitProbe"]),
+    tests(
+      "VitProbeTests",
+      ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "Tensors"]),
+    tests("CommandLineToolTests", ["CommandLineTool", "Checkpoints", "Reports"]),
   ]
 )

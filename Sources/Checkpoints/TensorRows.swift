@@ -92,7 +92,8 @@ public struct TensorRows: Sendable {
   ///
   /// - Precondition: the range lies in the tensor.
   public func bytes(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
-    precondition(range.lowerBound >= 0 && range.upperBound <= entry.byteCount, "a part of the tensor")
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= entry.byteCount, "a part of the tensor")
     var failure: CheckpointError?
     let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, initialized in
       let part = UnsafeMutableRawBufferPointer(

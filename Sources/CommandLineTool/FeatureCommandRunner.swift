@@ -53,7 +53,7 @@ struct FeatureCommandRunner {
       } else {
         print(outcome, one, folder.path, files, isOneOfSeveral: prepared.count > 1)
       }
-      Terminal.detail("\(ProgressBar.short(bar.elapsed)) s")
+      Terminal.cost(seconds: bar.elapsed)
     }
     if output.json, let first = objects.first {
       Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)

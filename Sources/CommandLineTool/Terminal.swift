@@ -26,6 +26,28 @@ enum Terminal {
     if verbosity.withLock({ $0 == .verbose }) { line(message) }
   }
 
+  /// Says how long a command took, and how much memory.
+  static func cost(seconds: Double) {
+    var text = "\(ProgressBar.short(seconds)) s"
+    if let peak = peakMiB() { text += ", \(ProgressBar.short(peak)) MiB of memory at most" }
+    detail(text)
+  }
+
+  /// The most memory that the process had at once, as Linux tells it.
+  private static func peakMiB() -> Double? {
+    guard let file = fopen("/proc/self/status", "r") else { return nil }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      guard text.hasPrefix("VmHWM:") else { continue }
+      let number = text.split { !$0.isNumber }.first
+      return number.flatMap { Double($0) }.map { $0 / 1024 }
+    }
+    return nil
+  }
+
   static var isQuiet: Bool { verbosity.withLock { $0 == .quiet } }
 
   private static func line(_ message: String) {

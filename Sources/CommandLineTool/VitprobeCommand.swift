@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import VitProbe
 
 @main
@@ -19,6 +20,8 @@ struct VitprobeCommand: ParsableCommand {
 
   /// Errors of the libraries become one message on stderr and the exit code of their kind.
   static func main() {
+    // A reader that goes away is seen where something is written; half-done files are tidied up.
+    signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -65,6 +65,7 @@ struct CaptureCommand: ParsableCommand {
         "\(capture.taps.count) layers of \(outcome.images) images in "
           + "\(folder.path)/\(format.fileName)\n")
     }
+    Terminal.cost(seconds: bar.elapsed)
     if !outcome.skipped.isEmpty { throw ExitCode(1) }
   }
 
