@@ -8,7 +8,7 @@ import Testing
   static let tolerance = 1e-4
   static let families: Set = ["vit", "resnet", "preresnet", "alternet", "refiner"]
 
-  @Test(.serialized, arguments: Fixture.names(of: families))
+  @Test(.serialized, arguments: Fixture.names(of: families).filter { !$0.hasPrefix("gradients-") })
   func tapsEqualTheReference(_ name: String) throws {
     let fixture = try Fixture(name)
     try fixture.withWeights { checkpoint in
