@@ -13,6 +13,16 @@ import Testing
     "resnet(image=16,stem=cifar,depths=2-1,width=4,classes=7)",
     "resnet(image=16,stem=cifar,depths=2-1,width=4,classes=0,preact=true)",
     "resnet(image=33,depths=1-1,block=basic,width=4,stem-width=6,channels=1,preact=true)",
+    "alternet(image=16,stem=cifar,depths=1-2-2,msa=0-1-1,block=basic,width=4,heads=1-1-2,"
+      + "head-dim=6,window=2,classes=7)",
+    "alternet(image=48,depths=1-2,msa=0-1,width=4,heads=1-2,head-dim=6,window=3,classes=7)",
+    "refiner_vit(image=16,patch=4,dim=12,depth=4,heads=3,classes=5)",
+    "refiner_vit(image=16,patch=4,dim=12,depth=3,heads=3,classes=5,share=0-0-1,transform=0-1-0,"
+      + "embed=plain,dense=false,grid=3,kernel=5)",
+    "refiner_vit(image=16,patch=4,dim=12,depth=2,heads=3,classes=0,refine=conv,embed=plain)",
+    "refiner(image=16,patch=4,dim=12,depth=2,heads=3,classes=5)",
+    "refiner(image=16,patch=4,dim=12,depth=2,heads=2,expand=3,kernel=2,reduce=false,classes=5)",
+    "refiner(image=16,patch=4,dim=12,depth=2,heads=3,expand=2,local=false,embed=cnn,classes=5)",
   ]
 
   @Test(arguments: architectures)

@@ -73,8 +73,8 @@ struct Random: RandomNumberGenerator {
 
 extension OperationCase {
   static let all: [OperationCase] =
-    elementwise + products + reductions + layouts + rowwise + attentions + convolutions + poolings
-    + fused
+    elementwise + products + reductions + layouts + rowwise + attentions + planes + convolutions
+    + poolings + fused
 
   private static let elementwise: [OperationCase] = [
     .init(
@@ -356,6 +356,93 @@ extension OperationCase {
         Reference.attention($0[0], $0[1], $0[2], heads: 2, scale: 0.5).map { 0.5 * $0 }
       }),
   ]
+
+  private static let planes: [OperationCase] =
+    [(2, 3), (4, 1), (1, 5)].flatMap { inputs, outputs -> [OperationCase] in
+      [
+        .init(
+          name: "planes mixed, \(inputs) to \(outputs)",
+          shapes: [[2, inputs, 3, 4], [outputs, inputs]], run: { $0[0].mixedPlanes($0[1]) },
+          reference: { $0[0].mixedPlanes($0[1]) }),
+        .init(
+          name: "planes mixed by the transpose, \(inputs) to \(outputs)",
+          shapes: [[2, inputs, 3, 4], [inputs, outputs]],
+          run: { PlaneMix(transposed: true)($0[0], $0[1]) },
+          reference: { $0[0].mixedPlanes($0[1].transposed()) }),
+      ]
+    }
+    + [(1, 4, 5), (2, 3, 4), (3, 5, 4), (3, 1, 2), (3, 2, 1), (3, 4, 3), (4, 5, 3), (5, 3, 6)]
+    .flatMap { k, rows, cols -> [OperationCase] in
+      [
+        .init(
+          name: "planes \(rows)x\(cols) under \(k)x\(k)", shapes: [[2, 3, rows, cols], [3, k, k]],
+          run: { $0[0].depthwisePlanes($0[1]) },
+          reference: { $0[0].depthwisePlanes($0[1], before: (k - 1) / 2) }),
+        .init(
+          name: "adjoint of planes \(rows)x\(cols) under \(k)x\(k)",
+          shapes: [[2, 3, rows, cols], [3, k, k]],
+          run: { PlaneDepthwise(isAdjoint: true)($0[0], $0[1]) },
+          reference: { x in
+            var flipped = x[1]
+            for place in Reference.places(flipped.shape) {
+              flipped[place[0], place[1], place[2]] =
+                x[1][place[0], k - 1 - place[1], k - 1 - place[2]]
+            }
+            return x[0].depthwisePlanes(flipped, before: k / 2)
+          }),
+      ]
+    } + [
+      .init(
+        name: "planes affine", shapes: [[2, 3, 2, 4], [3], [3]],
+        run: { ChannelAffine(scale: $0[1], shift: $0[2]).onPlanes($0[0]) },
+        reference: { x in
+          Reference(x[0].shape) { i in
+            x[0].values[i] * x[1].values[i / 8 % 3] + x[2].values[i / 8 % 3]
+          }
+        }),
+      .init(
+        name: "refined maps", shapes: [[2, 2, 6, 5], [4, 2], [4, 3, 3], [2, 4]],
+        run: { MapRefinement(expand: $0[1], local: $0[2], reduce: $0[3], addsInput: true)($0[0]) },
+        reference: { x in
+          x[0].mixedPlanes(x[1]).depthwisePlanes(x[2], before: 1).mixedPlanes(x[3]) + x[0]
+        }),
+      .init(
+        name: "refined maps, shifts and affine",
+        shapes: [[1, 2, 40, 37], [4, 2], [4], [4, 3, 3], [4], [2, 4], [2], [2], [2]], isLarge: true,
+        run: {
+          MapRefinement(
+            expand: $0[1], expandShift: $0[2], local: $0[3], localShift: $0[4], reduce: $0[5],
+            reduceShift: $0[6], activation: .relu6,
+            affine: ChannelAffine(scale: $0[7], shift: $0[8]))($0[0])
+        },
+        reference: { x in
+          func shifted(_ y: Reference, _ v: Reference) -> Reference {
+            Reference(y.shape) { y.values[$0] + v.values[$0 / (40 * 37)] }
+          }
+          func clamped(_ y: Reference) -> Reference { y.map { min(max($0, 0), 6) } }
+          let wide = clamped(shifted(x[0].mixedPlanes(x[1]), x[2]))
+          let local = clamped(shifted(wide.depthwisePlanes(x[3], before: 1), x[4]))
+          let y = shifted(local.mixedPlanes(x[5]), x[6])
+          return Reference(y.shape) {
+            y.values[$0] * x[7].values[$0 / (40 * 37)] + x[8].values[$0 / (40 * 37)]
+          }
+        }),
+      .init(
+        name: "attention maps", shapes: [[2, 5, 18]],
+        run: { attentionMaps(qkv: $0[0], heads: 3, scale: 0.6) },
+        reference: { x in
+          x[0].slice(2, 0, 6).headScores(x[0].slice(2, 6, 6), heads: 3).map { 0.6 * $0 }.softmax()
+        }),
+      .init(
+        name: "attention maps and carried ones", shapes: [[2, 5, 18], [2, 3, 5, 5]],
+        run: {
+          attentionMaps(qkv: $0[0], heads: 3, scale: 0.6, carried: $0[1], carriedScale: 0.3)
+        },
+        reference: { x in
+          x[0].slice(2, 0, 6).headScores(x[0].slice(2, 6, 6), heads: 3).map { 0.6 * $0 }.softmax()
+            + x[1].map { 0.3 * $0 }
+        }),
+    ]
 
   private static let windows: [(String, Int, Int, TestWindow)] = [
     ("1x1", 3, 4, .init(height: 1, width: 1)),

@@ -275,3 +275,33 @@ struct TestWindow {
 
 /// `x Φ(x)` in Float64.
 func gelu(_ x: Double) -> Double { 0.5 * x * erfc(-x / 2.0.squareRoot()) }
+
+extension Reference {
+  /// `[N, P, T, S]` by `[Q, P]`: `[N, Q, T, S]`.
+  func mixedPlanes(_ matrix: Reference) -> Reference {
+    var y = Reference([shape[0], matrix.shape[0], shape[2], shape[3]]) { _ in 0 }
+    for place in Reference.places(y.shape) {
+      let (n, q, t, s) = (place[0], place[1], place[2], place[3])
+      y[n, q, t, s] = (0..<shape[1]).reduce(0) { $0 + matrix[q, $1] * self[n, $1, t, s] }
+    }
+    return y
+  }
+
+  /// `[N, P, T, S]` under kernels `[P, k, k]` that begin `before` places before the one they make.
+  func depthwisePlanes(_ kernels: Reference, before: Int) -> Reference {
+    var y = Reference(shape) { _ in 0 }
+    let k = kernels.shape[1]
+    for place in Reference.places(shape) {
+      var sum = 0.0
+      for p in 0..<k {
+        for q in 0..<k {
+          let (t, s) = (place[2] + p - before, place[3] + q - before)
+          guard (0..<shape[2]).contains(t), (0..<shape[3]).contains(s) else { continue }
+          sum += kernels[place[1], p, q] * self[place[0], place[1], t, s]
+        }
+      }
+      y[place[0], place[1], place[2], place[3]] = sum
+    }
+    return y
+  }
+}

@@ -1,0 +1,88 @@
+import Checkpoints
+import Tensors
+import Testing
+
+@testable import Models
+
+/// Gradients of a cross-entropy and one product with its Hessian, against float64 evaluations of the
+/// reference implementations (`Fixtures/make/gradients.py`).
+@Suite struct GradientParityTests {
+  static let families: Set = ["alternet", "refiner"]
+  static let names = Fixture.names(of: families).filter { $0.hasPrefix("gradients-") }
+
+  @Test(.serialized, arguments: names)
+  func derivativesEqualTheReference(_ name: String) throws {
+    let fixture = try Fixture(name)
+    let study = try fixture.withWeights { try Study($0, fixture) }
+    let curvature = try study.curvature()
+    let loss = try #require(Double(fixture.checkpoint.metadata["loss"] ?? ""))
+    #expect(abs(Double(curvature.loss) - loss) < 1e-6)
+    let gradient = try study.error(curvature.gradient, "gradient")
+    let product = try study.error(curvature.product(with: study.direction()), "hessian")
+    print("derivatives \(name): gradient \(gradient), Hessian product \(product)")
+    #expect(gradient < 1e-5)
+    #expect(product < 1e-4)
+  }
+
+  /// A loaded model, and what its parameters are called in the reference.
+  private struct Study {
+    let fixture: Fixture
+    let loaded: LoadedModel
+    let parameters: [NamedParameter]
+    let names: [String]
+    let images: Tensor
+
+    init(_ checkpoint: Checkpoint, _ fixture: Fixture) throws {
+      self.fixture = fixture
+      let loaded = try ModelLoader.load(checkpoint)
+      self.loaded = loaded
+      parameters = loaded.parameters.filter { !$0.specification.isBuffer }
+      images = try fixture.input()
+      let family = try #require(
+        ModelRegistry.families.first { $0.family == loaded.architecture.family })
+      let dialect = try #require(family.dialects.first { $0.name == loaded.report.dialect })
+      let view = try #require(WeightsView(CheckpointContents(checkpoint), dialect: dialect))
+      names = parameters.map { view.foreignName($0.specification.name) }
+    }
+
+    /// The mean cross-entropy of two images of the classes 0 and 1.
+    func loss(_ tensors: [Tensor]) throws(ParameterError) -> Tensor {
+      var given: [String: Tensor] = [:]
+      for parameter in loaded.parameters {
+        given[parameter.specification.name] = parameter.tensor
+      }
+      for (parameter, tensor) in zip(parameters, tensors) {
+        given[parameter.specification.name] = tensor
+      }
+      let labels = Tensor([1, 0, 0, 0, 0, 0, 1, 0, 0, 0], shape: [2, 5])
+      let model = try loaded.rebuilt(with: given)
+      return 0.5 * model(images).crossEntropy(targets: labels).sum()
+    }
+
+    func curvature() throws(ParameterError) -> LossCurvature {
+      try LossCurvature(at: parameters.map(\.tensor), loss: loss)
+    }
+
+    func direction() -> [Tensor] {
+      zip(parameters, names).map { parameter, name in
+        parameter.specification.layout.fromStored(
+          DeterministicFill.values("v/" + name, parameter.specification.storedShape))
+      }
+    }
+
+    /// The norm of the difference over that of the reference.
+    func error(_ tensors: [Tensor], _ kind: String) throws -> Double {
+      var (difference, size) = (0.0, 0.0)
+      for index in parameters.indices {
+        let golden = try #require(fixture.checkpoint["\(kind)/\(names[index])"]).floats()
+        let own = parameters[index].specification.layout.toStored(tensors[index]).values
+        #expect(own.count == golden.count)
+        for (a, b) in zip(own, golden) {
+          difference += (Double(a) - Double(b)) * (Double(a) - Double(b))
+          size += Double(b) * Double(b)
+        }
+      }
+      return (difference / size).squareRoot()
+    }
+  }
+}
