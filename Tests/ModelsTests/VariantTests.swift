@@ -20,15 +20,23 @@ import Testing
     #expect(same)
   }
 
+  /// What is told by a file's spelling of the names, which `ParityTests` covers, and not by its weights.
+  static let toldBySpelling = ["padding=before-shift"]
+
   @Test(arguments: names)
   func isRecognisedByItsOwnWeights(_ name: String) throws {
     let architecture = try Architecture(name)
+    var known = architecture.text
+    for setting in Self.toldBySpelling {
+      known = known.replacing("," + setting, with: "")
+    }
+    let expected = try Architecture(known)
     let summary = try ModelSummary(architecture)
     try withHollowCheckpoint(summary.parameters.map { ($0.name, $0.storedShape) }) { checkpoint in
       let found = try ModelLoader.detect(checkpoint)
-      #expect(found.family == architecture.family)
-      #expect(found.text == architecture.text)
-      let same = isEqual(found.configuration, architecture.configuration)
+      #expect(found.family == expected.family)
+      #expect(found.text == expected.text)
+      let same = isEqual(found.configuration, expected.configuration)
       #expect(same)
     }
   }
