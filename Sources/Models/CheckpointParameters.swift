@@ -50,7 +50,8 @@ public final class CheckpointParameters: ParameterSource {
       case .rows: break
       case .reshaped:
         // A matrix for a kernel, or a kernel of extent 1 for a matrix.
-        let isPointwise = found.prefix(2) == wanted[...] && found.dropFirst(2).allSatisfy { $0 == 1 }
+        let isPointwise =
+          found.prefix(2) == wanted[...] && found.dropFirst(2).allSatisfy { $0 == 1 }
         if found == wanted || isMatrix || isPointwise { return tensor.reshaped(Shape(wanted)) }
       case .channelsLastPatch:
         if isMatrix {

@@ -43,7 +43,7 @@ import Testing
       (vit.imageSize, vit.grid) = (224, 16)
       configuration = vit
     }
-// Names as the fixture spells them, which the fill depends on.
+    // Names as the fixture spells them, which the fill depends on.
     let tensors = try fixture.keys().map { ($0.name, DeterministicFill.values($0.name, $0.shape)) }
     let model = try withCheckpoint(tensors) { checkpoint in
       try ModelLoader.load(checkpoint, as: Architecture(configuration)).model

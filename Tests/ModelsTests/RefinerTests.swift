@@ -46,7 +46,9 @@ import Testing
       .makeModel(Scope(FilledParameters()))
     let logits = model(
       DeterministicFill.values("input", [1, 3, 32, 32], isInput: true).permuted([0, 2, 3, 1]))
-    for (value, golden) in zip(logits.values, expected) { #expect(abs(Double(value) - golden) < 2e-6) }
+    for (value, golden) in zip(logits.values, expected) {
+      #expect(abs(Double(value) - golden) < 2e-6)
+    }
   }
 
   @Test func sumsOfSquaresOfTheFirstCase() throws {
@@ -91,10 +93,14 @@ import Testing
     for (text, other) in [
       ("refiner_vit(image=32,patch=8,dim=24,depth=2,heads=4,classes=5)", "vit_tiny_patch16_224"),
       ("refiner(image=32,patch=8,dim=24,depth=2,heads=4,classes=5)", "Refiner_ViT_S"),
-      ("refiner(image=32,patch=8,dim=24,depth=2,heads=4,classes=5,local=false,reduce=false,expand=2)",
-        "vit_tiny_patch16_224"),
-      ("refiner(image=32,patch=8,dim=24,depth=1,heads=4,classes=5,kernel=5,expand=1,embed=cnn)",
-        "vit_tiny_patch16_224"),
+      (
+        "refiner(image=32,patch=8,dim=24,depth=2,heads=4,classes=5,local=false,reduce=false,expand=2)",
+        "vit_tiny_patch16_224"
+      ),
+      (
+        "refiner(image=32,patch=8,dim=24,depth=1,heads=4,classes=5,kernel=5,expand=1,embed=cnn)",
+        "vit_tiny_patch16_224"
+      ),
     ] {
       let asked = try Architecture(text)
       let summary = try ModelSummary(asked)
@@ -122,7 +128,9 @@ import Testing
       let (name, shape) = (specification.name, specification.storedShape)
       if name.hasSuffix("attn.expand.weight") || name.hasSuffix("attn.reduce.weight") {
         return Tensor(shape: Shape(shape)) { buffer in
-          for index in buffer.indices { buffer[index] = index / shape[1] == index % shape[1] ? 1 : 0 }
+          for index in buffer.indices {
+            buffer[index] = index / shape[1] == index % shape[1] ? 1 : 0
+          }
         }
       }
       if name.hasSuffix("attn.local.weight") {
@@ -164,7 +172,9 @@ import Testing
     let kernel = DeterministicFill.values("kernel", [1, k, k], isInput: true)
     let values = DeterministicFill.values("values", [1, t, d], isInput: true)
     let left = MapRefinement(local: kernel)(maps).applied(to: values).values
-    let (a, w, v) = (maps.values.map(Double.init), kernel.values.map(Double.init), values.values.map(Double.init))
+    let (a, w, v) = (
+      maps.values.map(Double.init), kernel.values.map(Double.init), values.values.map(Double.init)
+    )
     var right = [Double](repeating: 0, count: t * d)
     for p in 0..<k {
       var gathered = [Double](repeating: 0, count: t * d)
@@ -228,7 +238,9 @@ import Testing
       local: fill("local", [wide, k, k]), localShift: fill("b", [wide]),
       reduce: fill("reduce", [h, wide]), reduceShift: fill("c", [h]), activation: .relu6,
       addsInput: true, affine: ChannelAffine(scale: fill("d", [h]), shift: fill("e", [h])))
-    var cases = [whole, MapRefinement(local: fill("local", [h, k, k])), MapRefinement(expand: whole.expand)]
+    var cases = [
+      whole, MapRefinement(local: fill("local", [h, k, k])), MapRefinement(expand: whole.expand),
+    ]
     cases.append(MapRefinement(expand: whole.expand, reduce: whole.reduce))
     cases.append(MapRefinement(expand: whole.expand, local: whole.local))
     for refinement in cases {
@@ -240,7 +252,9 @@ import Testing
       #expect(error <= 2e-6 * largest)
     }
     var seen: Tensor?
-    let looked = whole(maps) { seen = $0; return $0 }
+    let looked = whole(maps) {
+      seen = $0; return $0
+    }
     #expect(looked.values == whole(maps).values)
     #expect(seen?.shape == maps.shape)
   }

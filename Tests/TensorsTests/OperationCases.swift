@@ -375,7 +375,8 @@ extension OperationCase {
     .flatMap { k, rows, cols -> [OperationCase] in
       [
         .init(
-          name: "planes \(rows)x\(cols) under \(k)x\(k)", shapes: [[2, 3, rows, cols], [3, k, k]],
+          name: "planes \(rows)x\(cols) under \(k)x\(k)",
+          shapes: [[2, 3, rows, cols], [3, k, k]],
           run: { $0[0].depthwisePlanes($0[1]) },
           reference: { $0[0].depthwisePlanes($0[1], before: (k - 1) / 2) }),
         .init(
@@ -406,27 +407,11 @@ extension OperationCase {
         reference: { x in
           x[0].mixedPlanes(x[1]).depthwisePlanes(x[2], before: 1).mixedPlanes(x[3]) + x[0]
         }),
-      .init(
-        name: "refined maps, shifts and affine",
-        shapes: [[1, 2, 40, 37], [4, 2], [4], [4, 3, 3], [4], [2, 4], [2], [2], [2]], isLarge: true,
-        run: {
-          MapRefinement(
-            expand: $0[1], expandShift: $0[2], local: $0[3], localShift: $0[4], reduce: $0[5],
-            reduceShift: $0[6], activation: .relu6,
-            affine: ChannelAffine(scale: $0[7], shift: $0[8]))($0[0])
-        },
-        reference: { x in
-          func shifted(_ y: Reference, _ v: Reference) -> Reference {
-            Reference(y.shape) { y.values[$0] + v.values[$0 / (40 * 37)] }
-          }
-          func clamped(_ y: Reference) -> Reference { y.map { min(max($0, 0), 6) } }
-          let wide = clamped(shifted(x[0].mixedPlanes(x[1]), x[2]))
-          let local = clamped(shifted(wide.depthwisePlanes(x[3], before: 1), x[4]))
-          let y = shifted(local.mixedPlanes(x[5]), x[6])
-          return Reference(y.shape) {
-            y.values[$0] * x[7].values[$0 / (40 * 37)] + x[8].values[$0 / (40 * 37)]
-          }
-        }),
+      refinedMaps("shifts and affine", [40, 37], .gelu, isLarge: true, gelu),
+      // Scales and offsets keep the sums off the kinks, some of them below 0 and some above 6.
+      refinedMaps("rectified", [4, 3], .relu6, scale: 0.02, offsets: [3, -3, 9, 4]) {
+        min(max($0, 0), 6)
+      },
       .init(
         name: "attention maps", shapes: [[2, 5, 18]],
         run: { attentionMaps(qkv: $0[0], heads: 3, scale: 0.6) },
@@ -443,6 +428,41 @@ extension OperationCase {
             + x[1].map { 0.3 * $0 }
         }),
     ]
+
+  private static func refinedMaps(
+    _ name: String, _ plane: [Int], _ activation: Activation, isLarge: Bool = false,
+    scale: Float = 1, offsets: [Float] = [0, 0, 0, 0],
+    _ formula: @escaping @Sendable (Double) -> Double
+  ) -> OperationCase {
+    let places = plane[0] * plane[1]
+    return .init(
+      name: "refined maps, \(name)",
+      shapes: [[1, 2, plane[0], plane[1]], [4, 2], [4], [4, 3, 3], [4], [2, 4], [2], [2], [2]],
+      isLarge: isLarge,
+      run: { x in
+        let offsets = Tensor(offsets, shape: [4])
+        return MapRefinement(
+          expand: scale * x[1], expandShift: scale * x[2] + offsets, local: scale * x[3],
+          localShift: scale * x[4] + offsets, reduce: x[5], reduceShift: x[6],
+          activation: activation, affine: ChannelAffine(scale: x[7], shift: x[8]))(x[0])
+      },
+      reference: { x in
+        let scale = Double(scale)
+        func shifted(_ y: Reference, _ v: Reference) -> Reference {
+          Reference(y.shape) { y.values[$0] + v.values[$0 / places] }
+        }
+        func hidden(_ y: Reference, _ v: Reference) -> Reference {
+          let shift = Reference(v.shape) { scale * v.values[$0] + Double(offsets[$0]) }
+          return shifted(y.map { scale * $0 }, shift).map(formula)
+        }
+        let wide = hidden(x[0].mixedPlanes(x[1]), x[2])
+        let local = hidden(wide.depthwisePlanes(x[3], before: 1), x[4])
+        let y = shifted(local.mixedPlanes(x[5]), x[6])
+        return Reference(y.shape) {
+          y.values[$0] * x[7].values[$0 / places] + x[8].values[$0 / places]
+        }
+      })
+  }
 
   private static let windows: [(String, Int, Int, TestWindow)] = [
     ("1x1", 3, 4, .init(height: 1, width: 1)),

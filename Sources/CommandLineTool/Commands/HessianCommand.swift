@@ -42,7 +42,8 @@ struct HessianOptions: ParsableArguments {
   @Option(help: ArgumentHelp("CutMix: parameter of the Beta distribution.", valueName: "A"))
   var cutmix = 0.0
 
-  @Option(help: ArgumentHelp("Only parameters whose names match; !GLOB leaves out.", valueName: "GLOB"))
+  @Option(
+    help: ArgumentHelp("Only parameters whose names match; !GLOB leaves out.", valueName: "GLOB"))
   var params: [String] = []
 
   @Option(help: ArgumentHelp("Products for the trace; 0: none.", valueName: "PROBES"))
@@ -148,7 +149,8 @@ struct HessianCommand: ParsableCommand {
       ]
       Terminal.data(summary.pretty + "\n")
     } else {
-      Terminal.data("hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
+      Terminal.data(
+        "hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
     }
   }
 

@@ -104,7 +104,8 @@ public struct MixerConfiguration: ModelConfiguration {
     let shape = weights.shape(name) ?? []
     // A matrix does not tell its channels.
     let channels = shape.count == 4 ? shape[1] : (shape.last ?? 0) % 3 == 0 ? 3 : 1
-    let side = shape.count == 4 ? shape[2] : shape.count == 2 ? squareRoot(shape[1] / channels) : nil
+    let side =
+      shape.count == 4 ? shape[2] : shape.count == 2 ? squareRoot(shape[1] / channels) : nil
     guard let side, side > 0, side <= 16384 else {
       throw ModelError(
         .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",

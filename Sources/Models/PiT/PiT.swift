@@ -140,7 +140,8 @@ private struct TokenPool: Sendable {
     let pooled = kernels.map { map.depthwise($0, window: window) }
     let (height, across) = (pooled[0].shape[1], pooled[0].shape[2])
     let rows = images * height * across
-    let joined = Tensor.concatenated(pooled.map { $0.reshaped([rows, 1, width]) }, axis: 1)
+    let joined =
+      Tensor.concatenated(pooled.map { $0.reshaped([rows, 1, width]) }, axis: 1)
       .permuted([0, 2, 1]).reshaped([images, height * across, width * kernels.count]) + bias
     let prefix = token(x.slice(axis: 1, start: 0, length: grid.prefix))
     return (

@@ -20,7 +20,8 @@ extension PiTConfiguration {
     c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
     let positions = weights.shape("pos_embed") ?? []
     c.classPosition = positions.count == 3
-    let side = positions.count == 4 ? positions[2] : squareRoot((positions.dropFirst().first ?? 0) - 1)
+    let side =
+      positions.count == 4 ? positions[2] : squareRoot((positions.dropFirst().first ?? 0) - 1)
     guard let side, side > 0 else {
       throw ModelError(
         .unreadable, place: "tensor \"\(weights.foreignName("pos_embed"))\"",

@@ -96,7 +96,8 @@ public struct HDVSwinConfiguration: ModelConfiguration {
       while names.contains("layer\(stage + 1).\(block + 1).attn.pos_embedding") {
         let (own, theirs) = ("layers.\(stage).blocks.\(block)", "layer\(stage + 1).\(block + 1)")
         rules += [
-          .rename("\(own).norm1", "\(theirs).norm1.1"), .rename("\(own).norm2", "\(theirs).norm2.1"),
+          .rename("\(own).norm1", "\(theirs).norm1.1"),
+          .rename("\(own).norm2", "\(theirs).norm2.1"),
           .rename("\(own).attn.pos_embedding", "\(theirs).attn.pos_embedding"),
           .rename("\(own).attn.qkv", "\(theirs).attn.attn.to_qkv"),
           .rename("\(own).attn.proj", "\(theirs).attn.attn.to_out.0"),

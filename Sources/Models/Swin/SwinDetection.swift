@@ -64,7 +64,8 @@ extension SwinConfiguration {
   /// Names of timm whose networks are related and not the same.
   public static func reasonAgainst(variant: String) -> String? {
     guard variant.hasPrefix("swinv2") || variant.hasPrefix("swin_v2") else { return nil }
-    return "\(variant) is a Swin V2 (cosine attention, positions from a network), which is not supported"
+    return
+      "\(variant) is a Swin V2 (cosine attention, positions from a network), which is not supported"
   }
 
   /// Swin V2: its positions come from a network.
@@ -72,6 +73,7 @@ extension SwinConfiguration {
     guard names.contains(where: { $0.hasSuffix("blocks.0.attn.cpb_mlp.0.weight") }) else {
       return nil
     }
-    return "weights of a Swin V2 (cosine attention, positions from a network), which is not supported"
+    return
+      "weights of a Swin V2 (cosine attention, positions from a network), which is not supported"
   }
 }

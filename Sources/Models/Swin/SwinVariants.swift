@@ -1,13 +1,14 @@
 extension SwinConfiguration {
   /// timm's and torchvision's names, and the CIFAR-100 model of Park and Kim (2022).
-  public static let variants: [ModelVariant<Self>] = timm + s3 + torchvision + [
-    ModelVariant(
-      "swin_ti_cifar100",
-      make(tiny) {
-        ($0.patch, $0.imageSize, $0.classes, $0.qkvBias) = (1, 32, 100, false)
-        ($0.window, $0.windows) = (4, [4, 4, 4, 4])
-      }, .cifar100)
-  ]
+  public static let variants: [ModelVariant<Self>] =
+    timm + s3 + torchvision + [
+      ModelVariant(
+        "swin_ti_cifar100",
+        make(tiny) {
+          ($0.patch, $0.imageSize, $0.classes, $0.qkvBias) = (1, 32, 100, false)
+          ($0.window, $0.windows) = (4, [4, 4, 4, 4])
+        }, .cifar100)
+    ]
 
   private typealias Size = (name: String, dim: Int, depths: [Int], heads: [Int])
 

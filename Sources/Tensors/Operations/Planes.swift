@@ -90,7 +90,8 @@ struct PlaneDepthwise: Operation {
     let (size, flipped) = (rows * cols, Int32(isAdjoint ? 1 : 0))
     Threads.forEach(y.shape[0] * planes) { index in
       ck_plane_depthwise(
-        px + index * size, size, 0, pw + index % planes * k * k, flipped, py + index * size, size, 0,
+        px + index * size, size, 0, pw + index % planes * k * k, flipped, py + index * size, size,
+        0,
         rows, 1, rows, cols, k)
     }
     return []
@@ -150,7 +151,8 @@ private struct PlaneAffine: Operation {
     Threads.forEach(y.shape[0] * planes) { index in
       let plane = index % planes
       ck_affine_scalar(
-        px + index * size, (scale + plane).pointee, (shift + plane).pointee, py + index * size, size)
+        px + index * size, (scale + plane).pointee, (shift + plane).pointee, py + index * size, size
+      )
     }
     return []
   }

@@ -35,14 +35,16 @@ public struct HessianRun: Sendable {
     try checkLabels(subjects.map(\.label))
     guard data.count >= batchSize else {
       throw VitProbeError(
-        .badData, "\(data.name) has \(data.count) images, fewer than one minibatch of \(batchSize); "
+        .badData,
+        "\(data.name) has \(data.count) images, fewer than one minibatch of \(batchSize); "
           + "lower --batch-size")
     }
     var largest = 0
     for index in 0..<data.count {
       guard let label = data.label(index) else {
         throw VitProbeError(
-          .badData, "\(data.id(index)) has no label, and the loss needs one; put images in class "
+          .badData,
+          "\(data.id(index)) has no label, and the loss needs one; put images in class "
             + "folders or give --labels PATH")
       }
       largest = max(largest, label)
@@ -54,7 +56,8 @@ public struct HessianRun: Sendable {
       }
       guard largest < classes else {
         throw VitProbeError(
-          .badData, "labels of \(data.name) go up to \(largest), but the head of \(subject.label) "
+          .badData,
+          "labels of \(data.name) go up to \(largest), but the head of \(subject.label) "
             + "has \(classes) classes")
       }
     }

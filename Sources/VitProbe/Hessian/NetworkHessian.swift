@@ -102,7 +102,8 @@ final class NetworkHessian: SymmetricOperator {
     var loss = 0.0
     let before = liveTensorBytes()
     for batch in batches {
-      let fits = kept.isEmpty || (liveTensorBytes() - before) * (kept.count + 1) / kept.count <= memory
+      let fits =
+        kept.isEmpty || (liveTensorBytes() - before) * (kept.count + 1) / kept.count <= memory
       let curvature = try Self.record(model, parameters, batch)
       loss += Double(curvature.loss) * Double(batch.count)
       kept.append(fits ? curvature : nil)

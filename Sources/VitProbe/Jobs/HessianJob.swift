@@ -40,7 +40,8 @@ public struct HessianJob: Sendable {
       let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
     {
       throw VitProbeError(
-        .usage, "--data is missing; the bundled images serve bundled checkpoints only, not "
+        .usage,
+        "--data is missing; the bundled images serve bundled checkpoints only, not "
           + "\(other.text)")
     }
     let set = try data.open()

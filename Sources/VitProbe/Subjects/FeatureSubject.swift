@@ -70,7 +70,8 @@ public struct FeatureSubject: Subject {
     [
       "label": .string(label), "source": .string(inputFiles.first ?? ""),
       "architecture": file.metadata.architecture.map(JSONText.string) ?? .null,
-      "preprocessing": (file.metadata.preprocessing
+      "preprocessing":
+        (file.metadata.preprocessing
         .flatMap { try? JSONText(parsing: Array($0.utf8)) }) ?? .null,
       "format": .string(format.rawValue), "samples": .integer(file.samples.count),
       "identified": .bool(rows != nil),
@@ -142,7 +143,8 @@ public struct FeatureSubject: Subject {
 
   /// Memory of the largest wanted layer, stored and in order, and of what cannot be read in parts.
   public func memory(images: Int, wanting taps: Set<String>) -> (pass: Int, parameters: Int) {
-    let largest = file.layers.filter { taps.contains($0.planned.tap.name) }
+    let largest =
+      file.layers.filter { taps.contains($0.planned.tap.name) }
       .map { $0.rows.valuesPerRow }.max() ?? 0
     let (bytes, overflow) = largest.multipliedReportingOverflow(by: images * 8)
     return (overflow ? .max / 4 : bytes, file.layers.reduce(0) { $0 + $1.rows.heldBytes })
