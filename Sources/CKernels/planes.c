@@ -90,10 +90,19 @@ CLONES void ck_plane_epilogue(float *y, size_t y_stride, size_t planes, size_t c
   for (size_t plane = 0; plane < planes; plane++) {
     float *out = y + plane * y_stride;
     float add = shift ? shift[plane] : 0.0f;
-    if (activation == CK_ACTIVATION_RELU6) {
-      for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, 3);
-    } else if (shift) {
-      for (size_t i = 0; i < count; i++) out[i] = out[i] + add;
+    switch (activation) { // one loop each: the code is a constant in it
+      case CK_ACTIVATION_GELU:
+        for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, CK_ACTIVATION_GELU);
+        break;
+      case CK_ACTIVATION_RELU:
+        for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, CK_ACTIVATION_RELU);
+        break;
+      case CK_ACTIVATION_RELU6:
+        for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, CK_ACTIVATION_RELU6);
+        break;
+      default:
+        if (shift)
+          for (size_t i = 0; i < count; i++) out[i] = out[i] + add;
     }
     if (residual) {
       const float *more = residual + plane * residual_stride;

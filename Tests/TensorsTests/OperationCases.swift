@@ -407,7 +407,7 @@ extension OperationCase {
         reference: { x in
           x[0].mixedPlanes(x[1]).depthwisePlanes(x[2], before: 1).mixedPlanes(x[3]) + x[0]
         }),
-      refinedMaps("shifts and affine", [40, 37], .gelu, isLarge: true, gelu),
+      refinedMaps("shifts and affine", [40, 37], .gelu, isLarge: true, scale: 0.3, gelu),
       // Scales and offsets keep the sums off the kinks, some of them below 0 and some above 6.
       refinedMaps("rectified", [4, 3], .relu6, scale: 0.02, offsets: [3, -3, 9, 4]) {
         min(max($0, 0), 6)
