@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import Images
 import Models
 import Reports
@@ -19,6 +20,8 @@ public struct HessianRun: Sendable {
   private let batchCount: Int
   private let parameters: [ParameterVector]
   private let memory: Int
+  /// Multiply-adds of a forward pass of one image, for each subject.
+  private let passes: [Int]
 
   /// Plans a run.
   ///
@@ -75,6 +78,15 @@ public struct HessianRun: Sendable {
           subject.loaded, globs: settings.parameters, label: subject.label))
     }
     self.parameters = parameters
+    var passes: [Int] = []
+    for subject in subjects {
+      do {
+        passes.append(try ModelSummary(subject.loaded.architecture).multiplyAdds)
+      } catch {
+        throw VitProbeError(error)
+      }
+    }
+    self.passes = passes
   }
 
   /// Images that take part.
@@ -85,23 +97,54 @@ public struct HessianRun: Sendable {
   /// Minibatches that take part.
   public var minibatches: Int { batchCount }
 
-  /// Products with the Hessian of a minibatch that are planned, without extensions.
-  public var plannedProducts: Int {
+  /// Products with the Hessian of a minibatch that are planned: without extensions for Lanczos, at
+  /// most for the power method.
+  public var plannedProducts: Int { productsOfALoss * batchCount * subjects.count }
+
+  private var productsOfALoss: Int {
     let each: Int =
       switch settings.solver {
       case .lanczos: settings.steps
       case .power: settings.top * settings.maximumIterations
       }
-    let density = settings.densityProbes * max(settings.steps, 40)
-    return (each + settings.traceProbes + density) * batchCount * subjects.count
+    return each + settings.traceProbes
+      + settings.densityProbes * max(settings.steps, HessianRecord.leastDensitySteps)
   }
 
-  /// A line a model on what will be done.
+  /// Bytes of the solver's long vectors for one subject, Lanczos extended once.
+  private func vectorBytes(_ parameters: ParameterVector) -> Int {
+    let most = settings.solver == .lanczos ? 2 * settings.steps : settings.top
+    // In Float32; and a few working vectors in Float64.
+    return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
+  }
+
+  /// Multiply-adds of a forward pass; a product runs through the pass and its gradient, three of
+  /// them, in both directions.
+  static let passesOfAProduct = 6
+
+  /// A line a model on what will be done, and what it will cost.
   public var plan: [String] {
-    zip(subjects, parameters).map { subject, parameters in
-      "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
-        + "\(batchCount) minibatches of \(batches.batchSize), \(settings.scope.rawValue) scope"
+    var lines: [String] = []
+    for ((subject, parameters), pass) in zip(zip(subjects, parameters), passes) {
+      lines.append(
+        "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
+          + "\(batchCount) minibatches of \(batches.batchSize), \(settings.scope.rawValue) scope")
+      let product = Double(Self.passesOfAProduct * pass) * Double(batches.batchSize) / 1e9
+      let total = product * Double(productsOfALoss * batchCount) / 1e3
+      lines.append(
+        "\(subject.label): \(productsOfALoss * batchCount) products of about "
+          + "\(product.figures) G multiply-adds, \(total.figures) T in all; up to "
+          + "\((Double(vectorBytes(parameters)) / 1e6).figures) MB for the solver's vectors")
     }
+    for (subject, _) in zip(subjects, passes) {
+      let classes = subject.loaded.model.classCount ?? 0
+      if !data.classNames.isEmpty, data.classNames.count != classes {
+        lines.append(
+          "note: \(data.name) names \(data.classNames.count) classes and the head of "
+            + "\(subject.label) has \(classes); label i is taken for output i")
+      }
+    }
+    return lines
   }
 
   /// Carries the run out.
@@ -110,8 +153,9 @@ public struct HessianRun: Sendable {
   ///   - progress: told of products made and planned.
   public func callAsFunction(progress: (Int, Int) -> Void = { _, _ in }) throws -> Report {
     var results: [HessianReport.Subject] = []
-    var made = 0
-    let planned = plannedProducts
+    var count = ProductCount(
+      losses: subjects.count * (settings.scope == .batch ? batchCount : 1),
+      planned: productsOfALoss)
     for (subject, vector) in zip(subjects, parameters) {
       var records: [HessianRecord] = []
       switch settings.scope {
@@ -120,18 +164,20 @@ public struct HessianRun: Sendable {
           let batch = try lossBatch(number, subject)
           records.append(
             try record(subject, vector, [batch], number: number) {
-              made += 1
-              progress(made, max(planned, made))
+              count.add()
+              progress(count.made, count.expected)
             })
+          count.finishLoss()
         }
       case .dataset:
         var all: [LossBatch] = []
         for number in 0..<batchCount { all.append(try lossBatch(number, subject)) }
         records.append(
           try record(subject, vector, all, number: nil) {
-            made += batchCount
-            progress(made, max(planned, made))
+            count.add()
+            progress(count.made * batchCount, count.expected * batchCount)
           })
+        count.finishLoss()
       }
       results.append(
         HessianReport.Subject(
@@ -153,17 +199,30 @@ public struct HessianRun: Sendable {
     guard hessian.loss.isFinite else {
       return HessianRecord(
         undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "the loss of \(which) is not finite")
+        note: "the loss of \(which) is not finite: \(blame(subject, batches))")
     }
     do {
       return try HessianRecord(
         solving: hessian, settings: settings, batch: number, images: images, loss: hessian.loss,
         threads: Threads.count, progress: progress)
-    } catch let error as SpectrumError {
+    } catch SpectrumError.nonFiniteProduct(let solver, let product) {
+      let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(
         undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "\(which): \(error)")
+        note: "\(which): \(error); \(blame(subject, batches))")
     }
+  }
+
+  /// Where NaN or infinity came from, as far as it can be said.
+  private func blame(_ subject: ModelSubject, _ batches: [LossBatch]) -> String {
+    let bad = subject.loaded.parameters.filter { !$0.tensor.isFinite }
+    if let first = bad.first {
+      let more = bad.count > 1 ? " and \(bad.count - 1) more tensors hold" : " holds"
+      return "\(first.specification.name)\(more) NaN or infinity"
+    }
+    return batches.allSatisfy(\.images.isFinite)
+      ? "weights and images are finite, so the network overflows"
+      : "images hold NaN or infinity"
   }
 
   private func lossBatch(_ number: Int, _ subject: ModelSubject) throws -> LossBatch {
@@ -173,5 +232,22 @@ public struct HessianRun: Sendable {
     let (mixed, targets) = loss.prepare(
       images, labels: labels, classes: subject.loaded.model.classCount ?? 0, batch: number)
     return LossBatch(images: mixed, targets: targets)
+  }
+}
+
+extension Tensor {
+  fileprivate var isFinite: Bool { withValues { $0.allSatisfy(\.isFinite) } }
+}
+
+extension Double {
+  /// Three significant figures.
+  fileprivate var figures: String {
+    guard self >= 1e-3 else { return "0.001" }
+    let step = pow(10, (log10(self)).rounded(.down) - 2)
+    let rounded = (self / step).rounded() * step
+    if rounded >= 100 { return "\(Int(rounded))" }
+    let digits = max(0, 2 - Int(log10(rounded).rounded(.down)))
+    let scale = pow(10, Double(digits))
+    return "\((rounded * scale).rounded() / scale)"
   }
 }
