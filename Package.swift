@@ -21,6 +21,9 @@ let package = Package(
   name: "vitprobe",
   products: [
     .library(name: "VitProbe", targets: ["VitProbe"]),
+    .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Models", targets: ["Models"]),
+    .library(name: "Diagnostics", targets: ["Diagnostics"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
   ],
   dependencies: [
@@ -38,7 +41,7 @@ let package = Package(
     // C
     .target(
       name: "CKernels",
-      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
+      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=off"])],
       linkerSettings: [.linkedLibrary("m")]),
     .target(
       name: "CImageCodecs",
@@ -59,7 +62,7 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "VitProbe",
+        "VitProbe", "Checkpoints", "Diagnostics", "Images", "Models", "Reports", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -72,7 +75,9 @@ let package = Package(
     tests("ModelsTests", ["Models", "Tensors", "Checkpoints"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
     tests("ReportsTests", ["Reports"]),
-    tests("VitProbeTests", ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics"]),
-    tests("CommandLineToolTests", ["VitProbe"]),
+    tests(
+      "VitProbeTests",
+      ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "Tensors"]),
+    tests("CommandLineToolTests", ["CommandLineTool", "Checkpoints", "Reports"]),
   ]
 )

@@ -1,3 +1,186 @@
+// The hot loops. Plain C over contiguous Float32, compiled once for each CPU generation and chosen
+// at load time. No allocation, no threads. A result depends on the arguments alone, except that
+// CPU generations may round differently.
+//
+// Conventions: matrices are row-major; `rows` x `cols` unless said otherwise; output may alias an
+// input of the same extent where the comment says "in place".
+
 #ifndef CKERNELS_H
 #define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "feature_maps.h"
+#include "krylov.h"
+
+// Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
+int ck_thread_is_worker(void);
+void ck_set_thread_is_worker(int value);
+
+// A per-thread scratch buffer of at least `count` floats, 64-byte aligned; slots 0...3 are
+// independent. Contents are undefined at each call. NULL when memory is exhausted.
+float *ck_scratch(int slot, size_t count);
+
+// MARK: elementwise.c
+
+enum {
+  CK_ACTIVATION_NONE = 0,
+  CK_ACTIVATION_GELU = 1,
+  CK_ACTIVATION_RELU = 2,
+  CK_ACTIVATION_RELU6 = 3,
+};
+
+// How the second operand of a binary operation repeats over the first, seen as [outer, cols].
+enum {
+  CK_SAME = 0,    // b[outer, cols]
+  CK_SUFFIX = 1,  // b[cols], the same for every outer index
+  CK_ROW = 2,     // b[outer], one value a row
+};
+
+// y may be a or b of the same extent.
+void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
+void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
+// y = a * x + b
+void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n);
+// y += a * x
+void ck_axpy(float a, const float *x, float *y, size_t n);
+
+enum {
+  CK_FN_RELU = 0,
+  CK_FN_RELU_STEP = 1,
+  CK_FN_RELU6 = 2,
+  CK_FN_RELU6_STEP = 3,
+  CK_FN_SIGMOID = 4,
+  CK_FN_EXP = 5,
+  CK_FN_RECIPROCAL = 6,
+  CK_FN_RSQRT = 7,
+  CK_FN_LOG = 8,
+};
+void ck_map(const float *x, float *y, size_t n, int function);
+
+// The derivative of GELU(x) = x * Phi(x) of the given order (0: GELU itself).
+void ck_gelu(const float *x, float *y, size_t n, int order);
+
+// y = GELU's derivative of the given order, times a, times b (b may be NULL).
+void ck_gelu_product(const float *x, const float *a, const float *b, float *y, size_t n, int order);
+
+// What follows a product, in place on y with row stride ld:
+//   y = act(y + bias), then y * gain, then y + residual (row stride = cols); NULL skips a step.
+void ck_linear_epilogue(float *y, size_t rows, size_t cols, size_t ld, const float *bias,
+                        int activation, const float *gain, const float *residual);
+// y = act(y * scale + shift + residual): a folded batch normalisation. In place; x may equal y.
+void ck_affine_epilogue(const float *x, float *y, size_t rows, size_t cols, const float *scale,
+                        const float *shift, const float *residual, int activation);
+
+// MARK: normalise.c
+
+// y = (x - mean) / sqrt(var + eps) * gamma + beta over each row; gamma/beta may be NULL.
+void ck_layer_norm(const float *x, const float *gamma, const float *beta, float *y, size_t rows,
+                   size_t cols, float eps);
+// out[row] = 1 / sqrt(var + eps)
+void ck_row_rstd(const float *x, float *out, size_t rows, size_t cols, float eps);
+// y = (h - mean(h) - n * mean(n * h)) / sigma, n the normalised row of x: J(x) h, J symmetric.
+void ck_normalise_gradient(const float *x, const float *h, float *y, size_t rows, size_t cols,
+                           float eps);
+// With J = J(x) symmetric as above, the cotangents of (x, h) in J(x) h, given that of the result, u:
+// ch = J u and cx = -(n <u, J h> + <n, h> J u + <n, u> J h) / (cols * sigma).
+void ck_normalise_curvature(const float *x, const float *h, const float *u, float *cx, float *ch,
+                            size_t rows, size_t cols, float eps);
+
+// MARK: softmax.c
+
+// Softmax over each row of scale * x. In place allowed.
+void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale);
+// y = p * (g - <p, g>) over each row. y may be g.
+void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows, size_t cols);
+// For a softmax p of s, a cotangent dp of p, a tangent ds of s, and e: in place,
+//   dp becomes p * (dp - <p, dp>), ds becomes p * (ds - <p, ds>),
+//   e becomes p * (g - <p, g>) with g = ds * dp - <p, ds> dp - <p, dp> ds + e.
+void ck_softmax_curvature(const float *p, float *dp, float *ds, float *e, size_t rows, size_t cols);
+// out[row] = log(sum(exp(x)))
+void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols);
+
+// MARK: reduce.c
+
+// y[outer, inner] = sum over the middle axis of x[outer, count, inner], accumulated in Float64.
+void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
+// y[width] = sum over rows of x[count, stride], first `width` columns, accumulated in Float64.
+void ck_sum_columns(const float *x, float *y, size_t count, size_t width, size_t stride);
+// y[outer, count, inner] = x[outer, inner]
+void ck_expand_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
+// Float64 sums of x * y and of squares.
+double ck_dot(const float *x, const float *y, size_t n);
+// Index of the first value that is NaN or infinite, or n.
+size_t ck_first_nonfinite(const float *x, size_t n);
+// Copies `cols` columns of x[rows, ld] into y[rows, cols], less each column's mean (Float64 sums).
+void ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols);
+// Multiplies x by the power of two 2^-e that brings its largest magnitude into [0.5, 1); returns e
+// (0 for all zeros or non-finite values, which stay as they are).
+int ck_scale_to_unit(float *x, size_t n);
+// Adds the lower triangle of product[n, n] times 2^exponent to sum[n, n].
+void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent);
+// exp in Float64.
+double ck_exp(double x);
+
+// MARK: window.c
+
+// The geometry of a channels-last window operation on x[n, h, w, c] -> y[n, oh, ow, ...].
+struct ck_window {
+  size_t n, h, w, c;
+  size_t oh, ow;
+  size_t kh, kw, stride_h, stride_w;
+  ptrdiff_t pad_top, pad_left;
+};
+
+// Rows row0 ..< row0 + rows of the patch matrix [n * oh * ow, kh * kw * c], zero outside.
+void ck_im2col(const float *x, float *patches, const struct ck_window *g, size_t row0, size_t rows);
+// Adds the patch matrix of images image0 ..< image0 + images back into x (its adjoint).
+void ck_col2im(const float *patches, float *x, const struct ck_window *g, size_t image0,
+               size_t images);
+// Depth-wise convolution; weight[kh, kw, c].
+void ck_depthwise(const float *x, const float *weight, float *y, const struct ck_window *g,
+                  size_t image0, size_t images);
+void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx,
+                                 const struct ck_window *g, size_t image0, size_t images);
+// dw[kh, kw, c] (overwritten), summed over images image0 ..< image0 + images.
+void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw,
+                                  const struct ck_window *g, size_t image0, size_t images);
+// Max pooling; index[n, oh, ow, c] is the flat offset within the image of the (first) largest value.
+void ck_max_pool(const float *x, float *y, int32_t *index, const struct ck_window *g, size_t image0,
+                 size_t images);
+// y[row] = x[row's image][index[row]] and its adjoint, x[image][index] += dy.
+void ck_gather_indexed(const float *x, const int32_t *index, float *y, size_t image_in,
+                       size_t image_out, size_t images);
+void ck_scatter_indexed(const float *dy, const int32_t *index, float *dx, size_t image_in,
+                        size_t image_out, size_t images);
+
+// y[r] = x[index[r]] for rows of `cols` floats within each of `images` images; -1 gives zeros.
+void ck_gather_rows(const float *x, const int32_t *index, float *y, size_t images, size_t rows_in,
+                    size_t rows_out, size_t cols);
+// x[index[r]] += dy[r] (x overwritten; -1 is skipped).
+void ck_scatter_rows(const float *dy, const int32_t *index, float *x, size_t images, size_t rows_in,
+                     size_t rows_out, size_t cols);
+// y = x with axes permuted (result axis i is axis axes[i] of `shape`; rank <= 8), for `lead` places of
+// the result's first axis; x and y point at the first of them.
+void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,
+                size_t lead);
+
+// MARK: planes.c
+
+// Planes x[planes, rows, cols] under one k x k kernel each, weight[planes, k, k], zeros outside (the
+// smaller half of the padding first). `flipped`: the adjoint. Computes rows y_first ..< y_first + y_rows;
+// x and y hold, for each plane, rows from x_first and y_first on, planes x_stride and y_stride apart.
+void ck_plane_depthwise(const float *x, size_t x_stride, size_t x_first, const float *weight,
+                        int flipped, float *y, size_t y_stride, size_t y_first, size_t y_rows,
+                        size_t planes, size_t rows, size_t cols, size_t k);
+// dw[planes, k, k] (overwritten) of one image.
+void ck_plane_depthwise_weight_gradient(const float *x, const float *dy, float *dw, size_t planes,
+                                        size_t rows, size_t cols, size_t k);
+// y = (act(y + shift) + residual) * post_scale + post_shift over `count` values of each plane, one
+// shift and scale a plane; NULL skips a step. Activations: none and ReLU6. In place.
+void ck_plane_epilogue(float *y, size_t y_stride, size_t planes, size_t count, const float *shift,
+                       int activation, const float *residual, size_t residual_stride,
+                       const float *post_scale, const float *post_shift);
+
 #endif

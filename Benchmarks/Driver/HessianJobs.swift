@@ -1,0 +1,121 @@
+import Diagnostics
+import Models
+import Tensors
+
+/// The Hessian of the cross-entropy of an untrained model on one random minibatch: `model`, `batch`.
+private struct LossHessian: SymmetricOperator {
+  let parameters: [Tensor]
+  let curvature: LossCurvature
+
+  init(_ arguments: Arguments) throws {
+    let architecture = try Architecture(
+      arguments.text("model", "vit(image=32,patch=4,dim=192,depth=12,heads=3,classes=100)"))
+    let loaded = try ModelLoader.random(architecture, seed: 0)
+    let batch = try arguments.integer("batch", 16)
+    let size = loaded.preprocessing.size
+    let images = Tensor.normal([batch, size, size, 3], seed: 1)
+    let variables = loaded.parameters.filter { !$0.specification.isBuffer }
+    let buffers = loaded.parameters.filter(\.specification.isBuffer)
+    let random = CounterRandom(seed: 2, purpose: "labels")
+    parameters = variables.map(\.tensor)
+    curvature = try LossCurvature(at: parameters) { tracked in
+      var given: [String: Tensor] = [:]
+      for (parameter, tensor) in zip(variables, tracked) {
+        given[parameter.specification.name] = tensor
+      }
+      for buffer in buffers { given[buffer.specification.name] = buffer.tensor }
+      let model = try loaded.rebuilt(with: given)
+      let logits = model(images, Context())
+      let classes = logits.shape.last
+      let targets = Tensor(shape: logits.shape) { values in
+        values.update(repeating: 0)
+        for row in 0..<batch {
+          values[row * classes + random.integer(below: classes, at: UInt64(row))] = 1
+        }
+      }
+      return logits.crossEntropy(targets: targets).mean(axis: 0)
+    }
+  }
+
+  var dimension: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+  func apply(_ vectors: [[Double]]) -> [[Double]] {
+    vectors.map { vector in
+      var start = 0
+      let parts = parameters.map { parameter in
+        defer { start += parameter.shape.count }
+        return Tensor(shape: parameter.shape) { values in
+          for index in values.indices { values[index] = Float(vector[start + index]) }
+        }
+      }
+      var result = [Double](repeating: 0, count: vector.count)
+      var end = 0
+      for part in curvature.product(with: parts) {
+        part.withValues { values in
+          for index in values.indices { result[end + index] = Double(values[index]) }
+        }
+        end += part.shape.count
+      }
+      return result
+    }
+  }
+}
+
+/// Hessian-vector products one after another: `model`, `batch`. The time is that of one.
+func hessianProductJob(_ arguments: Arguments) throws -> Measurement {
+  let hessian = try LossHessian(arguments)
+  var vector = hessian.parameters.enumerated().map {
+    Tensor.normal($1.shape, seed: UInt64($0 + 1))
+  }
+  var rayleigh = 0.0
+  var seconds: [Double] = []
+  // As in power iteration: normalise, multiply, keep. The product alone is timed, as the peers' is; the
+  // first is not counted.
+  for _ in 0...(try arguments.integer("repeats", 5)) {
+    let factor = Float(1 / dot(vector, vector).squareRoot())
+    let unit = vector.map { factor * $0 }
+    seconds.append(elapsed { vector = hessian.curvature.product(with: unit) })
+    rayleigh = dot(unit, vector)
+  }
+  var measurement = Measurement(seconds: Array(seconds.dropFirst()))
+  measurement.add("parameters", Double(hessian.dimension))
+  measurement.add("rayleigh", rayleigh)
+  return measurement
+}
+
+/// The eigenvalues of largest magnitude to a residual of 1e-3: `model`, `batch`, `top`.
+func eigenvaluesJob(_ arguments: Arguments) throws -> Measurement {
+  let repeats = try arguments.integer("repeats", 1)
+  let top = try arguments.integer("top", 5)
+  var spectrum: LanczosSpectrum?
+  let seconds = try (0..<repeats).map { _ in
+    try elapsed {
+      let hessian = try LossHessian(arguments)
+      var solver = Lanczos()
+      solver.top = top
+      solver.extensions = 4
+      solver.threads = Threads.count
+      spectrum = try solver.solve(hessian)
+    }
+  }
+  var measurement = Measurement(seconds: seconds)
+  if let spectrum {
+    measurement.add("largest", spectrum.top.first?.value ?? .nan)
+    measurement.add("converged", Double(spectrum.top.count { $0.isConverged }))
+    measurement.add("products", Double(spectrum.products))
+  }
+  return measurement
+}
+
+private func dot(_ x: [Tensor], _ y: [Tensor]) -> Double {
+  zip(x, y).reduce(0.0) { sum, pair in
+    sum
+      + pair.0.withValues { a in
+        pair.1.withValues { b in
+          var partial = 0.0
+          for index in a.indices { partial += Double(a[index]) * Double(b[index]) }
+          return partial
+        }
+      }
+  }
+}

@@ -1,0 +1,40 @@
+import Glibc
+
+/// What a job has to report: a time, and named numbers beside it.
+struct Measurement {
+  private var fields: [(name: String, value: String)] = []
+
+  /// The median of `repeats` runs of `body` after one that is not counted.
+  init(repeats: Int, _ body: () throws -> Void) rethrows {
+    try body()
+    self.init(seconds: try (0..<repeats).map { _ in try elapsed(body) })
+  }
+
+  /// The median of given times.
+  init(seconds: [Double]) {
+    add("seconds", seconds.sorted()[seconds.count / 2])
+    fields.append(("repeats", "[" + seconds.map { "\($0)" }.joined(separator: ",") + "]"))
+  }
+
+  /// The time, for rates.
+  var seconds: Double { fields.first.flatMap { Double($0.value) } ?? .nan }
+
+  mutating func add(_ name: String, _ value: Double) {
+    fields.append((name, value.isFinite ? "\(value)" : "null"))
+  }
+
+  mutating func add(_ name: String, text: String) { fields.append((name, "\"\(text)\"")) }
+
+  var json: String {
+    "{" + fields.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}"
+  }
+}
+
+/// Seconds that `body` takes.
+func elapsed(_ body: () throws -> Void) rethrows -> Double {
+  let clock = ContinuousClock()
+  let start = clock.now
+  try body()
+  let parts = (clock.now - start).components
+  return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+}

@@ -1,0 +1,31 @@
+"""Forward passes of a timm model with a hook that keeps the output of every block."""
+
+import argparse
+
+from common import block_names, hook_blocks, images, model, report, timed, torch
+
+parser = argparse.ArgumentParser()
+parser.add_argument("model")
+parser.add_argument("batch", type=int)
+parser.add_argument("n", type=int)
+parser.add_argument("--channels-last", action="store_true")
+parser.add_argument("--repeats", type=int, default=3)
+options = parser.parse_args()
+
+network, data = model(options.model), images(options.n)
+if options.channels_last:
+    network = network.to(memory_format=torch.channels_last)
+    data = data.contiguous(memory_format=torch.channels_last)
+names = block_names(network)
+values = hook_blocks(network, names)
+
+
+def run():
+    for first in range(0, options.n, options.batch):
+        values.clear()
+        network(data[first:first + options.batch])
+
+
+with torch.inference_mode():
+    seconds = timed(run, options.repeats)
+report(seconds, blocks=len(names))

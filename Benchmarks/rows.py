@@ -1,0 +1,133 @@
+"""The rows of the benchmark: what of ours is compared with what of whom, and what is hoped for."""
+
+import os
+from dataclasses import dataclass, field
+
+# What glibc gives back to the kernel has to be faulted in again; these settings keep it. They make PyTorch
+# up to a third faster, so every PyTorch row has them.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+VIT_TINY, VIT_SMALL = "vit_tiny_patch16_224", "vit_small_patch16_224"
+VIT_BASE = "vit_base_patch16_224"
+CIFAR_VIT = "vit(image=32,patch=4,dim=192,depth=12,heads=3,classes=100)"
+CIFAR_RESNET = "resnet(block=basic,depths=[2,2,2,2],image=32,classes=100)"
+
+
+@dataclass
+class Side:
+    """One side of a pair: a command, and what it needs to be there."""
+    label: str
+    command: list
+    modules: tuple = ()
+    environment: dict = field(default_factory=dict)
+    least: float = 0.0
+    """How many times as long as ours this should take at least, and as an aim."""
+    aim: float = 0.0
+
+
+@dataclass
+class Row:
+    """Our job, and the same job by others. `steady`: both time themselves, warm, without start and import;
+    `process`: from the start of the process to its end, files written."""
+    name: str
+    title: str
+    kind: str
+    ours: Side
+    peers: list
+    memory_least: float = 2.0
+    work: float = 0.0
+    """Images of one run, for a rate; 0 where that makes no sense."""
+
+
+def driver(job, **values):
+    return Side("vitprobe", ["{driver}", job, "threads={threads}"]
+                + [f"{name}={value}" for name, value in values.items()])
+
+
+def torch(label, script, *words, least, aim, modules=("torch", "timm"), keep=True):
+    return Side(label, ["{python}", os.path.join("{here}", "peers", script), *map(str, words)],
+                modules, KEEP_MEMORY if keep else {}, least, aim)
+
+
+def forward(name, model, batch, n, least, aim, formats):
+    peers = [torch("timm" + (", channels last" if last else ""), "forward.py", model, batch, n,
+                   *(["--channels-last"] if last else []), least=least, aim=aim)
+             for last in formats]
+    return Row(name, f"forward, all block taps: {model}, batch {batch}", "steady",
+               driver("forward", model=model, batch=batch, n=n), peers, work=n)
+
+
+def hessian_packages(model, batch, top, least, aim):
+    for package, module in (("pyhessian", "pyhessian"), ("eigenthings", "hessian_eigenthings"),
+                            ("curvlinops", "curvlinops")):
+        words = [package, model, batch] + (["--top", top] if top else [])
+        yield torch(module, "hessian.py", *words, least=least, aim=aim,
+                    modules=("torch", "timm", module))
+
+
+def product(name, model, m, n, k):
+    return Row(f"product-{name}", f"product {m}x{n}x{k} ({model})", "steady",
+               driver("gemm", m=m, n=n, k=k),
+               [torch("torch linear", "linear.py", m, n, k, least=1, aim=1)], memory_least=1.0)
+
+
+def rows():
+    yield product("vit-base", "ViT-B, batch 8", 1576, 3072, 768)
+    yield product("vit-tiny", "ViT-Ti, batch 32", 6304, 768, 192)
+
+    yield forward("forward-vit-tiny", VIT_TINY, 32, 64, 2.0, 2.4, (False,))
+    yield forward("forward-vit-small", VIT_SMALL, 16, 32, 2.0, 2.4, (False,))
+    yield forward("forward-vit-base", VIT_BASE, 8, 16, 2.0, 2.4, (False,))
+    yield forward("forward-resnet18", "resnet18", 32, 64, 1.1, 1.3, (False, True))
+    yield forward("forward-resnet50", "resnet50", 16, 32, 1.1, 1.3, (False, True))
+
+    cka = ("torch", "timm", "torch_cka")
+    yield Row("cka-vit-tiny", "CKA of all blocks, 256 images in memory to matrix: ViT-Ti", "steady",
+              driver("run", analyses="cka", model=VIT_TINY, batch=64, n=256, repeats=1),
+              [torch("torch_cka", "cka.py", "torch_cka", VIT_TINY, 64, 256, modules=cka,
+                     least=12, aim=20),
+               torch("stacked Grams", "cka.py", "stacked", VIT_TINY, 64, 256, least=2.0, aim=2.6)],
+              memory_least=4.0, work=256)
+    yield Row("grams", "Gram matrices and all pairs alone: 24 layers, 256 images, 37,632 features",
+              "steady", driver("grams", layers=24, n=256, features=37632),
+              [torch("stacked Grams", "grams.py", 24, 256, 37632, least=3, aim=5)])
+
+    for model, batch, n in ((VIT_TINY, 32, 64), ("resnet50", 16, 32)):
+        yield Row(f"fourier-{model.split('_patch')[0].replace('_', '-')}",
+                  f"Fourier analysis alone: {model}, {n} images", "steady",
+                  driver("analysis", analyses="fourier", model=model, batch=batch, n=n),
+                  [torch("notebook recipe", "fourier.py", model, batch, n, least=30, aim=65)],
+                  work=n)
+    yield Row("run-vit-small", "CKA, Fourier and variance in one pass against the pass alone: ViT-S",
+              "steady", driver("run", analyses="cka,fourier,variance", model=VIT_SMALL, batch=16, n=64),
+              [Side("vitprobe forward alone", driver(
+                  "forward", model=VIT_SMALL, batch=16, n=64).command, least=0.8, aim=0.95)],
+              memory_least=0.0, work=64)
+
+    for name, model, batch, ours in (("vit-tiny", "vit_tiny", 16, CIFAR_VIT),
+                                     ("resnet18", "resnet18", 64, CIFAR_RESNET)):
+        yield Row(f"hvp-{name}", f"one Hessian-vector product: {name}, 32x32, batch {batch}",
+                  "steady", driver("hvp", model=ours, batch=batch),
+                  list(hessian_packages(model, batch, 0, 2.0, 3.5)))
+    yield Row("eigenvalues-vit-tiny",
+              "top 5 eigenvalues to residual 1e-3: ViT-Ti 32x32, batch 16", "steady",
+              driver("eigenvalues", model=CIFAR_VIT, batch=16, top=5),
+              list(hessian_packages("vit_tiny", 16, 5, 4.0, 10.0)))
+
+    yield Row("start", "start to first result: cka on a bundled ViT, 64 images", "process",
+              Side("vitprobe", ["{vitprobe}", "cka", "demo:vit", "--limit", "64", "--threads",
+                                "{threads}", "-q", "--force", "-o", "{scratch}/start"]),
+              [Side("import torch, timm", ["{python}", "-W", "ignore", "-c", "import torch, timm"],
+                    ("torch", "timm"), least=10, aim=50)])
+    command = ["{vitprobe}", "cka", VIT_TINY + "@random", "--data", "{images}", "--batch-size", "64",
+               "--threads", "{threads}", "-q", "--force", "-o", "{scratch}/cka"]
+    files = ("--images", "{images}", "--out", "{scratch}/cka.csv")
+    yield Row("cka-files", "the same, process start to files: 256 images of 224x224", "process",
+              Side("vitprobe", command),
+              [torch("torch_cka", "cka.py", "torch_cka", VIT_TINY, 64, 256, *files, modules=cka,
+                     least=5, aim=20),
+               torch("stacked Grams", "cka.py", "stacked", VIT_TINY, 64, 256, *files,
+                     least=1.5, aim=2.6)], memory_least=4.0, work=256)

@@ -1,0 +1,52 @@
+# make demo: install what is missing, build, run the main job on the bundled checkpoints and images.
+# make test: install what is missing, build, run every test.
+
+SHELL := /bin/bash
+PACKAGES := libopenblas-dev libfftw3-dev libpng-dev libjpeg-dev zlib1g-dev libssl-dev pkg-config
+PREFIX ?= /usr/local
+PYTHON ?= python3
+
+.PHONY: demo test build setup install bench lint clean
+
+demo: build
+	.build/release/vitprobe demo -o vitprobe-out
+
+build: setup
+	swift build -c release --product vitprobe
+
+# Swift Testing runs tests side by side already.
+test: setup
+	swift build --build-tests
+	OPENBLAS_NUM_THREADS=1 swift test --skip-build --quiet
+
+setup:
+	@missing=""; \
+	for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' \
+	    || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends $$missing; \
+	  else \
+	    echo "These packages are missing; install them with:" >&2; \
+	    echo "  sudo apt-get install$$missing" >&2; exit 1; \
+	  fi; \
+	fi
+	@command -v swift >/dev/null || { \
+	  echo "No Swift toolchain: see https://www.swift.org/install/linux (6.2 or later)" >&2; exit 1; }
+
+lint:
+	swift format lint --strict --configuration .swift-format -r -p Sources Tests Package.swift
+
+install: build
+	install -D .build/release/vitprobe $(DESTDIR)$(PREFIX)/bin/vitprobe
+	mkdir -p $(DESTDIR)$(PREFIX)/share/vitprobe
+	cp -r notebooks-data/checkpoints notebooks-data/images $(DESTDIR)$(PREFIX)/share/vitprobe/
+
+bench: build
+	$(PYTHON) Benchmarks/run.py
+
+clean:
+	rm -rf .build vitprobe-out

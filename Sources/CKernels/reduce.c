@@ -1,0 +1,105 @@
+#include "CKernels.h"
+#include "clones.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { COLUMN_BLOCK = 256 };
+
+CLONES void ck_sum_columns(const float *x, float *y, size_t count, size_t width, size_t stride) {
+  for (size_t start = 0; start < width; start += COLUMN_BLOCK) {
+    size_t block = width - start < COLUMN_BLOCK ? width - start : COLUMN_BLOCK;
+    double sums[COLUMN_BLOCK] = {0};
+    for (size_t k = 0; k < count; k++)
+      for (size_t i = 0; i < block; i++) sums[i] += (double)x[k * stride + start + i];
+    for (size_t i = 0; i < block; i++) y[start + i] = (float)sums[i];
+  }
+}
+
+CLONES void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, size_t inner) {
+  REASSOCIATE
+  for (size_t o = 0; o < outer; o++) {
+    const float *in = x + o * count * inner;
+    if (inner == 1) {
+      double sum = 0.0;
+      for (size_t i = 0; i < count; i++) sum += (double)in[i];
+      y[o] = (float)sum;
+    } else {
+      ck_sum_columns(in, y + o * inner, count, inner, inner);
+    }
+  }
+}
+
+CLONES void ck_expand_axis(const float *x, float *y, size_t outer, size_t count, size_t inner) {
+  for (size_t o = 0; o < outer; o++)
+    for (size_t k = 0; k < count; k++) {
+      float *out = y + (o * count + k) * inner;
+      if (inner == 1)
+        out[0] = x[o];
+      else
+        memcpy(out, x + o * inner, inner * sizeof(float));
+    }
+}
+
+CLONES double ck_dot(const float *x, const float *y, size_t n) {
+  REASSOCIATE
+  double sum = 0.0;
+  for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+  return sum;
+}
+
+CLONES size_t ck_first_nonfinite(const float *x, size_t n) {
+  size_t i = 0;
+  // x - x is 0 for finite x and NaN otherwise: sum blocks of it, then look closer.
+  while (i < n) {
+    REASSOCIATE
+    size_t end = n - i < 4096 ? n : i + 4096;
+    int bad = 0;
+    for (size_t k = i; k < end; k++) bad |= !(fabsf(x[k]) <= 3.402823466e38f);
+    if (bad) {
+      for (size_t k = i; k < end; k++)
+        if (!(fabsf(x[k]) <= 3.402823466e38f)) return k;
+    }
+    i = end;
+  }
+  return n;
+}
+
+CLONES void ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols) {
+  for (size_t start = 0; start < cols; start += COLUMN_BLOCK) {
+    size_t width = cols - start < COLUMN_BLOCK ? cols - start : COLUMN_BLOCK;
+    double sums[COLUMN_BLOCK] = {0};
+    float means[COLUMN_BLOCK];
+    for (size_t r = 0; r < rows; r++)
+      for (size_t i = 0; i < width; i++) sums[i] += (double)x[r * ld + start + i];
+    for (size_t i = 0; i < width; i++) means[i] = (float)(sums[i] / (double)rows);
+    for (size_t r = 0; r < rows; r++)
+      for (size_t i = 0; i < width; i++)
+        y[r * cols + start + i] = x[r * ld + start + i] - means[i];
+  }
+}
+
+CLONES int ck_scale_to_unit(float *x, size_t n) {
+  REASSOCIATE
+  float top = 0.0f;
+  for (size_t i = 0; i < n; i++) {
+    float v = fabsf(x[i]);
+    top = v > top ? v : top;
+  }
+  if (!(top > 0.0f) || !(top <= 3.402823466e38f)) return 0;
+  int exponent;
+  frexpf(top, &exponent);
+  // Values near the smallest normal number would need a factor beyond the range of floats.
+  if (exponent < -120) exponent = -120;
+  float factor = ldexpf(1.0f, -exponent);
+  for (size_t i = 0; i < n; i++) x[i] *= factor;
+  return exponent;
+}
+
+CLONES void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent) {
+  double factor = ldexp(1.0, exponent);
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j <= i; j++) sum[i * n + j] += (double)product[i * n + j] * factor;
+}
+
+double ck_exp(double x) { return exp(x); }

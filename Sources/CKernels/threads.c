@@ -1,0 +1,42 @@
+#include "CKernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static _Thread_local int is_worker = 0;
+
+int ck_thread_is_worker(void) { return is_worker; }
+void ck_set_thread_is_worker(int value) { is_worker = value; }
+
+enum { SLOTS = 4 };
+struct scratch {
+  float *data[SLOTS];
+  size_t count[SLOTS];
+};
+
+static _Thread_local struct scratch *mine = NULL;
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void release(void *pointer) {
+  struct scratch *s = pointer;
+  for (int i = 0; i < SLOTS; i++) free(s->data[i]);
+  free(s);
+}
+static void make_key(void) { pthread_key_create(&key, release); }
+
+float *ck_scratch(int slot, size_t count) {
+  if (!mine) {
+    pthread_once(&once, make_key);
+    mine = calloc(1, sizeof *mine);
+    if (!mine) return NULL;
+    pthread_setspecific(key, mine);
+  }
+  if (mine->count[slot] < count) {
+    size_t bytes = (count * sizeof(float) + 4095) / 4096 * 4096;
+    free(mine->data[slot]);
+    mine->data[slot] = aligned_alloc(64, bytes);
+    mine->count[slot] = mine->data[slot] ? bytes / sizeof(float) : 0;
+  }
+  return mine->data[slot];
+}

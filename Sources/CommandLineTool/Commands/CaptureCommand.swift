@@ -1,0 +1,91 @@
+import ArgumentParser
+import Diagnostics
+import Images
+import Reports
+import Tensors
+import VitProbe
+
+extension FeatureFileFormat: ExpressibleByArgument {}
+
+/// `vitprobe capture`
+struct CaptureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "capture",
+    abstract: "The features themselves, a tensor a layer, in a file for other software too.",
+    discussion: """
+      Tokens are stored [N, T, C], maps [N, C, H, W], vectors [N, C], in 32-bit floats, with image \
+      ids, labels and the kinds of layers as metadata. The file is a SUBJECT of cka, fourier, \
+      variance and run.
+      """)
+
+  @Argument(help: "A model, [LABEL=][ARCH@]SOURCE.")
+  var subject: String
+
+  @Option(help: "The file: safetensors or npz.")
+  var format = FeatureFileFormat.safetensors
+
+  @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Output") var output: FolderOptions
+
+  func run() throws {
+    output.apply()
+    guard output.output != "-" else {
+      throw ValidationError("-o -: features are no CSV; name a folder")
+    }
+    let prepared = try options.job([subject], analyses: []).prepareCapture(as: format)
+    let capture = prepared.capture
+    Terminal.note("\(capture.subject.label): \(capture.subject.summary)")
+    for note in capture.subject.notes + capture.data.notes { Terminal.note("note: \(note)") }
+    Terminal.note("\(capture.data.name): \(capture.data.count) images")
+    let estimate = try capture.estimate()
+    if options.dryRun {
+      Terminal.data(plan(capture, estimate))
+      return
+    }
+    try options.checkMemory(estimate)
+    let folder = try OutputFolder(
+      output.output, force: output.force, writing: [format.fileName])
+    let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
+    let (outcome, files) = try prepared.run(to: folder, elapsed: { bar.elapsed }) {
+      bar.update($0.images, of: $0.total)
+    }
+    bar.finish()
+    for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
+    if output.json {
+      Terminal.data(
+        JSONText.object([
+          .init("data", .string(capture.data.name)), .init("images", .integer(outcome.images)),
+          .init("skipped", .integer(outcome.skipped.count)),
+          .init("output", .string(folder.path)),
+          .init("files", .array(files.map(JSONText.string))),
+          .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
+        ]).pretty)
+    } else {
+      Terminal.data(
+        "\(capture.taps.count) layers of \(outcome.images) images in "
+          + "\(folder.path)/\(format.fileName)\n")
+    }
+    Terminal.cost(seconds: bar.elapsed)
+    if !outcome.skipped.isEmpty { throw ExitCode(1) }
+  }
+
+  private func plan(_ capture: FeatureCapture, _ estimate: RunEstimate) -> String {
+    if output.json {
+      return JSONText.object([
+        .init("images", .integer(estimate.images)),
+        .init("batches", .integer(capture.batchCount)),
+        .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
+        .init("file_bytes", capture.byteCount.map(JSONText.integer) ?? .null),
+        .init("peak_memory_bytes", .integer(estimate.totalBytes)),
+      ]).pretty
+    }
+    var table = Table("plan", columns: [.text("what"), .text("value")])
+    func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
+    row("images", "\(estimate.images)")
+    row("minibatches", "\(capture.batchCount)")
+    row("layers", "\(capture.taps.count)")
+    row("size of the file", capture.byteCount.map(mebibytes) ?? "more than any disk holds")
+    row("peak memory", mebibytes(estimate.totalBytes))
+    return table.plainText()
+  }
+}

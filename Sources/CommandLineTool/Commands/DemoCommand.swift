@@ -1,0 +1,61 @@
+import ArgumentParser
+import Diagnostics
+import Reports
+import Tensors
+import VitProbe
+
+/// `vitprobe demo`
+struct DemoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "Every analysis on the bundled checkpoints and images; needs no arguments.")
+
+  @Option(help: ArgumentHelp("How many of the bundled images.", valueName: "N"))
+  var limit = 512
+
+  @Option(help: ArgumentHelp("Threads (default: all processors).", valueName: "N"))
+  var threads: Int?
+
+  @OptionGroup var settings: Analyses
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func validate() throws {
+    if limit < 64 { throw ValidationError("--limit \(limit): the demo needs at least 64 images") }
+    if let threads, threads < 1 {
+      throw ValidationError("--threads \(threads): at least 1 is needed")
+    }
+    if output.output == "-" { throw ValidationError("the demo writes many files; give a folder") }
+  }
+
+  func run() throws {
+    output.apply()
+    if let threads { Threads.configure(count: threads) }
+    let demo = try DemoJob(
+      arguments: Array(CommandLine.arguments.dropFirst()), analyses: settings.analyzers(seed: 0),
+      images: limit)
+    let folder = try OutputFolder(output.output, force: output.force)
+    let images = ProgressBar(unit: "images", isEnabled: !output.noProgress)
+    let products = ProgressBar(unit: "products", isEnabled: !output.noProgress)
+    let outcome = try demo(to: folder, formats: try output.formats, clock: ProgressBar.now) {
+      unit, done, total in
+      (unit == "images" ? images : products).update(done, of: total)
+    }
+    products.finish()
+    for (name, report) in outcome.reports {
+      for note in report.notes { Terminal.detail("note: \(name): \(note)") }
+    }
+    if output.json {
+      let summary: JSONText = [
+        "output": .string(folder.path), "files": .array(outcome.files.map(JSONText.string)),
+        "analyses": .object(
+          outcome.reports.map { JSONText.Member($0.analysis, $0.report.summary.json) }),
+      ]
+      Terminal.data(summary.pretty + "\n")
+      return
+    }
+    for (name, report) in outcome.reports {
+      Terminal.data("\(name)\n\(report.summary.plainText())\n")
+    }
+    Terminal.data("\(outcome.files.count) files in \(folder.path)\n")
+  }
+}

@@ -1,0 +1,170 @@
+import ArgumentParser
+import Diagnostics
+import Reports
+import Tensors
+import VitProbe
+
+extension HessianSettings.Solver: ExpressibleByArgument {}
+extension HessianSettings.Scope: ExpressibleByArgument {}
+
+/// What is computed of a Hessian.
+struct HessianOptions: ParsableArguments {
+  @Option(help: "Eigenvalue solver: lanczos (both ends) or power (as PyHessian).")
+  var solver = HessianSettings.Solver.lanczos
+
+  @Option(help: ArgumentHelp("Values of largest magnitude.", valueName: "K"))
+  var top = 5
+
+  @Option(help: ArgumentHelp("Lanczos steps; doubled once if not converged.", valueName: "M"))
+  var steps = 30
+
+  @Option(help: ArgumentHelp("Relative residual of a converged value.", valueName: "T"))
+  var tol = 1e-3
+
+  @Option(help: ArgumentHelp("Most power iterations a value.", valueName: "N"))
+  var maxIter = 100
+
+  @Option(help: "Of which loss: each minibatch's, or the whole data set's.")
+  var scope = HessianSettings.Scope.batch
+
+  @Option(help: ArgumentHelp("Minibatches (default 16; data set scope: all).", valueName: "N"))
+  var batches: Int?
+
+  @Option(help: ArgumentHelp("Weight decay: half the squared norm times this.", valueName: "WD"))
+  var l2 = 0.0
+
+  @Option(help: ArgumentHelp("Label smoothing.", valueName: "S"))
+  var smoothing = 0.0
+
+  @Option(help: ArgumentHelp("Mixup: parameter of the Beta distribution.", valueName: "A"))
+  var mixup = 0.0
+
+  @Option(help: ArgumentHelp("CutMix: parameter of the Beta distribution.", valueName: "A"))
+  var cutmix = 0.0
+
+  @Option(help: ArgumentHelp("Only parameters whose names match; !GLOB leaves out.", valueName: "GLOB"))
+  var params: [String] = []
+
+  @Option(help: ArgumentHelp("Products for the trace; 0: none.", valueName: "PROBES"))
+  var trace = 0
+
+  @Flag(help: "Estimate the trace by Hutch++.")
+  var hutchPlusPlus = false
+
+  @Option(help: ArgumentHelp("Probes of the spectral density; 0: none.", valueName: "PROBES"))
+  var density = 0
+
+  func validate() throws {
+    for (name, value) in [("--top", top), ("--steps", steps), ("--max-iter", maxIter)]
+    where value < 1 {
+      throw ValidationError("\(name) \(value): at least 1 is needed")
+    }
+    for (name, value) in [("--trace", trace), ("--density", density)] where value < 0 {
+      throw ValidationError("\(name) \(value): at least 0 is needed")
+    }
+    for (name, value) in [("--l2", l2), ("--mixup", mixup), ("--cutmix", cutmix)]
+    where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) \(value): a number of at least 0 is needed")
+    }
+    if !(tol > 0 && tol < 1) { throw ValidationError("--tol \(tol): a number in 0...1 is needed") }
+    if !(smoothing >= 0 && smoothing < 1) {
+      throw ValidationError("--smoothing \(smoothing): a number of at least 0, below 1, is needed")
+    }
+    if let batches, batches < 1 {
+      throw ValidationError("--batches \(batches): at least 1 is needed")
+    }
+    if trace > 0, trace < 3, hutchPlusPlus {
+      throw ValidationError("--hutch-plus-plus needs a --trace of at least 3")
+    }
+  }
+
+  func settings(seed: UInt64) -> HessianSettings {
+    var settings = HessianSettings()
+    settings.solver = solver
+    settings.top = top
+    settings.steps = steps
+    settings.tolerance = tol
+    settings.maximumIterations = maxIter
+    settings.scope = scope
+    settings.weightDecay = l2
+    settings.parameters = params
+    settings.traceProbes = trace
+    settings.usesHutchPlusPlus = hutchPlusPlus
+    settings.densityProbes = density
+    settings.seed = seed
+    return settings
+  }
+
+  func loss(seed: UInt64) -> TrainingLoss {
+    var loss = TrainingLoss()
+    loss.smoothing = smoothing
+    loss.mixup = mixup
+    loss.cutmix = cutmix
+    loss.seed = seed
+    return loss
+  }
+}
+
+/// `vitprobe hessian`
+struct HessianCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hessian",
+    abstract: "Curvature of the loss: eigenvalues at both ends, trace, spectral density.")
+
+  @Argument(help: "Models, [LABEL=][ARCH@]SOURCE; several checkpoints of one model are several.")
+  var subject: [String]
+
+  @OptionGroup(title: "Hessian") var hessian: HessianOptions
+  @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    output.apply()
+    let job = try job()
+    let run = try job.prepare()
+    for subject in run.subjects {
+      Terminal.note("\(subject.label): \(subject.summary)")
+      for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
+    }
+    for line in run.plan { Terminal.note(line) }
+    Terminal.note("\(run.plannedProducts) products with a Hessian planned")
+    if options.dryRun { return }
+    let folder = output.output == "-" ? nil : try OutputFolder(output.output, force: output.force)
+    let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
+    let report = try run { bar.update($0, of: $1) }
+    bar.finish()
+    for note in report.notes { Terminal.note("note: \(note)") }
+    guard let folder else {
+      Terminal.data(report.tables.first?.csv ?? "")
+      return
+    }
+    let files = try job.write(
+      report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed)
+    if output.json {
+      let summary: JSONText = [
+        "images": .integer(run.imageCount), "output": .string(folder.path),
+        "files": .array(files.map(JSONText.string)), "hessian": report.summary.json,
+        "notes": .array(report.notes.map(JSONText.string)),
+      ]
+      Terminal.data(summary.pretty + "\n")
+    } else {
+      Terminal.data("hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
+    }
+  }
+
+  private func job() throws -> HessianJob {
+    let shared = try options.job(subject, analyses: [], defaultBatch: 16)
+    if shared.data.count > 1 {
+      throw VitProbeError(.usage, "hessian takes one --data; run it again for the other")
+    }
+    var job = HessianJob(
+      arguments: shared.arguments, subjects: shared.subjects, data: shared.data[0])
+    job.settings = hessian.settings(seed: options.seed)
+    job.loss = hessian.loss(seed: options.seed)
+    job.batchSize = shared.options.batchSize
+    job.batchLimit = hessian.batches ?? (hessian.scope == .batch ? 16 : nil)
+    job.memory = shared.options.maximumMemory
+    job.preprocessing = shared.preprocessing
+    return job
+  }
+}

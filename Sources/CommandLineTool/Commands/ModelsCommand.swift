@@ -1,0 +1,50 @@
+import ArgumentParser
+import Models
+import Reports
+import Tensors
+import VitProbe
+
+/// `vitprobe models`
+struct ModelsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "models",
+    abstract: "The architectures and variants; with a name its taps, shapes, parameters and work.")
+
+  @Argument(
+    help: "A variant (vit_tiny_patch16_224), a family (vit), or a family with hyper-parameters.")
+  var name: [String] = []
+
+  @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "N"))
+  var imageSize: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    if let imageSize, imageSize < 1 {
+      throw ValidationError("--image-size \(imageSize): at least 1 is needed")
+    }
+  }
+
+  func run() throws {
+    if name.isEmpty {
+      print(ModelCatalogue.families)
+    } else if let family = ModelCatalogue.variants(of: name[0]), name.count == 1 {
+      print(family)
+    } else if name.count == 1 {
+      let details = try ModelCatalogue.Details(name[0], imageSize: imageSize)
+      if json {
+        Terminal.data(details.json.pretty + "\n")
+      } else {
+        Terminal.data(
+          "\(details.text)\n\n\(details.facts.plainText())\n\(details.taps.plainText(limit: 400))")
+      }
+    } else {
+      print(try ModelCatalogue.comparison(of: name, imageSize: imageSize))
+    }
+  }
+
+  private func print(_ table: Table) {
+    Terminal.data(json ? table.json.pretty + "\n" : table.plainText(limit: 400))
+  }
+}

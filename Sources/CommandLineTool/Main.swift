@@ -1,6 +1,0 @@
-import ArgumentParser
-
-@main
-struct VitprobeCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "vitprobe")
-}

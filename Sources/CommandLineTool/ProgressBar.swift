@@ -1,0 +1,69 @@
+import Glibc
+import Synchronization
+
+/// Progress on stderr: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
+final class ProgressBar: Sendable {
+  private struct State {
+    var last = 0.0
+  }
+  private let state = Mutex(State())
+  private let start = ProgressBar.now()
+  private let unit: String
+  private let isEnabled: Bool
+  private let isTerminal: Bool
+  private let isColored: Bool
+
+  init(unit: String, isEnabled: Bool) {
+    self.unit = unit
+    self.isEnabled = isEnabled && !Terminal.isQuiet
+    let dumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? true
+    isTerminal = isatty(STDERR_FILENO) == 1 && !dumb
+    isColored = isTerminal && getenv("NO_COLOR") == nil
+  }
+
+  static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  var elapsed: Double { Self.now() - start }
+
+  func update(_ done: Int, of total: Int) {
+    guard isEnabled, total > 0 else { return }
+    let elapsed = elapsed
+    let due = state.withLock { state in
+      let due = elapsed - state.last >= (isTerminal ? 0.1 : 30)
+      if due { state.last = elapsed }
+      return due
+    }
+    guard due, done > 0 else { return }
+    let rate = Double(done) / elapsed
+    let left = Double(total - done) / rate
+    let numbers =
+      "\(done)/\(total) \(unit), \(Self.short(rate)) \(unit)/s, \(Self.time(left)) left"
+    if isTerminal {
+      let width = 24
+      let filled = width * done / total
+      let full = String(repeating: "━", count: filled)
+      let rest = String(repeating: "╌", count: width - filled)
+      Terminal.bar((isColored ? "\u{1B}[36m\(full)\u{1B}[0m" : full) + rest + " " + numbers)
+    } else {
+      Terminal.note(numbers)
+    }
+  }
+
+  func finish() { if isTerminal { Terminal.endBar() } }
+
+  static func short(_ value: Double) -> String {
+    if value >= 100 { return "\(Int(value.rounded()))" }
+    return "\((value * 10).rounded() / 10)"
+  }
+
+  static func time(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded(.up))
+    if whole < 60 { return "\(whole) s" }
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+  }
+}

@@ -1,0 +1,225 @@
+import ArgumentParser
+import Diagnostics
+import Glibc
+import Images
+import Tensors
+import VitProbe
+
+extension TapOrdering: ExpressibleByArgument {}
+extension BadImagePolicy: ExpressibleByArgument {}
+extension ReportFormat: ExpressibleByArgument {}
+extension FeatureLayout.Map: ExpressibleByArgument {}
+
+/// How much is said, and where results go; for every command that fills a folder.
+struct FolderOptions: ParsableArguments {
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Folder for the results; - streams the main CSV.", valueName: "DIR"))
+  var output = "vitprobe-out"
+
+  @Flag(help: "Replace files in the output folder that no earlier run wrote.")
+  var force = false
+
+  @Flag(help: "Print the summary as one JSON object.")
+  var json = false
+
+  @Flag(name: [.short, .long], help: "Say nothing but errors.")
+  var quiet = false
+
+  @Flag(name: [.short, .long], help: "Say more.")
+  var verbose = false
+
+  @Flag(help: "Show no progress.")
+  var noProgress = false
+
+  func validate() throws {
+    if quiet && verbose { throw ValidationError("-q and -v exclude each other") }
+  }
+
+  func apply() { Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal) }
+}
+
+/// As ``FolderOptions``, for commands whose results are tables and figures.
+struct OutputOptions: ParsableArguments {
+  @OptionGroup var folder: FolderOptions
+
+  @Option(
+    help: ArgumentHelp("Files to write: csv, svg, vega, separated by commas.", valueName: "LIST"))
+  var format = "csv,svg"
+
+  func validate() throws { _ = try formats }
+
+  var formats: Set<ReportFormat> {
+    get throws {
+      var formats: Set<ReportFormat> = []
+      for part in format.split(separator: ",") {
+        guard let one = ReportFormat(rawValue: String(part)) else {
+          let known = ReportFormat.allCases.map(\.rawValue).joined(separator: ", ")
+          throw ValidationError("--format \"\(part)\" is not one of \(known)")
+        }
+        formats.insert(one)
+      }
+      return formats
+    }
+  }
+
+  var output: String { folder.output }
+  var force: Bool { folder.force }
+  var json: Bool { folder.json }
+  var noProgress: Bool { folder.noProgress }
+
+  func apply() { folder.apply() }
+}
+
+/// Images, minibatches, taps and machine.
+struct RunOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Images: a folder, IDX, CIFAR binary, .npy, .npz or .safetensors. Twice: the same on each.",
+      valueName: "PATH"))
+  var data: [String] = []
+
+  @Option(help: ArgumentHelp("A file of labels where the data carry none.", valueName: "PATH"))
+  var labels: String?
+
+  @Option(help: ArgumentHelp("Only the first N images.", valueName: "N"))
+  var limit: Int?
+
+  @Flag(help: "Take the images in a random order (see --seed).")
+  var shuffle = false
+
+  @Option(help: ArgumentHelp("Images in a minibatch.", valueName: "N"))
+  var batchSize: Int?
+
+  @Option(help: "Which taps: blocks, sequence or all.")
+  var taps: TapOrdering?
+
+  @Option(
+    help: ArgumentHelp("Only layers whose names match; !GLOB leaves out.", valueName: "GLOB"))
+  var layers: [String] = []
+
+  @Option(help: ArgumentHelp("Threads (default: all processors).", valueName: "N"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("Seed of everything random.", valueName: "N"))
+  var seed: UInt64 = 0
+
+  @Option(help: ArgumentHelp("Most memory to use, as in 4GiB.", valueName: "SIZE"))
+  var maxMemory: String?
+
+  @Flag(help: "Print the plan, memory and work, and stop.")
+  var dryRun = false
+
+  @Option(help: "What to do with an image that cannot be read: fail or skip.")
+  var onBadImage = BadImagePolicy.fail
+
+  @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "N"))
+  var imageSize: Int?
+
+  @Option(help: ArgumentHelp("Channel means in 0...1, as in 0.5,0.5,0.5.", valueName: "a,b,c"))
+  var mean: String?
+
+  @Option(help: ArgumentHelp("Channel standard deviations.", valueName: "a,b,c"))
+  var std: String?
+
+  @Option(help: ArgumentHelp("Filter of the resize: bilinear, bicubic, …", valueName: "NAME"))
+  var interpolation: String?
+
+  @Option(
+    name: .customLong("crop-pct"),
+    help: ArgumentHelp("Fraction of the short edge that the crop keeps.", valueName: "F"))
+  var cropFraction: Double?
+
+  @Option(help: "Layout of maps in feature files: nchw or nhwc.")
+  var layout = FeatureLayout.Map.nchw
+
+  @Option(help: ArgumentHelp("Tokens before the grid's in feature files.", valueName: "N"))
+  var prefixTokens: Int?
+
+  func validate() throws {
+    for (name, value) in [
+      ("--limit", limit), ("--batch-size", batchSize), ("--threads", threads),
+      ("--image-size", imageSize),
+    ] {
+      if let value, value < 1 { throw ValidationError("\(name) \(value): at least 1 is needed") }
+    }
+    if let prefixTokens, prefixTokens < 0 {
+      throw ValidationError("--prefix-tokens \(prefixTokens): at least 0 is needed")
+    }
+    _ = try numbers(mean, "--mean")
+    _ = try numbers(std, "--std")
+    _ = try memory
+  }
+
+  private func numbers(_ text: String?, _ name: String) throws -> [Double]? {
+    guard let text else { return nil }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    let numbers = parts.compactMap(\.self).filter(\.isFinite)
+    guard numbers.count == parts.count, numbers.count == 1 || numbers.count == 3 else {
+      throw ValidationError("\(name) \"\(text)\": expected one or three numbers, as in 0.5,0.5,0.5")
+    }
+    return numbers
+  }
+
+  /// The memory limit in bytes.
+  var memory: Int? {
+    get throws {
+      guard let text = maxMemory else { return nil }
+      let digits = text.prefix { $0.isNumber || $0 == "." }
+      let units: [String: Double] = [
+        "": 1, "B": 1, "K": 0x1p10, "KIB": 0x1p10, "KB": 1e3, "M": 0x1p20, "MIB": 0x1p20,
+        "MB": 1e6, "G": 0x1p30, "GIB": 0x1p30, "GB": 1e9,
+      ]
+      let unit = units[text.dropFirst(digits.count).uppercased()]
+      guard let number = Double(digits), let unit, number > 0, number * unit < 0x1p62 else {
+        throw ValidationError("--max-memory \"\(text)\": expected a size, as in 4GiB or 800MB")
+      }
+      return Int(number * unit)
+    }
+  }
+
+  /// Ends a run that would need more memory than it may have.
+  func checkMemory(_ estimate: RunEstimate) throws {
+    guard let limit = try memory, estimate.totalBytes > limit else { return }
+    throw VitProbeError(
+      .usage,
+      "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
+        + "\(mebibytes(limit)); a smaller --batch-size needs less")
+  }
+
+  /// The data sets in the order given; the bundled images if there are none.
+  var dataArguments: [DataArgument] {
+    let seed = shuffle ? seed : nil
+    let paths: [String?] = data.isEmpty ? [nil] : data
+    return paths.map { DataArgument(path: $0, labels: labels, limit: limit, shuffleSeed: seed) }
+  }
+
+  /// A job with these options.
+  func job(
+    _ subjects: [String], analyses: [any Analyzer], defaultBatch: Int = 64
+  ) throws -> FeatureJob {
+    if let threads { Threads.configure(count: threads) }
+    var job = FeatureJob(
+      arguments: Array(CommandLine.arguments.dropFirst()),
+      subjects: try subjects.map { text throws(VitProbeError) in try SubjectArgument(text) },
+      data: dataArguments, analyses: analyses)
+    job.taps = TapSelection(ordering: taps, layers: layers)
+    job.options.batchSize = batchSize ?? defaultBatch
+    job.options.badImages = onBadImage
+    job.options.maximumMemory = try memory
+    job.preprocessing.imageSize = imageSize
+    job.preprocessing.mean = try numbers(mean, "--mean")
+    job.preprocessing.std = try numbers(std, "--std")
+    job.preprocessing.interpolation = interpolation
+    job.preprocessing.cropFraction = cropFraction
+    job.features.map = layout
+    job.features.prefixTokens = prefixTokens
+    job.seed = seed
+    return job
+  }
+}
+
+/// A size for people.
+func mebibytes(_ bytes: Int) -> String {
+  bytes > Int.max - 524_288 ? "more memory than there is" : "\((bytes + 524_288) >> 20) MiB"
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Glibc
+import VitProbe
+
+@main
+struct VitprobeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "vitprobe",
+    abstract: "Representation diagnostics of vision models.",
+    discussion: """
+      SUBJECT is [LABEL=][ARCH@]SOURCE. SOURCE is a checkpoint (.safetensors, .pth, a Hugging Face \
+      folder), a feature file, demo:NAME, or random[:SEED].
+      """,
+    version: VitProbeVersion.current,
+    subcommands: Analyses.commands + [
+      HessianCommand.self, RunCommand.self, CaptureCommand.self, DemoCommand.self, ModelsCommand.self,
+      InspectCommand.self, CheckCommand.self,
+      ConvertCommand.self,
+    ])
+
+  /// Errors of the libraries become one message on stderr and the exit code of their kind.
+  static func main() {
+    // A reader that goes away is seen where something is written; half-done files are tidied up.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error where error is ExitCode || error is ValidationError || error is CleanExit {
+      exit(withError: error)
+    } catch {
+      if Self.exitCode(for: error) == .validationFailure || "\(type(of: error))" == "CommandError" {
+        exit(withError: error)
+      }
+      let failure = VitProbeError(error)
+      Terminal.error(failure.message)
+      exit(withError: ExitCode(failure.kind.rawValue))
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Reports
+import Tensors
+
+/// A diagnostic of features: it turns each minibatch into one small record, and the records, in batch
+/// order, into tables and figures.
+///
+/// Records are reduced only at the end. From that alone follow results that do not depend on threads,
+/// shards that merge exactly, resuming after an interruption, and error bars.
+public protocol Analyzer: Sendable {
+  /// What one minibatch contributes; small.
+  associatedtype Record: Codable & Sendable
+
+  /// The name of the analysis: the command, and the stem of its files.
+  static var name: String { get }
+
+  /// The taps looked at unless the user says otherwise.
+  static var defaultOrdering: TapOrdering { get }
+
+  /// The fewest images that a minibatch must hold.
+  static var minimumBatch: Int { get }
+
+  /// The settings, for the manifest.
+  var settings: JSONText { get }
+
+  /// Whether the analysis can make something of a tap's value.
+  func accepts(_ tap: Tap) -> Bool
+
+  /// Starts on a minibatch; called from any thread.
+  func begin(_ plan: Plan) -> any BatchObserver<Record>
+
+  /// Tables and figures from the records of all minibatches, in batch order.
+  func report(_ records: [Record], plan: Plan) throws -> Report
+}
+
+/// Which taps an analysis looks at.
+public enum TapOrdering: String, Sendable, Codable, CaseIterable {
+  /// One entry a whole block.
+  case blocks
+  /// One entry a residual half-block, the embedding first.
+  case sequence
+  /// Every tap that the analysis can make something of.
+  case all
+}
+
+/// Sees the taps of one minibatch, on one thread.
+public protocol BatchObserver<Record>: AnyObject {
+  /// What the minibatch contributes.
+  associatedtype Record
+
+  /// Looks at a value `[N, ...]`; taps of a subject come in order, subjects one after the other.
+  func observe(subject: Int, tap: Int, value: Tensor)
+
+  /// The record, after all taps of all subjects.
+  func finish() -> Record
+}
+
+/// What an analysis has to say.
+public struct Report: Sendable {
+  /// Tables, the main one first; each becomes a CSV of its name.
+  public var tables: [Table]
+  /// Figures; each becomes an SVG of its name.
+  public var figures: [Figure]
+  /// A short table for a person at a terminal.
+  public var summary: Table
+  /// Remarks on the results: unreliable intervals, layers left out.
+  public var notes: [String]
+
+  /// A report.
+  public init(tables: [Table], figures: [Figure], summary: Table, notes: [String] = []) {
+    self.tables = tables
+    self.figures = figures
+    self.summary = summary
+    self.notes = notes
+  }
+}

@@ -1,0 +1,138 @@
+import CKernels
+import COpenBLAS
+import Reports
+import Tensors
+
+/// Centred kernel alignment between all pairs of taps, within and across subjects.
+///
+/// Kornblith et al. (2019) for the index, Nguyen et al. (2021) for minibatches: a ratio of sums of
+/// HSIC over minibatches, each unbiased (Song et al. 2012). All pairs come from one matrix product
+/// a minibatch over vectors of centred Gram entries.
+public struct CKAAnalyzer: Analyzer {
+  /// What one minibatch contributes.
+  public struct Record: Codable, Sendable {
+    /// Images in the minibatch.
+    public let images: Int
+    /// `<K_a, K_b>` of centred Grams, the lower triangle row by row over all taps of all subjects.
+    public let products: [Double]
+    /// Squared norms of the Grams before U- or double-centring: the size against which products count
+    /// as zero.
+    public let scales: [Double]
+    /// Layers, counted over all subjects, whose values were not finite in this minibatch.
+    public let nonfinite: [Int]
+  }
+
+  /// `cka`.
+  public static let name = "cka"
+  /// Whole blocks.
+  public static let defaultOrdering = TapOrdering.blocks
+  /// The unbiased estimator divides by `n - 3`.
+  public static let minimumBatch = 4
+  /// The settings.
+  public let configuration: CKASettings
+
+  /// An analyzer with the given settings.
+  public init(_ configuration: CKASettings = CKASettings()) { self.configuration = configuration }
+
+  /// The settings as JSON.
+  public var settings: JSONText { configuration.json }
+
+  /// Everything but attention maps and logits has rows to compare.
+  public func accepts(_ tap: Tap) -> Bool {
+    if case .attention = tap.layout { return false }
+    return tap.kind != .logits
+  }
+
+  /// Starts on a minibatch.
+  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+    CKAObserver(configuration, plan: plan)
+  }
+
+  /// Curves, heatmaps and their tables.
+  public func report(_ records: [Record], plan: Plan) throws -> Report {
+    CKAReport(records, settings: configuration, plan: plan).report
+  }
+}
+
+/// Turns each value into a vector of centred Gram entries as it passes, and all of them into pair
+/// products at the end.
+private final class CKAObserver: BatchObserver {
+  private let settings: CKASettings
+  private let plan: Plan
+  private let starts: [Int]
+  private let layers: Int
+  private var images = 0
+  private var isTooSmall: Bool { images < settings.estimator.minimumBatch }
+  private var vectors: UnsafeMutableBufferPointer<Double>?
+  private var scales: [Double]
+  private var nonfinite: Set<Int> = []
+
+  init(_ settings: CKASettings, plan: Plan) {
+    self.settings = settings
+    self.plan = plan
+    starts = plan.starts
+    layers = plan.subjects.reduce(0) { $0 + $1.taps.count }
+    scales = [Double](repeating: 0, count: layers)
+  }
+
+  deinit { vectors?.deallocate() }
+
+  private var width: Int {
+    images * (images - 1) / 2 + (settings.estimator == .biased ? images : 0)
+  }
+
+  func observe(subject: Int, tap: Int, value: Tensor) {
+    let layer = starts[subject] + tap
+    if vectors == nil {
+      images = value.shape[0]
+      let memory = UnsafeMutableBufferPointer<Double>.allocate(capacity: layers * max(1, width))
+      memory.initialize(repeating: 0)
+      vectors = memory
+    }
+    let planned = plan.subjects[subject].taps[tap]
+    guard !isTooSmall, let columns = settings.rows.columns(of: planned), let vectors,
+      let base = vectors.baseAddress
+    else { return }
+    let whole = value.shape.count / max(1, images)
+    var rows = value
+    var (offset, count, stride) = (columns.offset, columns.count, whole)
+    if settings.rows == .pool, let channels = planned.shape.last, count > channels {
+      rows = value.reshaped([images, whole]).slice(axis: 1, start: offset, length: count)
+        .reshaped([images, count / channels, channels]).mean(axis: 1)
+      (offset, count, stride) = (0, channels, channels)
+    }
+    let gram: GramMatrix? = rows.withValues { buffer in
+      guard let data = buffer.baseAddress else { return nil }
+      if ck_first_nonfinite(data, buffer.count) < buffer.count {
+        nonfinite.insert(layer)
+        return nil
+      }
+      return GramMatrix(data + offset, n: images, columns: count, stride: stride)
+    }
+    guard var gram else { return }
+    if settings.kernel == .rbf, !gram.applyRBF(scale: settings.rbfScale) { return }
+    // Differences of values near the largest float overflow.
+    guard gram.squaredNorm.isFinite else {
+      nonfinite.insert(layer)
+      return
+    }
+    scales[layer] = gram.squaredNorm
+    let out = base + layer * width
+    switch settings.estimator {
+    case .unbiased: gram.uCentred(into: out)
+    case .biased: gram.doubleCentred(into: out)
+    }
+  }
+
+  func finish() -> CKAAnalyzer.Record {
+    var products = [Double](repeating: 0, count: layers * layers)
+    if let base = vectors?.baseAddress, layers > 0, width > 0 {
+      cblas_dsyrk(
+        CblasRowMajor, CblasLower, CblasNoTrans, blasint(layers), blasint(width), 1, base,
+        blasint(width), 0, &products, blasint(layers))
+    }
+    let triangle = (0..<layers).flatMap { i in products[(i * layers)...(i * layers + i)] }
+    return CKAAnalyzer.Record(
+      images: images, products: Array(triangle), scales: scales, nonfinite: nonfinite.sorted())
+  }
+}

@@ -1,0 +1,135 @@
+import CKernels
+import COpenBLAS
+import Tensors
+
+/// The centred Gram matrix of a minibatch of features, in Float64.
+///
+/// Columns are centred before they are multiplied: a mean that is large against the spread cancels
+/// catastrophically otherwise (it is what turns minibatch CKA into NaN). Centring changes neither
+/// estimator of HSIC. Products are taken in Float32 in chunks of columns and the chunks added in
+/// Float64.
+struct GramMatrix {
+  /// The number of images.
+  let n: Int
+  /// Row-major, symmetric, `n * n`.
+  private(set) var values: [Double]
+
+  static let chunk = 8192
+
+  /// The Gram matrix of the rows `x[i * stride ..< i * stride + columns]`, columns centred.
+  init(_ x: UnsafePointer<Float>, n: Int, columns: Int, stride: Int) {
+    self.n = n
+    let chunks = max(1, (columns + Self.chunk - 1) / Self.chunk)
+    // Chunks are shared out in a number of groups fixed by the shape; each group adds up its own.
+    let groups = min(8, chunks)
+    var sums = [Double](repeating: 0, count: groups * n * n)
+    sums.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let out = Unshared(base)
+      let input = Unshared(UnsafeMutablePointer(mutating: x))
+      Threads.forEach(groups) { group in
+        for chunk in (chunks * group / groups)..<(chunks * (group + 1) / groups) {
+          let start = chunk * Self.chunk
+          let width = min(Self.chunk, columns - start)
+          if width > 0 {
+            Self.add(
+              input.pointer + start, n: n, width: width, stride: stride,
+              to: out.pointer + group * n * n)
+          }
+        }
+      }
+    }
+    values = Array(sums[..<(n * n)])
+    for group in 1..<max(1, groups) {
+      for index in 0..<(n * n) { values[index] += sums[group * n * n + index] }
+    }
+    for i in 0..<n { for j in 0..<i { values[j * n + i] = values[i * n + j] } }
+  }
+
+  /// Adds the lower triangle of one chunk's product.
+  private static func add(
+    _ x: UnsafePointer<Float>, n: Int, width: Int, stride: Int, to sum: UnsafeMutablePointer<Double>
+  ) {
+    guard let centred = ck_scratch(2, n * width), let product = ck_scratch(3, n * n) else {
+      preconditionFailure("The system has no memory left for a Gram matrix of \(n) images")
+    }
+    ck_centre_columns(x, stride, centred, n, width)
+    // A power of two brings the largest value near 1, exactly: squares neither overflow nor vanish.
+    let exponent = ck_scale_to_unit(centred, n * width)
+    cblas_ssyrk(
+      CblasRowMajor, CblasLower, CblasNoTrans, blasint(n), blasint(width), 1, centred,
+      blasint(width), 0, product, blasint(n))
+    ck_accumulate_triangle(product, sum, n, 2 * exponent)
+  }
+
+  /// Replaces the linear kernel by `exp(-d² / (2 scale² median d²))`, the median over all `n²` entries
+  /// (Kornblith et al. 2019). False if all rows are equal: there is no scale then.
+  mutating func applyRBF(scale: Double) -> Bool {
+    var distances = [Double](repeating: 0, count: n * n)
+    for i in 0..<n {
+      for j in 0..<n {
+        let d = values[i * n + i] + values[j * n + j] - 2 * values[i * n + j]
+        distances[i * n + j] = i == j ? 0 : max(0, d)
+      }
+    }
+    let sorted = distances.sorted()
+    let middle = n * n / 2
+    let median =
+      n * n % 2 == 1 ? sorted[middle] : 0.5 * (sorted[middle - 1] + sorted[middle])
+    guard median > 0 else { return false }
+    for index in distances.indices {
+      values[index] = ck_exp(-distances[index] / (2 * scale * scale * median))
+    }
+    return true
+  }
+
+  /// U-centred, as a vector whose inner products are `<U(K), U(L)>` (Székely & Rizzo): the strict upper
+  /// triangle times √2. Needs `n >= 4`.
+  func uCentred(into out: UnsafeMutablePointer<Double>) {
+    let count = Double(n)
+    var means = [Double](repeating: 0, count: n)
+    var total = 0.0
+    for i in 0..<n {
+      var sum = 0.0
+      for j in 0..<n where j != i { sum += values[i * n + j] }
+      means[i] = sum / (count - 2)
+      total += means[i]
+    }
+    let shift = total / (2 * (count - 1))
+    for i in 0..<n { means[i] -= shift }
+    var at = 0
+    let root = 2.0.squareRoot()
+    for i in 0..<n {
+      for j in (i + 1)..<max(n, i + 1) {
+        out[at] = (values[i * n + j] - means[i] - means[j]) * root
+        at += 1
+      }
+    }
+  }
+
+  /// Double-centred, as a vector whose inner products are `<HKH, HLH>`: the diagonal, then the strict
+  /// upper triangle times √2.
+  func doubleCentred(into out: UnsafeMutablePointer<Double>) {
+    var means = [Double](repeating: 0, count: n)
+    var total = 0.0
+    for i in 0..<n {
+      var sum = 0.0
+      for j in 0..<n { sum += values[i * n + j] }
+      means[i] = sum / Double(n)
+      total += means[i]
+    }
+    total /= Double(n)
+    let root = 2.0.squareRoot()
+    var at = n
+    for i in 0..<n {
+      out[i] = values[i * n + i] - 2 * means[i] + total
+      for j in (i + 1)..<max(n, i + 1) {
+        out[at] = (values[i * n + j] - means[i] - means[j] + total) * root
+        at += 1
+      }
+    }
+  }
+
+  /// The squared Frobenius norm: the size against which a HSIC of zero is judged.
+  var squaredNorm: Double { values.reduce(0) { $0 + $1 * $1 } }
+}

@@ -1,0 +1,65 @@
+import Reports
+import Tensors
+
+extension SubjectPlan {
+  /// What happens between a record and the one before it.
+  enum Step {
+    /// Self-attention.
+    case attention
+    /// The maps get smaller.
+    case subsampling
+    /// Multilayer perceptrons and convolutions.
+    case other
+  }
+
+  /// The step into a record; nil into the first.
+  func step(into index: Int) -> Step? {
+    guard index > 0, index < taps.count else { return nil }
+    if taps[index].tap.kind == .pool { return .subsampling }
+    if let now = MapGrid(taps[index]), let before = MapGrid(taps[index - 1]),
+      now.positions < before.positions
+    {
+      return .subsampling
+    }
+    return taps[index].tap.kind == .msa ? .attention : .other
+  }
+
+  /// Strips over the steps into self-attention and subsampling records (Park & Kim 2022).
+  var shades: [Mark] {
+    taps.indices.compactMap { index in
+      let range = depth(index - 1)...depth(index)
+      return switch step(into: index) {
+      case .attention: .shade(.attention(range))
+      case .subsampling: .shade(.subsampling(range))
+      case .other, nil: nil
+      }
+    }
+  }
+
+  /// The mean change of a quantity over all steps of a kind, those left out whose ends are unknown.
+  func meanChange(over kind: Step, of values: [Double?]) -> Double? {
+    let changes = taps.indices.compactMap { index -> Double? in
+      guard step(into: index) == kind, let to = values[index], let from = values[index - 1]
+      else { return nil }
+      return to - from
+    }
+    return changes.isEmpty ? nil : changes.reduce(0, +) / Double(changes.count)
+  }
+}
+
+extension Plan {
+  /// Which subjects can stand in one panel: neighbours with the same shading.
+  var panels: [[Int]] {
+    let same = subjects.allSatisfy { $0.shades == subjects[0].shades }
+    return same ? [Array(subjects.indices)] : subjects.indices.map { [$0] }
+  }
+
+  /// The first of each subject's layers in a list over all layers of all subjects.
+  var starts: [Int] {
+    var at = 0
+    return subjects.map { subject in
+      defer { at += subject.taps.count }
+      return at
+    }
+  }
+}

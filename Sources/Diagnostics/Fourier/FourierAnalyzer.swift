@@ -1,0 +1,126 @@
+import Reports
+import Tensors
+
+/// Relative log amplitudes of Fourier-transformed feature maps.
+///
+/// The definition of Park & Kim, "How do vision transformers work?" (ICLR 2022), in their notebook
+/// `fourier_analysis.ipynb`: the natural logarithm of `|F| + 1e-6`, F the unnormalised transform of a
+/// map, averaged over images and channels, on the diagonal of the plane from frequency 0, relative to
+/// frequency 0. Tokens that are not patches are left out.
+public struct FourierAnalyzer: Analyzer {
+  /// What one minibatch contributes.
+  public struct Record: Codable, Sendable {
+    /// Images in the minibatch.
+    public let images: Int
+    /// One entry for each tap of each subject, in order.
+    public let taps: [Sums]
+
+    /// Sums over images of the point `x_k` of an image on the curve: the mean over its channels of
+    /// the log amplitude in bin k (of the power, for that variant).
+    public struct Sums: Codable, Sendable {
+      /// Whether all values were finite; the sums are empty otherwise.
+      public var isFinite = true
+      /// Maps whose sum is next to nothing.
+      public var dead = 0
+      /// `Σ x_k`.
+      public var values: [Double] = []
+      /// `Σ x_k²`.
+      public var squares: [Double] = []
+      /// `Σ x_k x_0`.
+      public var products: [Double] = []
+    }
+  }
+
+  /// `fourier`.
+  public static let name = "fourier"
+  /// Residual half-blocks.
+  public static let defaultOrdering = TapOrdering.sequence
+  /// One image is enough, without error bars.
+  public static let minimumBatch = 1
+  /// The settings.
+  public let configuration: FourierSettings
+
+  /// An analyzer with the given settings.
+  public init(_ configuration: FourierSettings = FourierSettings()) {
+    self.configuration = configuration
+  }
+
+  /// The settings as JSON.
+  public var settings: JSONText { configuration.json }
+
+  /// Tokens of a grid, and maps.
+  public func accepts(_ tap: Tap) -> Bool {
+    switch tap.layout {
+    case .tokens, .map: tap.kind != .logits
+    case .attention, .vector: false
+    }
+  }
+
+  /// Starts on a minibatch.
+  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+    FourierObserver(configuration, plan: plan)
+  }
+
+  /// Spectra, their depth profile, and the table of both.
+  public func report(_ records: [Record], plan: Plan) throws -> Report {
+    FourierReport(records, settings: configuration, plan: plan).report
+  }
+}
+
+/// Adds up each image's curve as a value passes.
+private final class FourierObserver: BatchObserver {
+  private let variant: FourierSettings.Variant
+  private let plan: Plan
+  private let starts: [Int]
+  private var images = 0
+  private var taps: [FourierAnalyzer.Record.Sums]
+
+  init(_ settings: FourierSettings, plan: Plan) {
+    variant = settings.variant
+    self.plan = plan
+    starts = plan.starts
+    taps = Array(repeating: .init(), count: plan.subjects.reduce(0) { $0 + $1.taps.count })
+  }
+
+  func observe(subject: Int, tap: Int, value: Tensor) {
+    images = value.shape[0]
+    guard let grid = MapGrid(plan.subjects[subject].taps[tap]) else { return }
+    let bins = FourierBins(grid, variant)
+    // A row an image: its curve, then its number of dead maps.
+    let width = bins.count + 1
+    var rows = [Double](repeating: 0, count: images * width)
+    rows.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let out = Unshared(base)
+      grid.forEachImage(of: value) { image, maps in
+        let row = out.pointer + image * width
+        row[bins.count] = Double(bins.measure(maps, into: row))
+      }
+    }
+    taps[starts[subject] + tap] = Self.sums(rows, count: bins.count)
+  }
+
+  private static func sums(_ rows: [Double], count: Int) -> FourierAnalyzer.Record.Sums {
+    var sums = FourierAnalyzer.Record.Sums()
+    guard rows.allSatisfy(\.isFinite) else {
+      sums.isFinite = false
+      return sums
+    }
+    sums.values = [Double](repeating: 0, count: count)
+    (sums.squares, sums.products) = (sums.values, sums.values)
+    for start in stride(from: 0, to: rows.count, by: count + 1) {
+      for k in 0..<count {
+        let x = rows[start + k]
+        sums.values[k] += x
+        sums.squares[k] += x * x
+        sums.products[k] += x * rows[start]
+      }
+      sums.dead += Int(rows[start + count])
+    }
+    return sums
+  }
+
+  func finish() -> FourierAnalyzer.Record {
+    FourierAnalyzer.Record(images: images, taps: taps)
+  }
+}

@@ -1,0 +1,64 @@
+import Tensors
+
+/// A tap of a plan and the shape of its value for one image.
+public struct PlannedTap: Sendable, Codable, Hashable {
+  /// The tap.
+  public let tap: Tap
+  /// The extents of its value without the image axis.
+  public let shape: [Int]
+
+  /// A tap whose value for one image has the given extents.
+  public init(tap: Tap, shape: [Int]) {
+    self.tap = tap
+    self.shape = shape
+  }
+}
+
+/// One model or feature file of a plan.
+public struct SubjectPlan: Sendable, Codable, Hashable {
+  /// The name in tables and figures.
+  public let label: String
+  /// The architecture family, for colours: `vit`, `resnet`.
+  public let family: String
+  /// The taps under analysis, in the order of the forward pass.
+  public let taps: [PlannedTap]
+
+  /// A subject and the taps under analysis.
+  public init(label: String, family: String, taps: [PlannedTap]) {
+    self.label = label
+    self.family = family
+    self.taps = taps
+  }
+
+  /// Normalised depth `l / (L - 1)` of a tap, 0 for a single one.
+  public func depth(_ index: Int) -> Double {
+    taps.count > 1 ? Double(index) / Double(taps.count - 1) : 0
+  }
+
+  /// Where stages begin among the taps, for models that have several.
+  var stageStarts: [(start: Int, stage: Int)] {
+    var starts: [(start: Int, stage: Int)] = []
+    for (index, planned) in taps.enumerated() {
+      guard let stage = planned.tap.stage else { continue }
+      if starts.last.map({ $0.stage != stage }) ?? true { starts.append((index, stage)) }
+    }
+    return starts.count > 1 ? starts : []
+  }
+}
+
+/// What an analysis is about: subjects with their taps, and the minibatches that all of them see.
+public struct Plan: Sendable, Codable, Hashable {
+  /// The subjects.
+  public let subjects: [SubjectPlan]
+  /// The size of each minibatch before images are skipped.
+  public let batchSizes: [Int]
+  /// The size asked for; the last minibatch may differ.
+  public let batchSize: Int
+
+  /// A plan of subjects and minibatches.
+  public init(subjects: [SubjectPlan], batchSizes: [Int], batchSize: Int) {
+    self.subjects = subjects
+    self.batchSizes = batchSizes
+    self.batchSize = batchSize
+  }
+}

@@ -1,0 +1,51 @@
+import COpenBLAS
+
+/// All eigenpairs of a small symmetric matrix, by LAPACK.
+struct SmallEigenproblem {
+  /// Ascending.
+  let values: [Double]
+  /// Column-major [m, m]: the vector of value i is at i·m ..< (i + 1)·m.
+  let vectors: [Double]
+
+  /// The order m.
+  var count: Int { values.count }
+
+  /// Entry `row` of the vector of value `column`.
+  func entry(_ row: Int, of column: Int) -> Double { vectors[column * count + row] }
+
+  /// The vector of one value.
+  func vector(_ column: Int) -> ArraySlice<Double> {
+    vectors[column * count..<(column + 1) * count]
+  }
+
+  /// A dense matrix [m, m] of which the upper triangle is read (`dsyev`).
+  init(dense matrix: [Double], order: Int) throws(SpectrumError) {
+    var (a, w) = (matrix, [Double](repeating: 0, count: order))
+    var (n, info, workCount) = (Int32(order), Int32(0), Int32(max(1, 34 * order)))
+    var work = [Double](repeating: 0, count: Int(workCount))
+    if order > 0 { dsyev_("V", "U", &n, &a, &n, &w, &work, &workCount, &info) }
+    try Self.check("dsyev", info, w)
+    (values, vectors) = (w, a)
+  }
+
+  /// A tridiagonal matrix (`dstev`); `offDiagonal` has one entry fewer than `diagonal`, or more,
+  /// which are not read.
+  init(diagonal: [Double], offDiagonal: [Double]) throws(SpectrumError) {
+    let order = diagonal.count
+    var (d, e) = (diagonal, Array(offDiagonal.prefix(max(0, order - 1))) + [0])
+    var z = [Double](repeating: 0, count: order * order)
+    var work = [Double](repeating: 0, count: max(1, 2 * order - 2))
+    var (n, info) = (Int32(order), Int32(0))
+    if order > 0 { dstev_("V", &n, &d, &e, &z, &n, &work, &info) }
+    try Self.check("dstev", info, d)
+    (values, vectors) = (d, z)
+  }
+
+  private static func check(
+    _ routine: String, _ info: Int32, _ values: [Double]
+  ) throws(SpectrumError) {
+    guard info == 0, values.allSatisfy(\.isFinite) else {
+      throw .smallProblem(routine: routine, info: Int(info))
+    }
+  }
+}

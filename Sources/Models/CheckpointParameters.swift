@@ -1,0 +1,86 @@
+import Checkpoints
+import Synchronization
+import Tensors
+
+/// Parameters read from a checkpoint through a dialect.
+///
+/// Values that lie in the file as they are used (F32, aligned, not transposed) are not copied.
+public final class CheckpointParameters: ParameterSource {
+  private let view: WeightsView
+  private let used = Mutex<Set<String>>([])
+
+  /// Parameters of the given weights.
+  public init(_ view: WeightsView) { self.view = view }
+
+  /// Names, as in the file, of the tensors that were asked for so far.
+  var usedNames: Set<String> { used.withLock { $0 } }
+
+  /// The parameter, laid out as it is used here.
+  public func tensor(for specification: ParameterSpecification) throws(ParameterError) -> Tensor {
+    let (name, wanted) = (specification.name, specification.storedShape)
+    guard let found = view.find(name) else { throw .missing(name: name, shape: wanted) }
+    used.withLock { used in for entry in found.entries { used.insert(entry.name) } }
+    let parts = try found.entries.map { entry throws(ParameterError) in try values(entry) }
+    guard let first = parts.first, let shape = view.shape(name) else {
+      throw .missing(name: name, shape: wanted)
+    }
+    let whole: Tensor
+    if parts.count == 1 {
+      whole = first
+    } else {
+      let rest = first.shape.dimensions.dropFirst()
+      guard parts.allSatisfy({ $0.shape.rank > 0 && $0.shape.dimensions.dropFirst() == rest })
+      else { throw .shape(name: name, expected: wanted, found: shape) }
+      whole = Tensor.concatenated(parts, axis: 0)
+    }
+    let stored = try fit(whole, specification, found.transform)
+    return specification.layout.fromStored(stored)
+  }
+
+  /// `tensor` with the shape PyTorch would store it in.
+  private func fit(
+    _ tensor: Tensor, _ specification: ParameterSpecification, _ transform: Dialect.Transform
+  ) throws(ParameterError) -> Tensor {
+    let wanted = specification.storedShape
+    let found = tensor.shape.dimensions
+    if found == wanted, case .rows = transform { return tensor }
+    let isMatrix = found.count == 2 && wanted.count == 4 && found.first == wanted.first
+    if tensor.shape.count == Shape(wanted).count {
+      switch transform {
+      case .rows: break
+      case .reshaped:
+        // A matrix for a kernel, or a kernel of extent 1 for a matrix.
+        let isPointwise = found.prefix(2) == wanted[...] && found.dropFirst(2).allSatisfy { $0 == 1 }
+        if found == wanted || isMatrix || isPointwise { return tensor.reshaped(Shape(wanted)) }
+      case .channelsLastPatch:
+        if isMatrix {
+          return tensor.reshaped([wanted[0], wanted[2], wanted[3], wanted[1]])
+            .permuted([0, 3, 1, 2])
+        }
+      }
+    }
+    throw .shape(name: specification.name, expected: wanted, found: found)
+  }
+
+  private func values(_ entry: TensorEntry) throws(ParameterError) -> Tensor {
+    do {
+      let shape = Shape(entry.shape)
+      if entry.dtype == .float32 {
+        let payload = try entry.payload()
+        if payload.isAligned(to: MemoryLayout<Float>.alignment) {
+          return Tensor(
+            borrowing: payload.bytes.assumingMemoryBound(to: Float.self), shape: shape,
+            owner: payload.owner)
+        }
+      }
+      var failure: CheckpointError?
+      let tensor = Tensor(shape: shape) { buffer in
+        do throws(CheckpointError) { try entry.copyFloats(into: buffer) } catch { failure = error }
+      }
+      if let failure { throw failure }
+      return tensor
+    } catch {
+      throw .unreadable(name: entry.name, reason: "\(error)")
+    }
+  }
+}

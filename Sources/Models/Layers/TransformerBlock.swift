@@ -1,0 +1,116 @@
+import Tensors
+
+/// What stands between the two projections of a block's multilayer perceptron.
+public enum PerceptronKind: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+  /// The exact (erf) GELU.
+  case gelu
+  /// The first half through SiLU, times the second half (Shazeer 2020).
+  case swiglu
+}
+
+/// A multilayer perceptron over channels, keys `fc1`, `fc2`.
+struct Perceptron: Sendable {
+  let kind: PerceptronKind
+  let fc1: Dense
+  let fc2: Dense
+
+  /// - Parameters:
+  ///   - hidden: what the second projection takes in; a gated first one gives twice as much.
+  init(
+    _ scope: Scope, _ width: Int, hidden: Int, kind: PerceptronKind = .gelu
+  ) throws(ParameterError) {
+    self.kind = kind
+    fc1 = try Dense(scope["fc1"], width, kind == .swiglu ? 2 * hidden : hidden)
+    fc2 = try Dense(scope["fc2"], hidden, width)
+  }
+
+  /// What the second projection takes in.
+  func hidden(_ x: Tensor) -> Tensor {
+    switch kind {
+    case .gelu: return fc1(x, activation: .gelu)
+    case .swiglu:
+      let both = fc1(x)
+      let half = both.shape.last / 2
+      return both.slice(axis: -1, start: 0, length: half).silu()
+        * both.slice(axis: -1, start: half, length: half)
+    }
+  }
+}
+
+/// A pre-norm transformer block with global attention:
+/// `x + ls1 MSA(norm1 x)`, then `x + ls2 MLP(norm2 x)` (Dosovitskiy et al. 2021; layer scale:
+/// Touvron et al. 2021). Keys `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp`, `ls1.gamma`, `ls2.gamma`.
+struct TransformerBlock: Sendable {
+  /// The hyper-parameters of a block.
+  struct Options: Sendable {
+    var width: Int
+    var heads: Int
+    var hidden: Int
+    var epsilon = 1e-6
+    var qkvBias = true
+    var layerScale = false
+    var perceptron = PerceptronKind.gelu
+    /// What scores are multiplied by; the head width to the power -1/2 if nil.
+    var scale: Double?
+  }
+
+  let norm1: LayerNorm
+  let qkv: Dense
+  let projection: Dense
+  let norm2: LayerNorm
+  let mlp: Perceptron
+  let gain1: Tensor?
+  let gain2: Tensor?
+  let heads: Int
+  let scale: Float
+
+  init(_ scope: Scope, _ o: Options) throws(ParameterError) {
+    norm1 = try LayerNorm(scope["norm1"], o.width, epsilon: o.epsilon)
+    qkv = try Dense(scope["attn"]["qkv"], o.width, 3 * o.width, bias: o.qkvBias)
+    projection = try Dense(scope["attn"]["proj"], o.width, o.width)
+    gain1 = o.layerScale ? try scope["ls1"].weight("gamma", [o.width], .constant(1e-5)) : nil
+    norm2 = try LayerNorm(scope["norm2"], o.width, epsilon: o.epsilon)
+    mlp = try Perceptron(scope["mlp"], o.width, hidden: o.hidden, kind: o.perceptron)
+    gain2 = o.layerScale ? try scope["ls2"].weight("gamma", [o.width], .constant(1e-5)) : nil
+    heads = o.heads
+    scale = Float(o.scale ?? 1 / (Double(o.width) / Double(o.heads)).squareRoot())
+  }
+
+  /// One block over tokens `[N, T, D]`.
+  ///
+  /// - Parameters:
+  ///   - name: what its taps start with: `blocks.3`.
+  ///   - grid: where the tokens lie, and how many stand before them.
+  func callAsFunction(
+    _ x: Tensor, name: String, grid: TokenGrid, stage: Int? = nil, _ context: Context
+  ) -> Tensor {
+    func tap(_ suffix: String, _ kind: Tap.Kind, _ roles: Tap.Roles = []) -> Tap {
+      Tap("\(name).\(suffix)", kind, layout: grid.tokens, stage: stage, roles: roles)
+    }
+    func mapTap() -> Tap {
+      Tap("\(name).attn_map", .map, layout: grid.attention, stage: stage)
+    }
+    let looks = context.probe != nil && context.wants(mapTap())
+    let mixed = attention(
+      qkv: qkv(norm1(x)), heads: heads, scale: scale,
+      maps: looks ? { context.tap(mapTap(), $0) } : nil)
+    let attended = context.tap(
+      tap("attn_res", .msa, .sequence),
+      projection.added(to: x, mixed, gain: gain1, branch: tap("attn_branch", .msa), context))
+    return context.tap(
+      tap("mlp_res", .mlp, [.sequence, .block]),
+      mlp.fc2.added(
+        to: attended, mlp.hidden(norm2(attended)), gain: gain2, branch: tap("mlp_branch", .mlp),
+        context))
+  }
+}
+
+/// Where the tokens of a sequence lie: a grid in row-major order behind `prefix` others.
+struct TokenGrid: Sendable, Equatable {
+  var height: Int
+  var width: Int
+  var prefix: Int
+
+  var tokens: Tap.Layout { .tokens(height: height, width: width, prefix: prefix) }
+  var attention: Tap.Layout { .attention(height: height, width: width, prefix: prefix) }
+}

@@ -1,0 +1,160 @@
+import Checkpoints
+import Tensors
+
+/// MLP-Mixer (Tolstikhin et al. 2021): perceptrons over tokens and over channels in turn.
+public struct MixerConfiguration: ModelConfiguration {
+  /// The side of the input images in pixels.
+  public var imageSize = 224
+  /// The side of a patch in pixels.
+  public var patch = 16
+  /// Width of a token.
+  public var dim = 768
+  /// Number of blocks.
+  public var depth = 12
+  /// Number of classes; 0 without a head.
+  public var classes = 1000
+  /// Width inside the perceptron over tokens.
+  public var tokenMLP = 384
+  /// Width inside the perceptron over channels.
+  public var mlp = 3072
+  /// Number of tokens.
+  public var tokens = 196
+  /// Colour channels.
+  public var channels = 3
+  /// Epsilon of normalisations.
+  public var epsilon = 1e-6
+
+  /// Mixer-B/16 at 224.
+  public init() {}
+
+  /// `mixer`.
+  public static let family = "mixer"
+  /// What the family is.
+  public static let summary = "perceptrons over tokens and channels: MLP-Mixer"
+
+  /// The hyper-parameters by name.
+  public static let parameters: [ConfigurationParameter<Self>] = [
+    .init(
+      "image", \.imageSize, "side of the input images in pixels", default: 224,
+      origin: .declaration, isAlwaysShown: true),
+    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
+    .init("dim", \.dim, "width of a token", default: 768, isAlwaysShown: true),
+    .init("depth", \.depth, "number of blocks", default: 12, isAlwaysShown: true),
+    .init(
+      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
+      origin: .adaptable, isAlwaysShown: true),
+    .init(
+      "token-mlp", \.tokenMLP, "width inside the perceptron over tokens",
+      derived: { max(1, $0.dim / 2) }),
+    .init(
+      "mlp", \.mlp, "width inside the perceptron over channels",
+      derived: { $0.dim.multipliedReportingOverflow(by: 4).partialValue }),
+    .init(
+      "tokens", \.tokens, "number of tokens that the weights are for",
+      derived: { $0.tokensOfImage }),
+    .init("channels", \.channels, "colour channels", default: 3),
+    .init(
+      "eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+  ]
+
+  private var tokensOfImage: Int {
+    let side = imageSize / max(1, patch)
+    return side.multipliedReportingOverflow(by: side).partialValue
+  }
+
+  /// timm's names, and the further sizes of Park and Kim's code (xxxnell/how-do-vits-work).
+  public static let variants: [ModelVariant<Self>] = [
+    ("mixer_s32_224", 32, 512, 8), ("mixer_s16_224", 16, 512, 8), ("mixer_b32_224", 32, 768, 12),
+    ("mixer_b16_224", 16, 768, 12), ("mixer_l32_224", 32, 1024, 24),
+    ("mixer_l16_224", 16, 1024, 24), ("hdv_mixer_ti", 16, 256, 8), ("hdv_mixer_h", 16, 1280, 32),
+  ].map { (name: String, patch: Int, dim: Int, depth: Int) in
+    var c = Self()
+    (c.patch, c.dim, c.depth) = (patch, dim, depth)
+    (c.tokenMLP, c.mlp, c.tokens) = (dim / 2, 4 * dim, (224 / patch) * (224 / patch))
+    let isOwn = name.hasPrefix("hdv")
+    if isOwn { c.epsilon = 1e-5 }
+    return ModelVariant(
+      name, c, isOwn ? .imageNet(224, crop: 0.875) : .half(224, crop: 0.875))
+  }
+
+  /// timm, and xxxnell/how-do-vits-work.
+  public static let dialects = [
+    Dialect("timm", signature: ["stem.proj.weight", "blocks.0.mlp_tokens.fc1.weight"]),
+    Dialect(
+      "how-do-vits-work",
+      signature: ["embedding.0.patch_embedding.1.weight", "mlps.0.ff1.net.0.weight"],
+      rules: [
+        .channelsLastPatch("stem.proj.weight", "embedding.0.patch_embedding.1.weight"),
+        .rename("stem.proj.bias", "embedding.0.patch_embedding.1.bias"),
+        .rename("blocks.*.norm1", "mlps.*.norm1"), .rename("blocks.*.norm2", "mlps.*.norm2"),
+        .reshape("blocks.*.mlp_tokens.fc1", "mlps.*.ff1.net.0"),
+        .reshape("blocks.*.mlp_tokens.fc2", "mlps.*.ff1.net.3"),
+        .rename("blocks.*.mlp_channels.fc1", "mlps.*.ff2.net.0"),
+        .rename("blocks.*.mlp_channels.fc2", "mlps.*.ff2.net.3"),
+        .rename("norm", "classifier.0"), .rename("head", "classifier.2"),
+      ]),
+  ]
+
+  /// Reads a configuration off names and shapes; all but the epsilon can be read.
+  public static func detect(
+    _ weights: WeightsView, base: MixerConfiguration?
+  ) throws(ModelError) -> MixerConfiguration {
+    var c = base ?? MixerConfiguration()
+    let name = "stem.proj.weight"
+    let shape = weights.shape(name) ?? []
+    // A matrix does not tell its channels.
+    let channels = shape.count == 4 ? shape[1] : (shape.last ?? 0) % 3 == 0 ? 3 : 1
+    let side = shape.count == 4 ? shape[2] : shape.count == 2 ? squareRoot(shape[1] / channels) : nil
+    guard let side, side > 0, side <= 16384 else {
+      throw ModelError(
+        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
+        expected: "[D, channels, p, p], or [D, p p 3]")
+    }
+    (c.dim, c.channels, c.patch) = (shape[0], channels, side)
+    c.depth = weights.count { "blocks.\($0).norm1.weight" }
+    let hidden = weights.shape("blocks.0.mlp_tokens.fc1.weight") ?? []
+    guard hidden.count >= 2, let grid = squareRoot(hidden[1]), grid > 0 else {
+      throw ModelError(
+        .unreadable,
+        place: "tensor \"\(weights.foreignName("blocks.0.mlp_tokens.fc1.weight"))\"",
+        found: "shape \(hidden)", expected: "[hidden, g²] for g x g patches")
+    }
+    (c.tokenMLP, c.tokens) = (hidden[0], hidden[1])
+    c.mlp = try weights.require("blocks.0.mlp_channels.fc1.weight", rank: 2)[0]
+    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
+    c.imageSize = base?.imageSize ?? grid.multipliedReportingOverflow(by: side).partialValue
+    c.epsilon = weights.dialect.name == "timm" ? base?.epsilon ?? 1e-6 : 1e-5
+    return c
+  }
+
+  /// Mean and deviation 0.5; images as they are if they are small.
+  public var preprocessing: Preprocessing {
+    imageSize < 96 || channels != 3
+      ? .asIs(imageSize, channels: channels) : .half(imageSize, crop: 0.875)
+  }
+
+  /// Checks that the parameters make a network.
+  public func validate() throws(ModelError) {
+    try require("image", imageSize, in: 1...16384)
+    try require("patch", patch, in: 1...imageSize)
+    try require("dim", dim, in: 1...65536)
+    try require("depth", depth, in: 1...1024)
+    try require("classes", classes, in: 0...1_000_000)
+    try require("token-mlp", tokenMLP, in: 1...1_048_576)
+    try require("mlp", mlp, in: 1...1_048_576)
+    try require("channels", channels, in: 1...64)
+    try require("eps", epsilon)
+    guard tokens == tokensOfImage else {
+      throw ModelError(
+        .badArgument, place: "mixer(image=…)",
+        found: "\(tokensOfImage) patches at \(imageSize) pixels",
+        expected: "\(tokens), which the perceptrons over tokens are for",
+        advice: "Images of another size need other weights")
+    }
+  }
+
+  /// Builds a model from weights.
+  public func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel {
+    try Mixer(self, weights)
+  }
+}

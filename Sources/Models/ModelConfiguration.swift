@@ -1,0 +1,170 @@
+import Checkpoints
+import Tensors
+
+/// The hyper-parameters of one family of architectures. A family is a type of configuration: its
+/// named variants, the key names its weights go by, how a configuration is read off a checkpoint, and
+/// how a model is built.
+///
+/// To add a family: write one such type and its ``VisionModel``, and add it to ``ModelRegistry``.
+public protocol ModelConfiguration: Codable, Sendable, Equatable {
+  /// The name before the parentheses in `vit(patch=4,…)`.
+  static var family: String { get }
+  /// What the family is, in a few words.
+  static var summary: String { get }
+  /// The hyper-parameters; one declared later may take its default from earlier ones.
+  static var parameters: [ConfigurationParameter<Self>] { get }
+  /// The architectures that have a name of their own.
+  static var variants: [ModelVariant<Self>] { get }
+  /// The key names that weights of the family go by; the first are the canonical ones.
+  static var dialects: [Dialect] { get }
+
+  /// Any configuration of the family; every declared parameter is set right after.
+  init()
+
+  /// The side of the (square) input images in pixels.
+  var imageSize: Int { get set }
+  /// Colour channels of the input images.
+  var channels: Int { get }
+  /// How many classes the head tells apart; 0 without a head.
+  var classes: Int { get }
+  /// How images are prepared when nothing else says so.
+  var preprocessing: Preprocessing { get }
+
+  /// Checks that the parameters make a network.
+  ///
+  /// - Throws: ``ModelError`` of kind `badArgument` that names the parameter.
+  func validate() throws(ModelError)
+
+  /// Reads a configuration off the names and shapes of weights, and off `config.json` if it is there.
+  ///
+  /// - Parameters:
+  ///   - weights: shapes by canonical name; its dialect is one of ``dialects``.
+  ///   - base: where to take from what the weights do not tell (heads of attention).
+  /// - Throws: ``ModelError`` for weights that are not quite of this family, for settings that
+  ///   contradict the shapes, and for what cannot be told.
+  static func detect(
+    _ weights: WeightsView, base: Self?
+  ) throws(ModelError) -> Self
+
+  /// Why a name that looks like a variant of this family is none: it stands for another network.
+  static func reasonAgainst(variant: String) -> String?
+
+  /// What weights are that look like this family's and are of another network; nil if they do not.
+  static func reasonAgainst(names: [String]) -> String?
+
+  /// Builds a model from weights.
+  func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel
+}
+
+/// A named architecture: timm's name, its configuration and how its images are prepared.
+public struct ModelVariant<Configuration: ModelConfiguration>: Sendable {
+  /// The name in timm's spelling.
+  public let name: String
+  /// The hyper-parameters.
+  public let configuration: Configuration
+  /// How images are prepared.
+  public let preprocessing: Preprocessing
+
+  /// A variant made of its parts.
+  public init(_ name: String, _ configuration: Configuration, _ preprocessing: Preprocessing) {
+    self.name = name
+    self.configuration = configuration
+    self.preprocessing = preprocessing
+  }
+}
+
+extension ModelConfiguration {
+  /// No name is refused.
+  public static func reasonAgainst(variant: String) -> String? { nil }
+
+  /// No weights are refused.
+  public static func reasonAgainst(names: [String]) -> String? { nil }
+
+  /// The names of all variants.
+  public static var variantNames: [String] { variants.map(\.name) }
+
+  /// Reads `name=value` pairs; parameters not given take their defaults.
+  ///
+  /// - Throws: ``ModelError`` that names the argument, with the nearest name if there is no such one.
+  public static func parse(_ arguments: [(String, String)]) throws(ModelError) -> Self {
+    var given: [String: String] = [:]
+    for (name, value) in arguments {
+      guard parameters.contains(where: { $0.name == name }) else {
+        let known = parameters.map(\.name)
+        throw ModelError(
+          .badArgument, place: "\(family)(\(name)=…)", found: "no hyper-parameter \"\(name)\"",
+          expected: "one of " + known.joined(separator: ", "), advice: suggestion(name, known))
+      }
+      guard given.updateValue(value, forKey: name) == nil else {
+        throw ModelError(
+          .badArgument, place: "\(family)(\(name)=…)", found: "\"\(name)\" is given twice")
+      }
+    }
+    var configuration = Self()
+    for parameter in parameters {
+      guard let text = given[parameter.name] else {
+        parameter.assignDefault(&configuration)
+        continue
+      }
+      guard parameter.assign(&configuration, text) else {
+        throw ModelError(
+          .badArgument, place: "\(family)(\(parameter.name)=…)", found: "\"\(text)\"",
+          expected: parameter.expectation)
+      }
+    }
+    try configuration.validate()
+    return configuration
+  }
+
+  /// The configuration as text that reads back the same: `vit(image=32,patch=4,…)`.
+  public var text: String {
+    let shown = Self.parameters.filter { $0.isAlwaysShown || !$0.isDefault(self) }
+    return Self.family + "("
+      + shown.map { "\($0.name)=\($0.text(self))" }.joined(separator: ",") + ")"
+  }
+
+  /// Names of the parameters in which two configurations differ, with both values.
+  func differences(
+    from other: Self, among names: (ConfigurationParameter<Self>) -> Bool
+  ) -> [(name: String, own: String, other: String)] {
+    Self.parameters.compactMap { parameter in
+      let (own, theirs) = (parameter.text(self), parameter.text(other))
+      return names(parameter) && own != theirs ? (parameter.name, own, theirs) : nil
+    }
+  }
+
+  /// Throws unless `value` lies in `range`.
+  func require(_ name: String, _ value: Int, in range: ClosedRange<Int>) throws(ModelError) {
+    guard range.contains(value) else {
+      throw ModelError(
+        .badArgument, place: "\(Self.family)(\(name)=…)", found: "\(value)",
+        expected: "\(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+}
+
+/// "Did you mean …?" with the names nearest to a wrong one; empty if none is near.
+func suggestion(_ name: String, _ known: [String]) -> String {
+  let limit = max(2, name.count / 3)
+  let near = known.map { (name: $0, distance: editDistance(name, $0)) }
+    .filter { $0.distance <= limit || $0.name.hasPrefix(name) && name.count > 2 }
+    .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }
+    .prefix(3).map(\.name)
+  return near.isEmpty ? "" : "Did you mean " + near.joined(separator: ", ") + "?"
+}
+
+/// Insertions, deletions and replacements of characters that lead from one text to the other.
+private func editDistance(_ a: String, _ b: String) -> Int {
+  let (a, b) = (Array(a.utf8.prefix(200)), Array(b.utf8.prefix(200)))
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let replaced = diagonal + (x == y ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+    }
+  }
+  return row[b.count]
+}

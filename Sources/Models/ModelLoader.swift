@@ -1,0 +1,329 @@
+import Checkpoints
+import Tensors
+
+/// A model with its weights, and how it came to be.
+public struct LoadedModel: Sendable {
+  /// The network.
+  public let model: any VisionModel
+  /// Its architecture, hyper-parameters as found.
+  public let architecture: Architecture
+  /// How its images are prepared.
+  public let preprocessing: Preprocessing
+  /// Its parameters and buffers by canonical name, in the order they were asked for.
+  public let parameters: [NamedParameter]
+  /// What was found in the checkpoint and what was not.
+  public let report: LoadReport
+
+  /// The same architecture with other weights: tracked ones, or ones a step away.
+  ///
+  /// - Parameters:
+  ///   - tensors: every parameter and buffer by canonical name, laid out as in ``parameters``.
+  public func rebuilt(
+    with tensors: [String: Tensor]
+  ) throws(ParameterError) -> any VisionModel {
+    try architecture.configuration.makeModel(Scope(GivenParameters(tensors)))
+  }
+}
+
+/// A parameter or buffer with its value.
+public struct NamedParameter: Sendable {
+  /// Its name, shape and kind.
+  public let specification: ParameterSpecification
+  /// Its value, laid out as it is used here.
+  public let tensor: Tensor
+}
+
+/// What was found in a checkpoint and what was not.
+public struct LoadReport: Sendable, Codable, Equatable {
+  /// The path, or `random:SEED`.
+  public var source: String
+  /// The family of the architecture.
+  public var family: String
+  /// The configuration as text.
+  public var architecture: String
+  /// The named variant asked for or, if there was none, the first that fits; nil if none fits.
+  public var variant: String?
+  /// Every named variant that the weights fit.
+  public var candidates: [String] = []
+  /// Whose names the tensors go by.
+  public var dialect: String
+  /// The prefix that names carry in the file.
+  public var prefix: String = ""
+  /// Whether the averaged weights of a training run were taken.
+  public var usesEMA = false
+  /// How many tensors of the file were used.
+  public var matched = 0
+  /// Tensors of the file that mean nothing to the forward pass.
+  public var ignored: [String] = []
+  /// Tensors of the file that the architecture has no place for.
+  public var unmatched: [String] = []
+  /// What a reader of the results should know.
+  public var warnings: [String] = []
+}
+
+/// Finds out what weights are of, and builds the model.
+public enum ModelLoader {
+  /// Builds the model of a checkpoint.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: an opened file or folder.
+  ///   - architecture: what it is of; found from the weights if nil.
+  ///   - imageSize: the side of the input images, if another than the architecture's.
+  /// - Throws: ``ModelError`` for weights of no known family or of another one than was asked for,
+  ///   for missing tensors, and for what has to be said and was not.
+  public static func load(
+    _ checkpoint: Checkpoint, as architecture: Architecture? = nil, imageSize: Int? = nil
+  ) throws(ModelError) -> LoadedModel {
+    do throws(ModelError) {
+      let contents = try CheckpointContents(checkpoint)
+      let found = try recognise(contents)
+      return try load(found.family, found.view, architecture, imageSize)
+    } catch {
+      throw error.inFile(checkpoint.path)
+    }
+  }
+
+  /// What the weights of a checkpoint are of, as far as names and shapes tell.
+  ///
+  /// - Throws: ``ModelError`` as ``load(_:as:imageSize:)``.
+  public static func detect(_ checkpoint: Checkpoint) throws(ModelError) -> Architecture {
+    do throws(ModelError) {
+      let found = try recognise(try CheckpointContents(checkpoint))
+      return try resolve(found.family, found.view, nil).architecture
+    } catch {
+      throw error.inFile(checkpoint.path)
+    }
+  }
+
+  /// An untrained model.
+  ///
+  /// - Throws: ``ModelError`` if the architecture makes no network.
+  public static func random(
+    _ architecture: Architecture, seed: UInt64, imageSize: Int? = nil
+  ) throws(ModelError) -> LoadedModel {
+    var configuration = architecture.configuration
+    if let imageSize { configuration.imageSize = imageSize }
+    try configuration.validate()
+    let source = CollectedParameters(RandomParameters(seed: seed))
+    let model = try build(configuration, source, naming: { $0 })
+    var preprocessing = architecture.preprocessing
+    preprocessing.size = configuration.imageSize
+    return LoadedModel(
+      model: model,
+      architecture: Architecture(
+        configuration, variant: architecture.variant, preprocessing: preprocessing, given: []),
+      preprocessing: preprocessing, parameters: source.collected,
+      report: LoadReport(
+        source: "random:\(seed)", family: architecture.family, architecture: configuration.text,
+        variant: architecture.variant, dialect: "none", matched: source.collected.count))
+  }
+
+  // MARK: Recognition
+
+  private static func recognise(
+    _ contents: CheckpointContents
+  ) throws(ModelError) -> (family: any ModelConfiguration.Type, view: WeightsView) {
+    for family in ModelRegistry.families {
+      for dialect in family.dialects {
+        if let view = WeightsView(contents, dialect: dialect) { return (family, view) }
+      }
+    }
+    for family in ModelRegistry.families {
+      if let reason = family.reasonAgainst(names: contents.names) {
+        throw ModelError(.unrecognised, found: reason)
+      }
+    }
+    let some = contents.names.prefix(5).joined(separator: ", ")
+    throw ModelError(
+      .unrecognised,
+      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
+      expected: "one of " + ModelRegistry.families.map { $0.family }.joined(separator: ", "),
+      advice: "A file of features needs no architecture: save one tensor a layer instead")
+  }
+
+  private struct Resolution {
+    var architecture: Architecture
+    var candidates: [String]
+    var warnings: [String]
+  }
+
+  /// The architecture from what was asked for, from settings beside the weights, and from shapes.
+  private static func resolve<Configuration: ModelConfiguration>(
+    _ family: Configuration.Type, _ view: WeightsView, _ asked: Architecture?
+  ) throws(ModelError) -> Resolution {
+    let declared = asked ?? settings(of: view, family)
+    let origin = asked == nil ? "its own settings say" : "was asked for"
+    if let declared, !(declared.configuration is Configuration) {
+      throw ModelError(
+        .conflict, found: "weights of the family \(family.family) (\(view.dialect.name) names)",
+        expected: "\(declared.variant ?? declared.text), as \(origin)")
+    }
+    let fitting = variants(of: family, fitting: view)
+    let base = declared?.configuration as? Configuration
+    var found = try family.detect(view, base: base ?? fitting.first?.configuration)
+    if let declared, let base {
+      let wrong = found.differences(from: base) {
+        $0.origin != .declaration && declared.given.contains($0.name)
+      }
+      guard wrong.isEmpty else {
+        throw ModelError(
+          .conflict, found: wrong.map { "\($0.name)=\($0.own)" }.joined(separator: ", "),
+          expected: wrong.map { "\($0.name)=\($0.other)" }.joined(separator: ", ")
+            + ", as \(declared.variant ?? declared.text), which \(origin), has it",
+          advice: "The weights are of \(found.text)")
+      }
+      for parameter in family.parameters
+      where parameter.origin == .declaration && declared.given.contains(parameter.name) {
+        parameter.copy(base, &found)
+      }
+    }
+    try found.validate()
+    let named = declared?.variant ?? (declared == nil ? fitting.first?.name : nil)
+    let defaults =
+      declared?.variant != nil ? declared?.preprocessing : fitting.first?.preprocessing
+    var warnings: [String] = []
+    let statistics = Set(fitting.map { "\($0.preprocessing.mean) \($0.preprocessing.std)" })
+    if declared == nil, statistics.count > 1,
+      Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
+    {
+      warnings.append(
+        "the weights fit \(fitting.map(\.name).joined(separator: ", ")), whose images are "
+          + "normalised differently; that of \(fitting[0].name) is used: name the architecture, or "
+          + "give mean and standard deviation")
+    }
+    return Resolution(
+      architecture: Architecture(
+        found, variant: named, preprocessing: defaults ?? found.preprocessing, given: []),
+      candidates: fitting.map(\.name), warnings: warnings)
+  }
+
+  /// The named variants that weights fit, without those that fit less closely (in the number of
+  /// classes or the grid of position embeddings) than others.
+  private static func variants<Configuration: ModelConfiguration>(
+    of family: Configuration.Type, fitting view: WeightsView
+  ) -> [ModelVariant<Configuration>] {
+    let fitting = family.variants.compactMap { variant -> (ModelVariant<Configuration>, Int)? in
+      guard let found = try? family.detect(view, base: variant.configuration),
+        found.differences(from: variant.configuration, among: { $0.origin == .weights }).isEmpty
+      else { return nil }
+      let adapted = found.differences(from: variant.configuration) { $0.origin == .adaptable }
+      return (variant, adapted.count)
+    }
+    let least = fitting.map(\.1).min()
+    return fitting.filter { $0.1 == least }.map(\.0)
+  }
+
+  /// The architecture that a checkpoint names: in our own metadata, or in timm's `config.json`.
+  private static func settings<Configuration: ModelConfiguration>(
+    of view: WeightsView, _ family: Configuration.Type
+  ) -> Architecture? {
+    let checkpoint = view.contents.checkpoint
+    guard
+      let name = checkpoint.metadata["architecture"]
+        ?? checkpoint.config?["architecture"]?.stringValue
+    else { return nil }
+    // A name nobody knows is no reason to stop: shapes tell the rest.
+    return try? Architecture(name)
+  }
+
+  // MARK: Building
+
+  private static func load<Configuration: ModelConfiguration>(
+    _ family: Configuration.Type, _ view: WeightsView, _ asked: Architecture?, _ imageSize: Int?
+  ) throws(ModelError) -> LoadedModel {
+    let resolution = try resolve(family, view, asked)
+    var configuration = resolution.architecture.configuration
+    let checkpoint = view.contents.checkpoint
+    let own = Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
+    var preprocessing = own ?? resolution.architecture.preprocessing
+    if own == nil { preprocessing.size = configuration.imageSize }
+    if let imageSize { (configuration.imageSize, preprocessing.size) = (imageSize, imageSize) }
+    configuration.imageSize = preprocessing.size
+    try configuration.validate()
+
+    let parameters = CheckpointParameters(view)
+    let source = CollectedParameters(parameters)
+    let model = try build(configuration, source, naming: view.foreignName)
+    var report = LoadReport(
+      source: checkpoint.path, family: family.family, architecture: configuration.text,
+      variant: resolution.architecture.variant, candidates: resolution.candidates,
+      dialect: view.dialect.name, prefix: view.prefix, warnings: resolution.warnings)
+    report.usesEMA = checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
+    try account(parameters.usedNames, view, &report)
+    return LoadedModel(
+      model: model,
+      architecture: Architecture(
+        configuration, variant: resolution.architecture.variant, preprocessing: preprocessing,
+        given: []),
+      preprocessing: preprocessing, parameters: source.collected, report: report)
+  }
+
+  private static func build(
+    _ configuration: any ModelConfiguration, _ source: CollectedParameters,
+    naming: (String) -> String
+  ) throws(ModelError) -> any VisionModel {
+    do throws(ParameterError) {
+      return try configuration.makeModel(Scope(source))
+    } catch {
+      switch error {
+      case .missing(let name, let shape):
+        throw ModelError(
+          .missing, place: "tensor \"\(naming(name))\"", found: "no such tensor",
+          expected: "one of shape \(shape) for \(configuration.text)",
+          advice: "If the weights are of another architecture, name it before the file: ARCH@FILE")
+      case .shape(let name, let expected, let found):
+        throw ModelError(
+          .unreadable, place: "tensor \"\(naming(name))\"", found: "shape \(found)",
+          expected: "\(expected) for \(configuration.text)")
+      case .unreadable(let name, let reason):
+        throw ModelError(.unreadable, place: "tensor \"\(name)\"", found: reason)
+      }
+    }
+  }
+
+  /// Sorts the tensors of the file into used, meaningless and left over.
+  private static func account(
+    _ used: Set<String>, _ view: WeightsView, _ report: inout LoadReport
+  ) throws(ModelError) {
+    var modules: Set<Substring> = []
+    for name in view.contents.names {
+      guard let entry = view.contents.entry(name), used.contains(entry.name) else { continue }
+      report.matched += 1
+      if let module = repeatedModule(name) { modules.insert(module) }
+    }
+    for name in view.contents.names {
+      guard let entry = view.contents.entry(name), !used.contains(entry.name) else { continue }
+      if view.dialect.ignored.contains(where: { matches(name, $0) }) {
+        report.ignored.append(name)
+      } else {
+        report.unmatched.append(name)
+      }
+    }
+    if let name = report.unmatched.first(where: {
+      repeatedModule($0).map(modules.contains) ?? false
+    }) {
+      throw ModelError(
+        .unexpected, place: "tensor \"\(name)\"",
+        found: "a part of a block that \(report.architecture) does not have",
+        expected: "nothing else in its blocks",
+        advice: "The weights are of an architecture that is not supported; features would be wrong")
+    }
+    if report.ignored.contains(where: { $0.contains("pre_logits.") }) {
+      report.warnings.append(
+        "the layer pre_logits of older timm files is left out, as timm does: features are the same, "
+          + "logits are not those of the original model")
+    }
+  }
+
+  /// `blocks.3` of `blocks.3.attn.qkv.weight`: everything up to the first number.
+  private static func repeatedModule(_ name: String) -> Substring? {
+    var end = name.startIndex
+    for component in name.split(separator: ".") {
+      end = component.endIndex
+      if component.last?.isNumber == true, component.endIndex != name.endIndex {
+        return name[..<end]
+      }
+    }
+    return nil
+  }
+}

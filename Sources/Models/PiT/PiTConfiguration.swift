@@ -1,0 +1,131 @@
+import Checkpoints
+import Tensors
+
+/// Pooling-based vision transformers (Heo et al. 2021): three stages of transformer blocks with
+/// depth-wise convolutions between them that halve the map.
+public struct PiTConfiguration: ModelConfiguration {
+  /// The side of the input images in pixels.
+  public var imageSize = 224
+  /// The side of a patch in pixels.
+  public var patch = 16
+  /// Pixels from one patch to the next.
+  public var stride = 8
+  /// Width of a token in each stage.
+  public var dims = [64, 128, 256]
+  /// Blocks of each stage.
+  public var depths = [2, 6, 4]
+  /// Attention heads of each stage.
+  public var heads = [2, 4, 8]
+  /// Number of classes; 0 without a head.
+  public var classes = 1000
+  /// Width inside the perceptron in each stage.
+  public var mlp = [256, 512, 1024]
+  /// Whether there is a distillation token, with a head averaged with the first.
+  public var distilled = false
+  /// Whether the class token has a position embedding.
+  public var classPosition = false
+  /// Whether queries, keys and values have a bias.
+  public var qkvBias = true
+  /// Side of the grid of patches that position embeddings are stored for.
+  public var grid = 27
+  /// Colour channels.
+  public var channels = 3
+  /// Epsilon of normalisations.
+  public var epsilon = 1e-6
+
+  /// PiT-Ti at 224.
+  public init() {}
+
+  /// `pit`.
+  public static let family = "pit"
+  /// What the family is.
+  public static let summary = "pooling-based vision transformers: PiT"
+
+  /// The hyper-parameters by name.
+  public static let parameters: [ConfigurationParameter<Self>] = [
+    .init(
+      "image", \.imageSize, "side of the input images in pixels", default: 224,
+      origin: .declaration, isAlwaysShown: true),
+    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
+    .init(
+      "stride", \.stride, "pixels from one patch to the next", origin: .declaration,
+      isAlwaysShown: true, derived: { max(1, $0.patch / 2) }),
+    .init(
+      "dims", \.dims, "width of a token in each stage", default: [64, 128, 256],
+      isAlwaysShown: true),
+    .init("depths", \.depths, "blocks of each stage", default: [2, 6, 4], isAlwaysShown: true),
+    .init(
+      "heads", \.heads, "attention heads of each stage", default: [2, 4, 8],
+      origin: .declaration, isAlwaysShown: true),
+    .init(
+      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
+      origin: .adaptable, isAlwaysShown: true),
+    .init(
+      "mlp", \.mlp, "width inside the perceptron in each stage",
+      derived: { c in c.dims.map { $0.multipliedReportingOverflow(by: 4).partialValue } }),
+    .init("distilled", \.distilled, "a distillation token and its head", default: false),
+    .init(
+      "class-position", \.classPosition, "a position embedding of the class token",
+      default: false),
+    .init(
+      "qkv-bias", \.qkvBias, "a bias on queries, keys, values", derived: { !$0.classPosition }),
+    .init(
+      "grid", \.grid, "side of the grid that positions are stored for",
+      derived: { $0.patchesPerSide }),
+    .init("channels", \.channels, "colour channels", default: 3),
+    .init(
+      "eps", \.epsilon, "epsilon of normalisations", origin: .declaration,
+      derived: { $0.classPosition ? 1e-5 : 1e-6 }),
+  ]
+
+  /// Tokens before the patches.
+  public var prefixTokens: Int { distilled ? 2 : 1 }
+
+  /// The side of the grid of patches on an image.
+  var patchesPerSide: Int { max(0, imageSize - patch) / max(1, stride) + 1 }
+
+  /// ImageNet's statistics; images as they are if they are small.
+  public var preprocessing: Preprocessing {
+    imageSize < 96 || channels != 3
+      ? .asIs(imageSize, channels: channels) : .imageNet(imageSize, crop: 0.9)
+  }
+
+  /// Checks that the parameters make a network.
+  public func validate() throws(ModelError) {
+    try require("image", imageSize, in: 1...16384)
+    try require("patch", patch, in: 1...imageSize)
+    try require("stride", stride, in: 1...4096)
+    try require("classes", classes, in: 0...1_000_000)
+    try require("channels", channels, in: 1...64)
+    try requireStages("dims", dims, count: 1...8, in: 1...65536)
+    let count = dims.count...dims.count
+    try requireStages("depths", depths, count: count, in: 1...1024)
+    try requireStages("heads", heads, count: count, in: 1...1024)
+    try requireStages("mlp", mlp, count: count, in: 1...1_048_576)
+    try require("eps", epsilon)
+    for (stage, (dim, heads)) in zip(dims, heads).enumerated() {
+      guard dim.isMultiple(of: heads) else {
+        throw ModelError(
+          .badArgument, place: "pit(heads=…)", found: "\(heads) heads in stage \(stage + 1)",
+          expected: "a divisor of its width \(dim)")
+      }
+      guard stage == 0 || dim.isMultiple(of: dims[stage - 1]) else {
+        throw ModelError(
+          .badArgument, place: "pit(dims=…)", found: "\(dim) after \(dims[stage - 1])",
+          expected: "a multiple: every channel is pooled into as many")
+      }
+    }
+    guard grid == patchesPerSide else {
+      throw ModelError(
+        .badArgument, place: "pit(image=…)",
+        found: "\(patchesPerSide)x\(patchesPerSide) patches at \(imageSize) pixels",
+        expected: "\(grid)x\(grid), which the position embeddings are stored for",
+        advice: "Images of another size need other weights")
+    }
+  }
+
+  /// Builds a model from weights.
+  public func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel {
+    try PiT(self, weights)
+  }
+}

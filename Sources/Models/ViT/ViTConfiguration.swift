@@ -1,0 +1,185 @@
+import Checkpoints
+import Tensors
+
+/// Vision transformers with global attention: ViT (Dosovitskiy et al. 2021), DeiT (Touvron et al.
+/// 2021), DeiT-III (Touvron et al. 2022), DINOv2 (Oquab et al. 2023; registers: Darcet et al. 2024).
+public struct ViTConfiguration: ModelConfiguration {
+  /// How tokens become the features of an image.
+  public enum Pool: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// The class token after the last normalisation.
+    case token
+    /// The mean over patches, then a normalisation of it.
+    case average
+    /// The last normalisation, then the mean over patches.
+    case normalisedAverage = "normalised-average"
+    /// The class token beside the mean over patches, after the last normalisation (DINOv2's head).
+    case tokenAndAverage = "token-and-average"
+    /// Attention with a learned query (Zhai et al. 2022).
+    case attention
+  }
+
+  /// Which tokens position embeddings are added to.
+  public enum Positions: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// Class and distillation tokens and patches; registers have none.
+    case classes
+    /// Patches alone.
+    case patches
+    /// All tokens, registers too.
+    case all
+  }
+
+  /// What attention scores are multiplied by.
+  public enum Scale: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// The width of a head to the power -1/2.
+    case head
+    /// The width of the model to the power -1/2: timm's `vit_small_patch16_224` of 2020.
+    case model
+  }
+
+  /// The side of the input images in pixels.
+  public var imageSize = 224
+  /// The side of a patch in pixels.
+  public var patch = 16
+  /// Width of a token.
+  public var dim = 768
+  /// Number of blocks.
+  public var depth = 12
+  /// Number of attention heads.
+  public var heads = 12
+  /// Width inside the multilayer perceptron (of one half, where it is gated).
+  public var mlp = 3072
+  /// Number of classes; 0 without a head.
+  public var classes = 1000
+  /// Colour channels.
+  public var channels = 3
+  /// Side of the grid of patches that position embeddings are stored for.
+  public var grid = 14
+  /// Whether there is a class token.
+  public var classToken = true
+  /// Whether there is a distillation token.
+  public var distillationToken = false
+  /// Whether the distillation token has a head, averaged with the first.
+  public var distillationHead = false
+  /// Number of register tokens.
+  public var registers = 0
+  /// Which tokens position embeddings are added to.
+  public var positions = Positions.classes
+  /// How position embeddings become those of another grid.
+  public var resampling = PositionResampling.antialiased
+  /// Whether queries, keys and values have a bias.
+  public var qkvBias = true
+  /// Whether branches have a gain for each channel.
+  public var layerScale = false
+  /// What stands inside the multilayer perceptron.
+  public var perceptron = PerceptronKind.gelu
+  /// How tokens become the features of an image.
+  public var pool = Pool.token
+  /// Epsilon of normalisations.
+  public var epsilon = 1e-6
+  /// What attention scores are multiplied by.
+  public var scale = Scale.head
+
+  /// ViT-B/16 at 224.
+  public init() {}
+
+  /// `vit`.
+  public static let family = "vit"
+  /// What the family is.
+  public static let summary = "vision transformers: ViT, DeiT, DeiT-III, DINOv2"
+
+  /// The hyper-parameters by name.
+  public static let parameters: [ConfigurationParameter<Self>] = [
+    .init(
+      "image", \.imageSize, "side of the input images in pixels", default: 224,
+      origin: .declaration, isAlwaysShown: true),
+    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
+    .init("dim", \.dim, "width of a token", default: 768, isAlwaysShown: true),
+    .init("depth", \.depth, "number of blocks", default: 12, isAlwaysShown: true),
+    .init(
+      "heads", \.heads, "attention heads", origin: .declaration, isAlwaysShown: true,
+      derived: { max(1, $0.dim / 64) }),
+    .init(
+      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
+      origin: .adaptable, isAlwaysShown: true),
+    .init(
+      "mlp", \.mlp, "width inside the perceptron",
+      derived: { $0.dim.multipliedReportingOverflow(by: 4).partialValue }),
+    .init("channels", \.channels, "colour channels", default: 3),
+    .init(
+      "grid", \.grid, "side of the grid that positions are stored for", origin: .adaptable,
+      derived: { $0.imageSize / max(1, $0.patch) }),
+    .init("class-token", \.classToken, "a class token", default: true),
+    .init("distilled", \.distillationToken, "a distillation token", default: false),
+    .init(
+      "distillation-head", \.distillationHead, "a head on the distillation token",
+      origin: .adaptable, derived: { $0.distillationToken && $0.classes > 0 }),
+    .init("registers", \.registers, "register tokens", default: 0),
+    .init("positions", \.positions, "tokens that have positions", default: .classes),
+    .init(
+      "resampling", \.resampling, "how positions fit another grid", default: .antialiased,
+      origin: .declaration),
+    .init("qkv-bias", \.qkvBias, "a bias on queries, keys, values", default: true),
+    .init("layer-scale", \.layerScale, "a gain on branches", default: false),
+    .init("perceptron", \.perceptron, "kind of perceptron", default: .gelu),
+    .init(
+      "pool", \.pool, "how tokens become features",
+      derived: { $0.classToken ? .token : .average }),
+    .init(
+      "eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+    .init("scale", \.scale, "scale of attention scores", default: .head, origin: .declaration),
+  ]
+
+  /// Tokens before the patches: class, distillation, registers.
+  public var prefixTokens: Int {
+    (classToken ? 1 : 0) + (distillationToken ? 1 : 0) + registers
+  }
+
+  /// Prefix tokens that have a position embedding.
+  var positionedPrefix: Int {
+    switch positions {
+    case .classes: prefixTokens - registers
+    case .patches: 0
+    case .all: prefixTokens
+    }
+  }
+
+  /// ImageNet's statistics; images as they are if they are small.
+  public var preprocessing: Preprocessing {
+    imageSize < 96 || channels != 3
+      ? .asIs(imageSize, channels: channels)
+      : .half(imageSize, crop: imageSize >= 384 ? 1 : 0.9)
+  }
+
+  /// Checks that the parameters make a network.
+  public func validate() throws(ModelError) {
+    try require("image", imageSize, in: 1...16384)
+    try require("patch", patch, in: 1...imageSize)
+    try require("dim", dim, in: 1...65536)
+    try require("depth", depth, in: 1...1024)
+    try require("heads", heads, in: 1...dim)
+    try require("classes", classes, in: 0...1_000_000)
+    try require("mlp", mlp, in: 1...1_048_576)
+    try require("channels", channels, in: 1...64)
+    try require("grid", grid, in: 1...4096)
+    try require("registers", registers, in: 0...1024)
+    guard epsilon >= 0, epsilon < 1 else {
+      throw ModelError(
+        .badArgument, place: "vit(eps=…)", found: "\(epsilon)", expected: "0 to 1")
+    }
+    guard dim.isMultiple(of: heads) else {
+      throw ModelError(
+        .badArgument, place: "vit(heads=…)", found: "\(heads) heads",
+        expected: "a divisor of dim=\(dim)")
+    }
+    if !classToken, pool == .token || pool == .tokenAndAverage {
+      throw ModelError(
+        .badArgument, place: "vit(pool=…)", found: "\(pool.rawValue) without a class token",
+        expected: "average, normalised-average or attention")
+    }
+  }
+
+  /// Builds a model from weights.
+  public func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel {
+    try ViT(self, weights)
+  }
+}

@@ -1,0 +1,125 @@
+import Checkpoints
+
+extension ViTConfiguration {
+  /// Reads a configuration off names and shapes. Heads cannot be read: they are taken from `base`,
+  /// `config.json`, or 64 channels a head.
+  public static func detect(
+    _ weights: WeightsView, base: ViTConfiguration?
+  ) throws(ModelError) -> ViTConfiguration {
+    var c = base ?? ViTConfiguration()
+    try c.readPatches(weights)
+    c.depth = weights.count { "blocks.\($0).norm1.weight" }
+    c.classToken = weights.has("cls_token")
+    c.distillationToken = weights.has("dist_token")
+    c.registers = weights.shape("reg_token", rank: 3)?[1] ?? 0
+    try c.readPositions(weights)
+    try c.readPerceptron(weights)
+    c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
+    c.layerScale = weights.has("blocks.0.ls1.gamma")
+    let head = weights.shape("head.weight", rank: 2)
+    c.classes = head?[0] ?? 0
+    c.distillationHead = weights.has("head_dist.weight")
+    c.pool = c.readPool(weights, features: head?[1], base: base)
+    try c.readSettings(weights, base: base)
+    return c
+  }
+
+  private mutating func readPatches(_ weights: WeightsView) throws(ModelError) {
+    let name = "patch_embed.proj.weight"
+    let shape = weights.shape(name) ?? []
+    let side: Int
+    switch shape.count {
+    case 4 where shape[2] == shape[3]: (dim, channels, side) = (shape[0], shape[1], shape[2])
+    case 2:
+      // A matrix does not tell its channels.
+      channels = shape[1] % 3 == 0 ? 3 : 1
+      (dim, side) = (shape[0], squareRoot(shape[1] / channels) ?? 0)
+    default: side = 0
+    }
+    guard side > 0, dim > 0 else {
+      throw ModelError(
+        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
+        expected: "[D, channels, p, p], or [D, 3 p p]")
+    }
+    patch = side
+  }
+
+  private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
+    let rows = try weights.require("pos_embed", rank: 3)[1]
+    for candidate in [Positions.classes, .all, .patches] {
+      positions = candidate
+      if let side = squareRoot(rows - positionedPrefix), side > 0 {
+        grid = side
+        return
+      }
+    }
+    throw ModelError(
+      .unreadable, place: "tensor \"\(weights.foreignName("pos_embed"))\"", found: "\(rows) rows",
+      expected: "a square grid of patches behind at most \(prefixTokens) other tokens")
+  }
+
+  private mutating func readPerceptron(_ weights: WeightsView) throws(ModelError) {
+    let rows = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
+    mlp = try weights.require("blocks.0.mlp.fc2.weight", rank: 2)[1]
+    perceptron = rows == mlp ? .gelu : .swiglu
+    guard perceptron == .gelu || rows == mlp.multipliedReportingOverflow(by: 2).partialValue else {
+      throw ModelError(
+        .unreadable, place: "tensor \"\(weights.foreignName("blocks.0.mlp.fc1.weight"))\"",
+        found: "\(rows) rows", expected: "\(mlp), or \(mlp) twice for a gated perceptron")
+    }
+  }
+
+  private func readPool(_ weights: WeightsView, features: Int?, base: Self?) -> Pool {
+    if weights.has("attn_pool.latent") { return .attention }
+    if weights.has("fc_norm.weight") { return .average }
+    if features == dim.multipliedReportingOverflow(by: 2).partialValue { return .tokenAndAverage }
+    if !classToken { return .normalisedAverage }
+    // Both forms of pooling after the last normalisation have the same weights.
+    if base?.pool == .normalisedAverage { return .normalisedAverage }
+    return weights.config?["global_pool"]?.stringValue == "avg" ? .normalisedAverage : .token
+  }
+
+  private mutating func readSettings(_ weights: WeightsView, base: Self?) throws(ModelError) {
+    let config = weights.config
+    try weights.requireSetting("hidden_size", dim)
+    try weights.requireSetting("num_hidden_layers", depth)
+    try weights.requireSetting("patch_size", patch)
+    try weights.requireSetting("num_register_tokens", registers)
+    if config?["use_swiglu_ffn"]?.boolValue != true {
+      try weights.requireSetting("intermediate_size", mlp)
+    }
+    imageSize =
+      config?["image_size"]?.intValue
+      ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
+      ?? grid.multipliedReportingOverflow(by: patch).partialValue
+    switch weights.dialect.name {
+    case "Hugging Face":
+      epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
+      resampling = registers > 0 ? .antialiased : .bicubic
+    case "how-do-vits-work": epsilon = 1e-5
+    default: epsilon = base?.epsilon ?? 1e-6
+    }
+    // timm's first vit_small: its scores were scaled by the width of the model.
+    let isLegacySmall = base == nil && dim == 768 && depth == 8 && !qkvBias
+    if isLegacySmall { (heads, scale, epsilon) = (8, .model, 1e-5) }
+    if let declared = config?["num_attention_heads"]?.intValue {
+      heads = declared
+    } else if base == nil, !isLegacySmall {
+      guard dim.isMultiple(of: 64) else {
+        throw ModelError(
+          .undetermined,
+          found: "the number of attention heads cannot be read from weights of "
+            + "width \(dim)", expected: "a multiple of 64, or an architecture",
+          advice: "Name the architecture before the file: \(Self.family)(…,heads=N)@FILE")
+      }
+      heads = dim / 64
+    }
+  }
+}
+
+/// The whole number whose square this is.
+func squareRoot(_ number: Int) -> Int? {
+  guard number >= 0 else { return nil }
+  let root = Int(Double(number).squareRoot().rounded())
+  return root.multipliedReportingOverflow(by: root).partialValue == number ? root : nil
+}

@@ -1,0 +1,406 @@
+extension Figure {
+  /// The figure as a Vega-Lite 5 specification with its data inside, for editing and for tools
+  /// that draw such specifications. Limits and colours are those of ``svg``.
+  public var vegaLite: JSONText {
+    let layout = FigureLayout(self)
+    let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, colorBar).json }
+    let document: JSONText = [
+      "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+      "title": ["text": .string(title), "subtitle": .string(subtitle), "anchor": "start"],
+      "description": .string(summary),
+      "background": "white",
+      "config": [
+        "font": "Helvetica, Arial, sans-serif", "view": ["stroke": nil],
+        "axis": ["gridColor": .string(Color.grid.hex)],
+      ],
+      "columns": .integer(columns),
+      "concat": .array(panels),
+    ]
+    return document.displayable
+  }
+}
+
+extension JSONText {
+  /// The document with U+FFFD for what the drawings that come of it could not hold.
+  fileprivate var displayable: JSONText {
+    switch self {
+    case .null, .bool, .integer, .real: self
+    case .string(let text): .string(text.displayable)
+    case .array(let elements): .array(elements.map(\.displayable))
+    case .object(let members):
+      .object(members.map { Member($0.key.displayable, $0.value.displayable) })
+    }
+  }
+}
+
+/// One panel as a layered view.
+private struct VegaPanel {
+  let panel: Figure.Panel
+  let frame: FigureLayout.Frame
+  let bar: Figure.ColorBar?
+
+  init(_ panel: Figure.Panel, _ frame: FigureLayout.Frame, _ bar: Figure.ColorBar?) {
+    self.panel = panel
+    self.frame = frame
+    self.bar = bar
+  }
+
+  var json: JSONText {
+    var members: [JSONText.Member] = []
+    if !panel.title.isEmpty { members.append(.init("title", .string(panel.title))) }
+    members.append(.init("width", .real(frame.plot.width)))
+    members.append(.init("height", .real(frame.plot.height)))
+    if let map = panel.heatMap {
+      members += heat(map)
+    } else {
+      let layers = shades + curves + painted + areas + bars + lines + notes
+      members.append(.init("layer", .array(layers.isEmpty ? [Self.nothing] : layers)))
+      if !curves.isEmpty && !painted.isEmpty {
+        members.append(.init("resolve", ["scale": ["color": "independent"]]))
+      }
+    }
+    return .object(members)
+  }
+
+  /// Vega-Lite wants a layer.
+  private static var nothing: JSONText { ["data": ["values": []], "mark": "point"] }
+
+  // MARK: Encodings
+
+  private func position(_ field: String, _ axis: Axis, _ scale: AxisScale) -> JSONText {
+    var members: [JSONText.Member] = [
+      .init("field", .string(field)), .init("type", "quantitative"),
+      .init("title", .string(axis.title + (axis.unit.map { " (\($0))" } ?? ""))),
+      .init(
+        "scale",
+        [
+          "type": scale.isLog ? "log" : "linear", "domain": [.real(scale.low), .real(scale.high)],
+          "nice": false, "zero": false,
+        ]),
+    ]
+    if let ticks = axis.ticks {
+      let words = ticks.reversed().reduce("''") { rest, tick in
+        let label = JSONText.string(tick.label).compact
+        return "datum.value == \(tick.value) ? \(label) : \(rest)"
+      }
+      members.append(
+        .init(
+          "axis",
+          ["values": .array(ticks.map { .real($0.value) }), "labelExpr": .string(words)]))
+    }
+    return .object(members)
+  }
+
+  private func x(_ field: String = "x") -> JSONText { position(field, panel.x, frame.x) }
+  private func y(_ field: String = "y") -> JSONText { position(field, panel.y, frame.y) }
+
+  private var colorBarScale: JSONText {
+    let bar = bar ?? Figure.ColorBar("", .magma)
+    let stops = (0...16).map { JSONText.string(bar.map.color(at: Double($0) / 16).hex) }
+    let (low, high) = (bar.range.lowerBound, bar.range.upperBound)
+    return [
+      "domain": .array((0...16).map { .real(low + (high - low) * Double($0) / 16) }),
+      "range": .array(stops), "clamp": true,
+    ]
+  }
+
+  private func scale(_ names: [String], _ range: [String]) -> JSONText {
+    ["domain": .array(names.map(JSONText.string)), "range": .array(range.map(JSONText.string))]
+  }
+
+  private func layer(
+    _ rows: [JSONText], _ mark: JSONText, _ encoding: [JSONText.Member]
+  ) -> JSONText {
+    ["data": ["values": .array(rows)], "mark": mark, "encoding": .object(encoding)]
+  }
+
+  /// Null for what does not exist.
+  private func number(_ value: Double?) -> JSONText {
+    value.flatMap { $0.isFinite ? .real($0) : nil } ?? .null
+  }
+
+  // MARK: Marks
+
+  private var shades: [JSONText] {
+    panel.marks.compactMap {
+      guard case .shade(let shade) = $0 else { return nil }
+      return layer(
+        [
+          [
+            "start": .real(shade.range.lowerBound), "end": .real(shade.range.upperBound),
+            "name": .string(shade.name),
+          ]
+        ],
+        ["type": "rect", "color": .string(shade.color.hex), "opacity": 0.15],
+        [
+          .init("x", x("start")), .init("x2", ["field": "end"]),
+          .init("tooltip", ["field": "name"]),
+        ])
+    }
+  }
+
+  private var plain: [Series] {
+    panel.marks.compactMap {
+      if case .series(let series) = $0, series.paint == .style { series } else { nil }
+    }
+  }
+
+  /// Series in their own colours: bands, lines and markers of one table.
+  private var curves: [JSONText] {
+    guard !plain.isEmpty else { return [] }
+    let names = plain.map(\.name)
+    let rows = plain.flatMap { series in
+      series.points.map { point -> JSONText in
+        [
+          "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
+          "low": number(point.low), "high": number(point.high), "label": .string(point.label),
+          "line": .bool(series.style.width > 0), "marked": .bool(series.style.marker != nil),
+        ]
+      }
+    }
+    func nominal(_ range: [String]) -> JSONText {
+      [
+        "field": "series", "type": "nominal", "title": nil, "scale": scale(names, range),
+        "legend": ["symbolOpacity": 1],
+      ]
+    }
+    let color = JSONText.Member("color", nominal(plain.map { $0.style.color.hex }))
+    let tooltip = JSONText.Member(
+      "tooltip",
+      .array(["series", "label", "x", "y", "low", "high"].map { ["field": .string($0)] }))
+    var layers: [JSONText] = []
+    if plain.contains(where: { $0.points.contains { $0.low != nil } }) {
+      let bands = plain.contains { $0.interval == .band }
+      layers.append(
+        layer(
+          rows,
+          bands ? ["type": "area", "opacity": 0.18] : ["type": "rule"],
+          [.init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]), color]))
+    }
+    let dashes = plain.map { Self.dash($0.style.dash) }
+    layers.append(
+      [
+        "data": ["values": .array(rows)], "transform": [["filter": "datum.line"]],
+        "mark": ["type": "line", "clip": true],
+        "encoding": .object([
+          .init("x", x()), .init("y", y()), color,
+          .init(
+            "strokeDash",
+            [
+              "field": "series", "type": "nominal", "title": nil,
+              "scale": [
+                "domain": .array(names.map(JSONText.string)), "range": .array(dashes),
+              ],
+            ]),
+        ]),
+      ])
+    layers.append(
+      [
+        "data": ["values": .array(rows)], "transform": [["filter": "datum.marked"]],
+        "mark": ["type": "point", "filled": true, "size": 45, "opacity": 1],
+        "encoding": .object([
+          .init("x", x()), .init("y", y()), color,
+          .init("shape", nominal(plain.map { Self.shape($0.style.marker) })), tooltip,
+        ]),
+      ])
+    return layers
+  }
+
+  /// Series coloured by the colour bar: segments, because a line has one colour.
+  private var painted: [JSONText] {
+    var segments: [JSONText] = []
+    var points: [JSONText] = []
+    for case .series(let series) in panel.marks where series.paint != .style {
+      func value(_ index: Int) -> Double {
+        switch series.paint {
+        case .value(let value): value
+        case .values(let values): values[index]
+        case .style: 0
+        }
+      }
+      for (index, point) in series.points.enumerated() {
+        if index > 0 {
+          let before = series.points[index - 1]
+          if let y1 = before.y, let y2 = point.y, y1.isFinite, y2.isFinite {
+            segments.append([
+              "series": .string(series.name), "x": .real(before.x), "y": .real(y1),
+              "x2": .real(point.x), "y2": .real(y2),
+              "value": .real((value(index - 1) + value(index)) / 2),
+            ])
+          }
+        }
+        if series.style.marker != nil {
+          points.append([
+            "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
+            "value": .real(value(index)), "label": .string(point.label),
+            "low": number(point.low), "high": number(point.high),
+          ])
+        }
+      }
+    }
+    let color: JSONText = [
+      "field": "value", "type": "quantitative", "scale": colorBarScale,
+      "legend": ["title": .string(bar?.title ?? "")],
+    ]
+    var layers: [JSONText] = []
+    if !segments.isEmpty {
+      layers.append(
+        layer(
+          segments, ["type": "rule", "strokeWidth": 2, "clip": true],
+          [
+            .init("x", x()), .init("y", y()), .init("x2", ["field": "x2"]),
+            .init("y2", ["field": "y2"]), .init("color", color),
+            .init("tooltip", [["field": "series"], ["field": "value"]]),
+          ]))
+    }
+    if !points.isEmpty {
+      layers.append(
+        layer(
+          points, ["type": "rule"],
+          [
+            .init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]),
+            .init("color", color),
+          ]))
+      layers.append(
+        layer(
+          points, ["type": "point", "filled": true, "size": 45, "opacity": 1],
+          [
+            .init("x", x()), .init("y", y()), .init("color", color),
+            .init("tooltip", [["field": "label"], ["field": "x"], ["field": "y"]]),
+          ]))
+    }
+    return layers
+  }
+
+  private var areas: [JSONText] {
+    let areas = panel.marks.compactMap { mark -> Area? in
+      if case .area(let area) = mark { area } else { nil }
+    }
+    guard !areas.isEmpty else { return [] }
+    let rows = areas.flatMap { area in
+      area.points.map { point -> JSONText in
+        let y = frame.y.isLog ? point.y.map { max($0, frame.y.low) } : point.y
+        return ["series": .string(area.name), "x": .real(point.x), "y": number(y)]
+      }
+    }
+    let base = frame.y.isLog ? frame.y.low : min(max(0, frame.y.low), frame.y.high)
+    return [
+      layer(
+        rows, ["type": "area", "line": true, "fillOpacity": 0.2, "clip": true],
+        [
+          .init("x", x()), .init("y", y()), .init("y2", ["datum": .real(base)]),
+          .init(
+            "color",
+            [
+              "field": "series", "type": "nominal", "title": nil,
+              "scale": scale(areas.map(\.name), areas.map { $0.style.color.hex }),
+            ]),
+        ])
+    ]
+  }
+
+  private var bars: [JSONText] {
+    panel.marks.compactMap {
+      guard case .bars(let bars) = $0 else { return nil }
+      let rows = bars.heights.indices.map { index -> JSONText in
+        [
+          "start": .real(bars.edges[index]), "end": .real(bars.edges[index + 1]),
+          "y": .real(bars.heights[index]), "series": .string(bars.name),
+        ]
+      }
+      return layer(
+        rows, ["type": "rect", "color": .string(bars.style.color.hex), "opacity": 0.5],
+        [
+          .init("x", x("start")), .init("x2", ["field": "end"]), .init("y", y()),
+          .init("y2", ["datum": .real(frame.y.isLog ? frame.y.low : 0)]),
+          .init("tooltip", [["field": "series"], ["field": "start"], ["field": "y"]]),
+        ])
+    }
+  }
+
+  private var lines: [JSONText] {
+    panel.marks.compactMap {
+      switch $0 {
+      case .level(let value, let name, let dash):
+        layer([["y": .real(value)]], rule(name, dash), [.init("y", y())])
+      case .position(let value, let name, let dash):
+        layer([["x": .real(value)]], rule(name, dash), [.init("x", x())])
+      default: nil
+      }
+    }
+  }
+
+  private func rule(_ name: String?, _ dash: Dash) -> JSONText {
+    [
+      "type": "rule", "color": .string(Color.frame.hex), "strokeDash": Self.dash(dash),
+      "tooltip": .string(name ?? ""),
+    ]
+  }
+
+  private var notes: [JSONText] {
+    panel.marks.compactMap {
+      guard case .note(let placeX, let placeY, let text) = $0 else { return nil }
+      return layer(
+        [["x": .real(placeX), "y": .real(placeY), "text": .string(text)]],
+        ["type": "text", "align": "left", "dx": 6],
+        [.init("x", x()), .init("y", y()), .init("text", ["field": "text"])])
+    }
+  }
+
+  private func heat(_ map: HeatMap) -> [JSONText.Member] {
+    let rows = map.rowNames.indices.flatMap { row in
+      map.columnNames.indices.map { column -> JSONText in
+        [
+          "row": .integer(row), "column": .integer(column),
+          "row_name": .string(map.rowNames[row]), "column_name": .string(map.columnNames[column]),
+          "value": number(map.values[row][column].flatMap { $0.isFinite ? $0 : nil }),
+        ]
+      }
+    }
+    func axis(_ field: String, _ axis: Axis, _ names: [String], _ order: String) -> JSONText {
+      let words = JSONText.array(names.map(JSONText.string)).compact
+      return [
+        "field": .string(field), "type": "ordinal", "title": .string(axis.title),
+        "sort": .string(order),
+        "axis": ["labelExpr": .string("\(words)[datum.value]"), "labelOverlap": true],
+      ]
+    }
+    return [
+      .init("data", ["values": .array(rows)]),
+      .init("mark", ["type": "rect"]),
+      .init(
+        "encoding",
+        [
+          "x": axis("column", panel.x, map.columnNames, "ascending"),
+          "y": axis("row", panel.y, map.rowNames, "descending"),
+          "color": [
+            "condition": ["test": "!isValid(datum.value)", "value": "#bdbdbd"], "field": "value",
+            "type": "quantitative", "scale": colorBarScale,
+            "legend": ["title": .string(bar?.title ?? "")],
+          ],
+          "tooltip": [["field": "column_name"], ["field": "row_name"], ["field": "value"]],
+        ]),
+    ]
+  }
+
+  private static func dash(_ dash: Dash) -> JSONText {
+    switch dash {
+    case .solid: [1, 0]
+    case .dashed: [8, 4]
+    case .dotted: [2, 3]
+    case .dashDotted: [9, 3, 2, 3]
+    }
+  }
+
+  private static func shape(_ marker: Marker?) -> String {
+    switch marker {
+    case nil, .circle?: "circle"
+    case .diamond?: "diamond"
+    case .square?: "square"
+    case .triangle?: "triangle-up"
+    case .triangleDown?: "triangle-down"
+    case .cross?: "M-.6 -1L0 -.4L.6 -1L1 -.6L.4 0L1 .6L.6 1L0 .4L-.6 1L-1 .6L-.4 0L-1 -.6Z"
+    case .plus?: "cross"
+    }
+  }
+}

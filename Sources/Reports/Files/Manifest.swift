@@ -1,0 +1,136 @@
+/// What a run did, with what, and what came of it: the contents of `run.json`.
+///
+/// The text is a function of the value; keys stay in this order. It names no user and no host,
+/// and paths stand as they were given.
+public struct Manifest: Sendable, Equatable {
+  /// A file that was read.
+  public struct Input: Sendable, Equatable {
+    /// As it was given.
+    public var path: String
+    /// In lower-case hexadecimal.
+    public var sha256: String
+    /// In bytes.
+    public var size: Int
+    /// Makes one from its parts; see the properties.
+    public init(path: String, sha256: String, size: Int) {
+      self.path = path
+      self.sha256 = sha256
+      self.size = size
+    }
+    /// Reads the file for its size and digest.
+    public init(reading path: String) throws(FileError) {
+      let (digest, size) = try Digest.sha256(file: path)
+      self.init(path: path, sha256: digest, size: size)
+    }
+  }
+
+  /// A file that was written, by its name in the output folder.
+  public struct Output: Sendable, Equatable {
+    /// One component of a path.
+    public var name: String
+    /// In lower-case hexadecimal.
+    public var sha256: String
+    /// In bytes.
+    public var size: Int
+    /// Makes one from its parts; see the properties.
+    public init(name: String, sha256: String, size: Int) {
+      self.name = name
+      self.sha256 = sha256
+      self.size = size
+    }
+  }
+
+  /// An image that was left out.
+  public struct Skip: Sendable, Equatable {
+    /// Its id in the data set.
+    public var image: String
+    /// Why, in words.
+    public var reason: String
+    /// Makes one from its parts; see the properties.
+    public init(image: String, reason: String) {
+      self.image = image
+      self.reason = reason
+    }
+  }
+
+  /// The version of the program.
+  public var version: String
+  /// The full argument vector, the program name first.
+  public var arguments: [String]
+  /// Every setting as it was resolved, defaults included.
+  public var configuration: JSONText
+  /// Files that were read, in the order given.
+  public var inputs: [Input] = []
+  /// Filled by ``OutputFolder/commit(_:)``.
+  public var outputs: [Output] = []
+  /// The seed of every random number.
+  public var seed: Int
+  /// The estimator of each analysis, in words.
+  public var estimators: [String] = []
+  /// Images that counted.
+  public var imageCount: Int
+  /// Images that were left out.
+  public var skipped: [Skip] = []
+  /// Worker threads.
+  public var threads: Int
+  /// The kernels in use: instruction sets, BLAS core.
+  public var kernels: [String] = []
+  /// From start to end, in seconds.
+  public var wallSeconds: Double = 0
+
+  /// Makes one from its parts; see the properties.
+  public init(
+    version: String, arguments: [String], configuration: JSONText, seed: Int, imageCount: Int,
+    threads: Int
+  ) {
+    self.version = version
+    self.arguments = arguments
+    self.configuration = configuration
+    self.seed = seed
+    self.imageCount = imageCount
+    self.threads = threads
+  }
+
+  static let tool = "vitprobe"
+  static let fileName = "run.json"
+
+  /// The document.
+  public var json: JSONText {
+    [
+      "tool": .string(Self.tool),
+      "version": .string(version),
+      "arguments": .array(arguments.map(JSONText.string)),
+      "configuration": configuration,
+      "inputs": .array(
+        inputs.map {
+          ["path": .string($0.path), "sha256": .string($0.sha256), "size": .integer($0.size)]
+        }),
+      "outputs": .array(
+        outputs.map {
+          ["name": .string($0.name), "sha256": .string($0.sha256), "size": .integer($0.size)]
+        }),
+      "seed": .integer(seed),
+      "estimators": .array(estimators.map(JSONText.string)),
+      "n_images": .integer(imageCount),
+      "skipped": .array(
+        skipped.map { ["image": .string($0.image), "reason": .string($0.reason)] }),
+      "threads": .integer(threads),
+      "kernels": .array(kernels.map(JSONText.string)),
+      "wall_seconds": .real(wallSeconds),
+    ]
+  }
+
+  /// The names that the `run.json` in a folder lists as outputs, itself included; nil if there is
+  /// none, or none of ours.
+  static func outputNames(in folder: String) -> Set<String>? {
+    let limit = 1 << 26
+    guard
+      let bytes = PathKind.contents(PathKind.join(folder, fileName), limit: limit),
+      let document = try? JSONText(parsing: bytes),
+      document["tool"]?.stringValue == tool, let outputs = document["outputs"]?.elements
+    else { return nil }
+    // A name that is a path would let a foreign document remove files elsewhere.
+    let names = outputs.compactMap { $0["name"]?.stringValue }.filter(OutputFolder.isPlainName)
+    return Set(names).union([fileName])
+  }
+}

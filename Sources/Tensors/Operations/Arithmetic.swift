@@ -1,0 +1,149 @@
+import CKernels
+
+/// How the second operand repeats over the first.
+private enum Broadcast {
+  case same, suffix, row
+
+  /// `b` is of the shape of `a`, of its trailing axes, or of its leading axes with a last axis of 1.
+  init(_ a: Shape, _ b: Shape) {
+    if a == b {
+      self = .same
+    } else if b.rank <= a.rank, a.dimensions.suffix(b.rank) == b.dimensions[...] {
+      self = .suffix
+    } else if b.rank == a.rank, b.last == 1, a.dimensions.dropLast() == b.dimensions.dropLast() {
+      self = .row
+    } else {
+      preconditionFailure("Shapes \(a) and \(b) do not combine")
+    }
+  }
+
+  var code: Int32 {
+    switch self {
+    case .same: Int32(CK_SAME)
+    case .suffix: Int32(CK_SUFFIX)
+    case .row: Int32(CK_ROW)
+    }
+  }
+
+  /// Sums a cotangent of `a`'s shape to `b`'s.
+  func reduce(_ dy: Tensor, to shape: Shape) -> Tensor {
+    switch self {
+    case .same: dy
+    case .suffix: SumAxis(outer: 1, count: dy.shape.count / shape.count, result: shape)(dy)
+    case .row: SumAxis(outer: shape.count, count: dy.shape.last, result: shape)(dy)
+    }
+  }
+}
+
+/// Runs an elementwise kernel over fixed pieces of `count` values.
+func forEachPiece(of count: Int, _ body: @Sendable (_ first: Int, _ count: Int) -> Void) {
+  Threads.forEachTile(of: count, target: 1 << 18, body)
+}
+
+private typealias BinaryKernel =
+  @convention(c) (
+    UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, Int, Int32
+  ) -> Void
+
+private func combine(_ a: Tensor, _ b: Tensor, into y: Tensor, _ kernel: BinaryKernel) {
+  let broadcast = Broadcast(a.shape, b.shape)
+  let (pa, pb, py) = (Shared(a.pointer), Shared(b.pointer), Shared(y.pointer))
+  switch broadcast {
+  case .same:
+    forEachPiece(of: a.shape.count) { first, count in
+      kernel(pa + first, pb + first, py + first, 1, count, Int32(CK_SAME))
+    }
+  case .suffix, .row:
+    let cols = broadcast == .suffix ? b.shape.count : a.shape.last
+    if cols == 0 { return }
+    let perRow = broadcast == .row ? 1 : 0
+    Threads.forEachTile(of: a.shape.count / cols, target: max(1, (1 << 18) / cols)) {
+      first, count in
+      kernel(
+        pa + first * cols, pb + first * perRow, py + first * cols, count, cols, broadcast.code)
+    }
+  }
+}
+
+/// `a + b`, `b` repeated as needed.
+struct Add: Operation {
+  func outputShape(_ x: [Shape]) -> Shape {
+    _ = Broadcast(x[0], x[1])
+    return x[0]
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    combine(x[0], x[1], into: y, ck_add)
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    let (a, b) = (x[0].shape, x[1].shape)
+    return [dy, needs[1] ? Broadcast(a, b).reduce(dy, to: b) : nil]
+  }
+}
+
+/// `a * b`, elementwise, `b` repeated as needed.
+struct Multiply: Operation {
+  func outputShape(_ x: [Shape]) -> Shape {
+    _ = Broadcast(x[0], x[1])
+    return x[0]
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    combine(x[0], x[1], into: y, ck_multiply)
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    let (a, b) = (x[0], x[1])
+    return [
+      needs[0] ? dy * b : nil,
+      needs[1] ? Broadcast(a.shape, b.shape).reduce(dy * a, to: b.shape) : nil,
+    ]
+  }
+}
+
+/// `factor * x + constant`.
+struct AffineScalar: Operation {
+  let factor: Float
+  var constant: Float = 0
+  func outputShape(_ x: [Shape]) -> Shape { x[0] }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    forEachPiece(of: y.shape.count) { first, count in
+      ck_affine_scalar(px + first, factor, constant, py + first, count)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [AffineScalar(factor: factor)(dy)] }
+}
+
+extension Tensor {
+  /// Adds `part`, repeated as in `+`, to these values in place.
+  ///
+  /// - Precondition: nobody else holds them.
+  func accumulate(_ part: Tensor) { combine(self, part, into: self, ck_add) }
+
+  /// The sum; `b` is of the shape of `a`, of its trailing axes, or has a last axis of extent 1.
+  public static func + (a: Tensor, b: Tensor) -> Tensor { Add()(a, b) }
+
+  /// The difference; shapes as for `+`.
+  public static func - (a: Tensor, b: Tensor) -> Tensor { a + (-1 * b) }
+
+  /// The elementwise product; shapes as for `+`.
+  public static func * (a: Tensor, b: Tensor) -> Tensor { Multiply()(a, b) }
+
+  /// Every value times a number.
+  public static func * (factor: Float, x: Tensor) -> Tensor { AffineScalar(factor: factor)(x) }
+
+  /// A number added to every value.
+  public static func + (x: Tensor, constant: Float) -> Tensor {
+    AffineScalar(factor: 1, constant: constant)(x)
+  }
+}

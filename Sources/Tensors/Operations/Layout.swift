@@ -1,0 +1,226 @@
+import CKernels
+
+/// The same values under another shape; no copy.
+struct Reshape: Operation {
+  let result: Shape
+  var isView: Bool { true }
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0].count == result.count, "Cannot view \(x[0]) as \(result)")
+    return result
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] { [] }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [Reshape(result: x[0].shape)(dy)] }
+}
+
+/// A copy with the axes in another order.
+struct Permute: Operation {
+  let axes: [Int]
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(axes.sorted() == Array(0..<x[0].rank), "Axes \(axes) do not permute \(x[0])")
+    return Shape(axes.map { x[0][$0] })
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    // The outermost axis of the result is cut into tiles.
+    let shape = x[0].shape
+    if y.shape.rank == 0 || y.shape.count == 0 {
+      y.pointer.update(from: x[0].pointer, count: y.shape.count)
+      return []
+    }
+    let inner = y.shape.count / y.shape[0]
+    let stride = shape.around(axis: axes[0]).inner
+    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let order = axes.map(Int32.init)
+    Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / inner)) { first, count in
+      ck_permute(
+        px + first * stride, py + first * inner, Int32(shape.rank), shape.dimensions, order, count)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    var inverse = axes
+    for (to, from) in axes.enumerated() { inverse[from] = to }
+    return [Permute(axes: inverse)(dy)]
+  }
+}
+
+/// A range of one axis, as a copy.
+struct Slice: Operation {
+  let axis: Int
+  let start: Int
+  let length: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(
+      start >= 0 && start + length <= x[0][axis],
+      "No \(start)..<\(start + length) in axis \(axis) of \(x[0])")
+    return x[0].replacing(axis: axis, with: length)
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (outer, count, inner) = x[0].shape.around(axis: axis)
+    for o in 0..<outer {
+      (y.pointer + o * length * inner).update(
+        from: x[0].pointer + (o * count + start) * inner, count: length * inner)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [Pad(axis: axis, before: start, total: x[0].shape[axis])(dy)] }
+}
+
+/// Zeros before and after along one axis: the adjoint of ``Slice``.
+struct Pad: Operation {
+  let axis: Int
+  let before: Int
+  let total: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(before + x[0][axis] <= total, "\(x[0]) does not fit \(total) at \(before)")
+    return x[0].replacing(axis: axis, with: total)
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (outer, count, inner) = x[0].shape.around(axis: axis)
+    for o in 0..<outer {
+      let row = y.pointer + o * total * inner
+      row.update(repeating: 0, count: before * inner)
+      (row + before * inner).update(from: x[0].pointer + o * count * inner, count: count * inner)
+      (row + (before + count) * inner).update(
+        repeating: 0, count: (total - before - count) * inner)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [Slice(axis: axis, start: before, length: x[0].shape[axis])(dy)] }
+}
+
+/// Tensors joined along one axis.
+struct Concatenate: Operation {
+  let axis: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    for shape in x.dropFirst() {
+      precondition(
+        shape.replacing(axis: axis, with: 1) == x[0].replacing(axis: axis, with: 1),
+        "Cannot join \(x[0]) and \(shape) along axis \(axis)")
+    }
+    return x[0].replacing(axis: axis, with: x.map { $0[axis] }.reduce(0, +))
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (outer, total, inner) = y.shape.around(axis: axis)
+    var at = 0
+    for part in x {
+      let count = part.shape[axis]
+      for o in 0..<outer {
+        (y.pointer + (o * total + at) * inner).update(
+          from: part.pointer + o * count * inner, count: count * inner)
+      }
+      at += count
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    var at = 0
+    return zip(x, needs).map { part, needed in
+      let count = part.shape[axis]
+      defer { at += count }
+      return needed ? Slice(axis: axis, start: at, length: count)(dy) : nil
+    }
+  }
+}
+
+/// Rows picked by an index table, the same in every image: `[N, R, ..., C]` seen as `[N, rowsIn, C]`
+/// becomes `[N, index.count, C]`; -1 gives a row of zeros. Windows, shifts and merges are such tables.
+struct GatherRows: Operation {
+  let index: [Int32]
+  let rowsIn: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0].rows % rowsIn == 0, "\(x[0]) does not hold images of \(rowsIn) rows")
+    return [x[0].rows / rowsIn, index.count, x[0].last]
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, index.count * cols))) {
+      first, count in
+      ck_gather_rows(
+        px + first * rowsIn * cols, index, py + first * index.count * cols, count, rowsIn,
+        index.count, cols)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [ScatterRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }
+}
+
+/// The adjoint of ``GatherRows``: rows added back to where they were picked.
+struct ScatterRows: Operation {
+  let index: [Int32]
+  let rowsIn: Int
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0].rows % index.count == 0, "\(x[0]) does not hold \(index.count) rows each")
+    return [x[0].rows / index.count, rowsIn, x[0].last]
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, rowsIn * cols))) {
+      first, count in
+      ck_scatter_rows(
+        px + first * index.count * cols, index, py + first * rowsIn * cols, count, rowsIn,
+        index.count, cols)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [GatherRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }
+}
+
+extension Tensor {
+  /// The same values under another shape of as many values; no copy.
+  public func reshaped(_ shape: Shape) -> Tensor {
+    shape == self.shape ? self : Reshape(result: shape)(self)
+  }
+
+  /// A copy with axis `axes[i]` at place `i`.
+  public func permuted(_ axes: [Int]) -> Tensor { Permute(axes: axes)(self) }
+
+  /// A copy of `length` places of one axis from `start` on.
+  public func slice(axis: Int, start: Int, length: Int) -> Tensor {
+    let axis = axis < 0 ? shape.rank + axis : axis
+    if start == 0, length == shape[axis] { return self }
+    return Slice(axis: axis, start: start, length: length)(self)
+  }
+
+  /// Zeros around the values, along one axis of `total` places.
+  public func padded(axis: Int, before: Int, total: Int) -> Tensor {
+    Pad(axis: axis < 0 ? shape.rank + axis : axis, before: before, total: total)(self)
+  }
+
+  /// The tensors joined along one axis.
+  public static func concatenated(_ parts: [Tensor], axis: Int) -> Tensor {
+    Concatenate(axis: axis < 0 ? parts[0].shape.rank + axis : axis).apply(parts)
+  }
+
+  /// Rows picked within each image by an index table (-1: zeros).
+  ///
+  /// - Parameters:
+  ///   - index: for each row of the result, a row of the image.
+  ///   - rowsIn: rows of one image.
+  /// - Returns: `[N, index.count, C]`, `C` the last extent.
+  public func gatherRows(_ index: [Int32], rowsIn: Int) -> Tensor {
+    precondition(
+      index.allSatisfy { $0 >= -1 && Int($0) < rowsIn }, "An index is outside 0..<\(rowsIn)")
+    return GatherRows(index: index, rowsIn: rowsIn)(self)
+  }
+}

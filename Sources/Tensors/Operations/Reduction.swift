@@ -1,0 +1,98 @@
+import CKernels
+
+/// Sums over one run of axes: values seen as `[outer, count, inner]` become `[outer, inner]`, given
+/// any shape of that many values. Sums are carried in Float64.
+struct SumAxis: Operation {
+  let outer: Int
+  let count: Int
+  let result: Shape
+  private var inner: Int { outer == 0 ? 0 : result.count / outer }
+
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0].count == result.count * count, "Cannot sum \(x[0]) to \(result)")
+    return result
+  }
+
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (count, inner) = (count, inner)
+    if outer == 1 {
+      // Few results of many values: cut across the columns, in whole cache lines.
+      let lines = (inner + 63) / 64
+      Threads.forEachTile(of: lines, target: 16) { first, size in
+        let start = first * 64
+        let width = min(inner, (first + size) * 64) - start
+        ck_sum_columns(px + start, py + start, count, width, inner)
+      }
+    } else {
+      Threads.forEachTile(of: outer, target: max(1, (1 << 18) / max(1, count * inner))) {
+        first, size in
+        ck_sum_axis(px + first * count * inner, py + first * inner, size, count, inner)
+      }
+    }
+    return []
+  }
+
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [ExpandAxis(outer: outer, count: count, result: x[0].shape).deferred(dy)] }
+}
+
+/// The adjoint of ``SumAxis``: `[outer, inner]` repeated into `[outer, count, inner]`.
+struct ExpandAxis: SummableOperation {
+  let outer: Int
+  let count: Int
+  let result: Shape
+
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0].count * count == result.count, "Cannot repeat \(x[0]) to \(result)")
+    return result
+  }
+
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let inner = x[0].shape.count / max(1, outer)
+    ck_expand_axis(x[0].pointer, y.pointer, outer, count, inner)
+    return []
+  }
+
+  func forward(_ x: [Tensor], addingTo y: Tensor) {
+    let inner = x[0].shape.count / max(1, outer)
+    if outer == 1 {
+      y.reshaped([count, inner]).accumulate(x[0].reshaped([inner]))
+    } else if inner == 1 {
+      y.reshaped([outer, count]).accumulate(x[0].reshaped([outer, 1]))
+    } else {
+      y.accumulate(apply(x))
+    }
+  }
+
+  func kept(needs: [Bool]) -> Kept { [] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [SumAxis(outer: outer, count: count, result: x[0].shape)(dy)] }
+}
+
+extension Tensor {
+  /// Sums over one axis; the axis stays with extent 1 if `keepingAxis`.
+  public func sum(axis: Int, keepingAxis: Bool = false) -> Tensor {
+    let (outer, count, _) = shape.around(axis: axis)
+    var dimensions = shape.dimensions
+    let axis = axis < 0 ? shape.rank + axis : axis
+    if keepingAxis { dimensions[axis] = 1 } else { dimensions.remove(at: axis) }
+    return SumAxis(outer: outer, count: count, result: Shape(dimensions))(self)
+  }
+
+  /// The mean over one axis; the axis stays with extent 1 if `keepingAxis`.
+  public func mean(axis: Int, keepingAxis: Bool = false) -> Tensor {
+    (1 / Float(shape[axis])) * sum(axis: axis, keepingAxis: keepingAxis)
+  }
+
+  /// The sum of all values, a scalar.
+  public func sum() -> Tensor { SumAxis(outer: 1, count: shape.count, result: [])(self) }
+
+  /// The values repeated along a new leading axis.
+  public func repeated(_ count: Int) -> Tensor {
+    ExpandAxis(outer: 1, count: count, result: Shape([count] + shape.dimensions))(self)
+  }
+}

@@ -1,0 +1,65 @@
+import CKernels
+
+/// Softmax over the last axis of `scale * x`.
+struct Softmax: Operation {
+  var scale: Float = 1
+  func outputShape(_ x: [Shape]) -> Shape { x[0] }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    forEachRowTile(of: y.shape) { first, count in
+      ck_softmax(px + first * cols, py + first * cols, count, cols, scale)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { .output }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    let dx = SoftmaxGradient()(y, dy)
+    return [scale == 1 ? dx : scale * dx]
+  }
+}
+
+/// `p (g - <p, g>)` row by row: the cotangent of a softmax with result `p`.
+struct SoftmaxGradient: Operation {
+  func outputShape(_ x: [Shape]) -> Shape { x[0] }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (pp, pg, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let cols = y.shape.last
+    forEachRowTile(of: y.shape) { first, count in
+      let at = first * cols
+      ck_softmax_gradient(pp + at, pg + at, py + at, count, cols)
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second] : .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    let (p, g) = (x[0], x[1])
+    func dot(_ a: Tensor, _ b: Tensor) -> Tensor { (a * b).sum(axis: -1, keepingAxis: true) }
+    let dp: Tensor? = needs[0] ? u * g - u * dot(p, g) - g * dot(p, u) : nil
+    return [dp, needs[1] ? self(p, u) : nil]
+  }
+}
+
+/// `log(sum(exp(x)))` over the last axis, `[..., C]` to `[..., 1]`.
+struct LogSumExp: Operation {
+  func outputShape(_ x: [Shape]) -> Shape { x[0].replacingLast(1) }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    ck_log_sum_exp(x[0].pointer, y.pointer, x[0].shape.rows, x[0].shape.last)
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  { [Softmax()(x[0]) * dy] }
+}
+
+extension Tensor {
+  /// Softmax over the last axis of `scale * self`.
+  public func softmax(scale: Float = 1) -> Tensor { Softmax(scale: scale)(self) }
+
+  /// `log(sum(exp(x)))` over the last axis, which stays with extent 1.
+  public func logSumExp() -> Tensor { LogSumExp()(self) }
+}

@@ -1,0 +1,106 @@
+/// A point of the forward pass worth looking at.
+public struct Tap: Hashable, Sendable, Codable {
+  /// What kind of step made the value.
+  public enum Kind: String, Sendable, Codable, CaseIterable {
+    /// Patch embedding or stem.
+    case embed
+    /// Multi-head self-attention, global or in windows.
+    case msa
+    /// Multilayer perceptron over channels.
+    case mlp
+    /// Multilayer perceptron over tokens (Mixer).
+    case mlpToken = "mlp-token"
+    /// Convolution block.
+    case conv
+    /// A step that subsamples the map.
+    case pool
+    /// Normalisation.
+    case norm
+    /// An attention map.
+    case map
+    /// Class scores.
+    case logits
+    /// Not known: a layer of a feature file that does not say.
+    case other
+  }
+
+  /// How the value is laid out, without the leading image axis.
+  public enum Layout: Hashable, Sendable, Codable {
+    /// `[N, prefix + height * width, C]`: tokens of a grid in row-major order behind `prefix` others.
+    case tokens(height: Int, width: Int, prefix: Int)
+    /// `[N, H, W, C]`.
+    case map
+    /// `[N, heads, T, S]` maps of attention; with windows, `[N, windows, heads, T, S]`.
+    case attention(height: Int, width: Int, prefix: Int)
+    /// `[N, C]`.
+    case vector
+  }
+
+  /// The standard orderings a tap belongs to.
+  public struct Roles: OptionSet, Hashable, Sendable, Codable {
+    /// The bits.
+    public let rawValue: Int
+    /// Roles with the given bits.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    /// One entry a residual half-block: the ordering of Fourier and variance figures (Park & Kim 2022).
+    public static let sequence = Roles(rawValue: 1)
+    /// One entry a whole block: the ordering of CKA curves (Zhou et al. 2021).
+    public static let block = Roles(rawValue: 2)
+  }
+
+  /// The name, unique within a model: `blocks.3.attn_res`.
+  public let name: String
+  /// What kind of step made the value.
+  public let kind: Kind
+  /// The stage, for models that have several resolutions; counted from 0.
+  public let stage: Int?
+  /// How the value is laid out.
+  public let layout: Layout
+  /// The standard orderings the tap belongs to.
+  public let roles: Roles
+
+  /// A tap with all its properties.
+  public init(
+    _ name: String, _ kind: Kind, layout: Layout, stage: Int? = nil, roles: Roles = []
+  ) {
+    self.name = name
+    self.kind = kind
+    self.stage = stage
+    self.layout = layout
+    self.roles = roles
+  }
+}
+
+/// Listens to a forward pass: each tap is offered the moment its value exists.
+///
+/// One probe listens to one minibatch, on one thread.
+public protocol Probe {
+  /// Whether the value of a tap is wanted. Values that cost extra are not made otherwise.
+  func wants(_ tap: Tap) -> Bool
+
+  /// Looks at the value of a wanted tap.
+  ///
+  /// - Returns: the value to go on with: the same, or another of its shape in its place (a lesion).
+  func observe(_ tap: Tap, _ value: Tensor) -> Tensor
+}
+
+/// What a forward pass carries along. With no probe it costs nothing.
+public struct Context {
+  /// Who listens, if anybody.
+  public let probe: (any Probe)?
+
+  /// A context with a listener, or none.
+  public init(probe: (any Probe)? = nil) { self.probe = probe }
+
+  /// Offers a value to whoever listens; returns what to go on with.
+  public func tap(_ tap: @autoclosure () -> Tap, _ value: Tensor) -> Tensor {
+    guard let probe else { return value }
+    let tap = tap()
+    return probe.wants(tap) ? probe.observe(tap, value) : value
+  }
+
+  /// Whether somebody wants a tap whose value would cost extra.
+  public func wants(_ tap: @autoclosure () -> Tap) -> Bool {
+    probe?.wants(tap()) ?? false
+  }
+}

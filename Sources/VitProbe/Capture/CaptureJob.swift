@@ -1,0 +1,56 @@
+import Checkpoints
+import Diagnostics
+import Images
+import Reports
+import Tensors
+
+extension FeatureJob {
+  /// Opens the subject and the data of a capture.
+  ///
+  /// - Throws: ``VitProbeError`` before anything is computed; `.usage` for more than one subject or
+  ///   data set.
+  public func prepareCapture(as format: FeatureFileFormat) throws -> PreparedCapture {
+    guard subjects.count == 1, data.count == 1 else {
+      throw VitProbeError(.usage, "capture takes one subject and one --data at a time")
+    }
+    let subjects = try openSubjects()
+    let (argument, samples) = try openSamples(for: subjects)[0]
+    let capture = try FeatureCapture(subjects[0], on: samples, taps: taps, options: options)
+    return PreparedCapture(job: self, capture: capture, data: argument, format: format)
+  }
+}
+
+/// A capture, ready to go.
+public struct PreparedCapture: Sendable {
+  /// The job that it belongs to.
+  public let job: FeatureJob
+  /// The capture.
+  public let capture: FeatureCapture
+  /// Where its samples come from.
+  public let data: DataArgument
+  /// What is written.
+  public let format: FeatureFileFormat
+
+  /// Carries the capture out into a folder, with its `run.json`: all files appear, or none.
+  ///
+  /// - Parameters:
+  ///   - elapsed: the seconds since the start, asked for at the end.
+  /// - Returns: what came of it, and the names of the files.
+  public func run(
+    to folder: OutputFolder, elapsed: () -> Double,
+    progress: (FeatureRun.Progress) -> Void = { _ in }
+  ) throws -> (outcome: FeatureCapture.Outcome, files: [String]) {
+    let outcome = try folder.write(format.fileName) { path in
+      try capture(to: path, format: format, progress: progress)
+    }
+    var configuration = job.configuration(of: [capture.subject], on: capture.data, from: data)
+    configuration += [
+      JSONText.Member("format", .string(format.rawValue)),
+      JSONText.Member("taps", .array(capture.taps.map { .string($0.tap.name) })),
+    ]
+    let manifest = try job.manifest(
+      of: [capture.subject], on: capture.data, configuration: .object(configuration),
+      images: outcome.images, skipped: outcome.skipped, wallSeconds: elapsed())
+    return (outcome, try folder.commit(manifest).outputs.map(\.name) + ["run.json"])
+  }
+}

@@ -1,0 +1,193 @@
+import Checkpoints
+import Diagnostics
+import Images
+import Models
+import Reports
+import Tensors
+
+/// Features of one subject, written to a file as they come.
+///
+/// Layers are stored as other software has them: tokens `[N, T, C]`, maps `[N, C, H, W]`, vectors
+/// `[N, C]`, in 32-bit floats. Minibatches are run one after the other, each on all threads, so that
+/// they are written in order and no more than one is in memory.
+public struct FeatureCapture: Sendable {
+  /// What came of it.
+  public struct Outcome: Sendable {
+    /// Images whose features were written.
+    public let images: Int
+    /// Images left out, in order.
+    public let skipped: [SkippedImage]
+  }
+
+  /// Whose features.
+  public let subject: any Subject
+  /// On what.
+  public let data: SampleSet
+  /// Which layers.
+  public let taps: [PlannedTap]
+  private let batches: BatchPlan
+  private let options: FeatureRun.Options
+
+  /// Plans a capture.
+  ///
+  /// - Parameters:
+  ///   - taps: which layers; those of the sequence, and class scores, unless something is asked for.
+  /// - Throws: ``VitProbeError`` for globs that match nothing, or no image.
+  public init(
+    _ subject: any Subject, on data: SampleSet, taps: TapSelection = TapSelection(),
+    options: FeatureRun.Options = FeatureRun.Options()
+  ) throws(VitProbeError) {
+    try subject.require(data)
+    guard data.count > 0 else {
+      throw VitProbeError(.badData, "\(data.name) has no image; at least 1 is needed")
+    }
+    let chosen = try taps.taps(
+      of: subject, standard: .sequence, accepts: { _ in true }, analysis: "capture")
+    let names = Set(chosen.map(\.tap.name))
+    // Class scores are small, and accuracy can be told from them later.
+    self.taps = subject.taps.filter {
+      names.contains($0.tap.name) || (taps.layers.isEmpty && $0.tap.kind == .logits)
+    }
+    self.subject = subject
+    self.data = data
+    self.options = options
+    // As a run cuts them, so that values are the same to the last bit.
+    batches = BatchPlan(count: data.count, batchSize: options.batchSize)
+  }
+
+  /// The number of minibatches.
+  public var batchCount: Int { batches.batches.count }
+
+  /// The size of the features in bytes, nothing skipped; nil if it does not fit 64 bits.
+  public var byteCount: Int? {
+    var sum = 0
+    for tap in taps {
+      var bytes = 4
+      for extent in tap.shape + [data.count] {
+        let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)
+        if overflow { return nil }
+        bytes = product
+      }
+      let (total, overflow) = sum.addingReportingOverflow(bytes)
+      if overflow { return nil }
+      sum = total
+    }
+    return sum
+  }
+
+  /// What the capture will cost.
+  public func estimate() throws -> RunEstimate {
+    let memory = try subject.memory(
+      images: batches.largestBatch, wanting: Set(taps.map(\.tap.name)))
+    // A map is put in the order of the file while the pass goes on.
+    let copy = taps.map { $0.shape.reduce(1, *) }.max() ?? 0
+    return RunEstimate(
+      images: data.count, batches: 1, largestBatch: batches.largestBatch, passBytes: memory.pass,
+      parameterBytes: memory.parameters, analysisBytes: copy * batches.largestBatch * 4,
+      threads: Threads.count, maximumMemory: options.maximumMemory)
+  }
+
+  /// Carries the capture out.
+  ///
+  /// - Parameters:
+  ///   - path: the file; it appears whole or not at all.
+  ///   - progress: told after each minibatch.
+  /// - Throws: the error of the first image that cannot be read, or of the file.
+  public func callAsFunction(
+    to path: String, format: FeatureFileFormat = .safetensors,
+    progress: (FeatureRun.Progress) -> Void = { _ in }
+  ) throws -> Outcome {
+    let skipped = try unreadable()
+    let gone = Set(skipped.map(\.position))
+    let kept = (0..<data.count).filter { !gone.contains($0) }
+    guard !kept.isEmpty else {
+      throw VitProbeError(.badData, "no image of \(data.name) can be read")
+    }
+    let writer = try FeatureFileWriter(
+      creating: path, format: format,
+      shapes: taps.map { ($0.tap.name, [kept.count] + Self.storedShape($0)) },
+      metadata: metadata(of: kept))
+    let indices = Dictionary(
+      taps.enumerated().map { ($1.tap.name, $0) }, uniquingKeysWith: { a, _ in a })
+    var done = 0
+    for number in batches.batches.indices {
+      let (batch, missing) = try data.batch(
+        number, of: batches, decoding: subject.needsImages, onBadImage: options.badImages
+      ) { Threads.forEach($0, $1) }
+      if let image = missing.first(where: { !gone.contains($0.position) }) {
+        throw VitProbeError(
+          .inputOutput, "\(image.id) could be read before, and now: \(image.reason)")
+      }
+      if batch.count > 0 {
+        let probe = CaptureProbe(writer, indices)
+        _ = try subject.forward(batch, probe: probe)
+        if let failure = probe.failure { throw failure }
+      }
+      done += batches.batches[number].count
+      progress(FeatureRun.Progress(images: done, total: data.count))
+    }
+    try writer.finish()
+    return Outcome(images: kept.count, skipped: skipped)
+  }
+
+  /// The images that will be left out. The number of samples stands at the start of the file: where
+  /// some may be skipped, all are looked at once before.
+  private func unreadable() throws -> [SkippedImage] {
+    guard options.badImages == .skip, subject.needsImages else { return [] }
+    var skipped: [SkippedImage] = []
+    for number in batches.batches.indices {
+      skipped += try data.batch(number, of: batches, decoding: true, onBadImage: .skip) {
+        Threads.forEach($0, $1)
+      }.skipped
+    }
+    return skipped
+  }
+
+  private static func storedShape(_ planned: PlannedTap) -> [Int] {
+    guard planned.tap.layout == .map, planned.shape.count == 3 else { return planned.shape }
+    return [planned.shape[2], planned.shape[0], planned.shape[1]]
+  }
+
+  private func metadata(of kept: [Int]) -> FeatureMetadata {
+    var metadata = FeatureMetadata()
+    metadata.label = subject.label
+    metadata.family = subject.family
+    metadata.data = data.name
+    metadata.architecture = subject.architecture
+    metadata.preprocessing = subject.description["preprocessing"]?.compact
+    if data.hasIDs { metadata.ids = kept.map(data.id) }
+    let labels = kept.map(data.label)
+    if labels.contains(where: { $0 != nil }) { metadata.labels = labels }
+    metadata.layers = taps.map {
+      .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .map)
+    }
+    return metadata
+  }
+}
+
+/// Writes each value as it passes.
+private final class CaptureProbe: Probe {
+  private let writer: FeatureFileWriter
+  private let indices: [String: Int]
+  private(set) var failure: CheckpointError?
+
+  init(_ writer: FeatureFileWriter, _ indices: [String: Int]) {
+    self.writer = writer
+    self.indices = indices
+  }
+
+  func wants(_ tap: Tap) -> Bool { indices[tap.name] != nil }
+
+  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    guard let index = indices[tap.name], failure == nil else { return value }
+    let stored = tap.layout == .map ? value.permuted([0, 3, 1, 2]) : value
+    do throws(CheckpointError) {
+      try stored.withValues { values throws(CheckpointError) in
+        try writer.append(values, to: index)
+      }
+    } catch {
+      failure = error
+    }
+    return value
+  }
+}

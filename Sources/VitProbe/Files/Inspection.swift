@@ -1,0 +1,122 @@
+import Checkpoints
+import Models
+import Reports
+
+/// What a checkpoint or feature file holds, as far as it can be told without running anything.
+public struct Inspection: Sendable {
+  private let checkpoint: Checkpoint
+  private let detection: Detection
+
+  private enum Detection: Sendable {
+    case model(LoadReport)
+    case unknown(String)
+  }
+
+  /// Opens a file or folder.
+  ///
+  /// - Throws: `CheckpointError` if it cannot be read; an unknown architecture is no error.
+  public init(_ path: String, preferringEMA: Bool = false) throws {
+    checkpoint = try Checkpoint.open(path, preferringEMA: preferringEMA)
+    do {
+      detection = .model(try ModelLoader.load(checkpoint).report)
+    } catch {
+      detection = .unknown(error.description)
+    }
+  }
+
+  /// Format, architecture, dialect and what does not fit.
+  public var facts: Table {
+    var table = Table("file", columns: [.text("what"), .text("value")])
+    func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
+    row("format", checkpoint.format.rawValue)
+    row("files", checkpoint.files.joined(separator: ", "))
+    row("tensors", "\(checkpoint.tensors.count)")
+    row("values", "\(checkpoint.tensors.reduce(0) { $0 + $1.count })")
+    switch detection {
+    case .unknown(let reason): row("architecture", "not recognised: \(reason)")
+    case .model(let report):
+      row("architecture", report.architecture)
+      row(
+        "variants",
+        report.candidates.isEmpty ? "none by name" : report.candidates.joined(separator: ", "))
+      row("key names", report.dialect + (report.prefix.isEmpty ? "" : ", prefix \(report.prefix)"))
+      row("matched", "\(report.matched)")
+      row("ignored", report.ignored.isEmpty ? "0" : "\(report.ignored.count)")
+      row(
+        "unmatched",
+        report.unmatched.isEmpty ? "0" : report.unmatched.joined(separator: ", "))
+      for warning in report.warnings { row("warning", warning) }
+    }
+    for (key, value) in checkpoint.metadata.sorted(by: { $0.key < $1.key }) {
+      row("metadata \(key)", value.count > 120 ? String(value.prefix(117)) + "…" : value)
+    }
+    return table
+  }
+
+  /// A row a tensor.
+  ///
+  /// - Parameters:
+  ///   - values: whether every value is looked at.
+  public func tensors(withValues values: Bool) throws -> Table {
+    var columns: [Column] = [
+      .text("tensor"), .text("dtype"), .text("shape"), .integer("bytes"),
+    ]
+    if values { columns += [.real("min"), .real("max"), .real("mean"), .integer("not_finite")] }
+    var table = Table("tensors", columns: columns)
+    for tensor in checkpoint.tensors {
+      var row: [Cell] = [
+        .text(tensor.name), .text(tensor.dtype.rawValue),
+        .text(tensor.shape.map(String.init).joined(separator: " x ")),
+        .integer(tensor.byteCount),
+      ]
+      if values {
+        guard tensor.dtype.isConvertible else {
+          table.append(row + [.empty, .empty, .empty, .empty])
+          continue
+        }
+        var (low, high, sum) = (Float.infinity, -Float.infinity, 0.0)
+        var (finite, bad) = (0, 0)
+        for value in try tensor.floats() {
+          if value.isFinite {
+            low = min(low, value)
+            high = max(high, value)
+            sum += Double(value)
+            finite += 1
+          } else {
+            bad += 1
+          }
+        }
+        row += [
+          Cell(finite > 0 ? Double(low) : nil), Cell(finite > 0 ? Double(high) : nil),
+          Cell(finite > 0 ? sum / Double(finite) : nil), .integer(bad),
+        ]
+      }
+      table.append(row)
+    }
+    return table
+  }
+
+  /// Everything as JSON.
+  public func json(tensors: Table) -> JSONText {
+    var members: [JSONText.Member] = [
+      .init("format", .string(checkpoint.format.rawValue)),
+      .init("files", .array(checkpoint.files.map(JSONText.string))),
+    ]
+    switch detection {
+    case .unknown(let reason): members.append(.init("not_recognised", .string(reason)))
+    case .model(let report):
+      members += [
+        .init("architecture", .string(report.architecture)),
+        .init("variants", .array(report.candidates.map(JSONText.string))),
+        .init("dialect", .string(report.dialect)), .init("matched", .integer(report.matched)),
+        .init("ignored", .array(report.ignored.map(JSONText.string))),
+        .init("unmatched", .array(report.unmatched.map(JSONText.string))),
+        .init("warnings", .array(report.warnings.map(JSONText.string))),
+      ]
+    }
+    members.append(
+      .init("metadata", .sorted(checkpoint.metadata.mapValues(JSONText.string))))
+    members.append(.init("tensors", tensors.json))
+    return .object(members)
+  }
+}

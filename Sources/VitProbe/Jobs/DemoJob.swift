@@ -1,0 +1,68 @@
+import Diagnostics
+import Reports
+
+/// Everything on the bundled checkpoints and images: a first look, and a check of an installation.
+public struct DemoJob: Sendable {
+  /// What came of each analysis.
+  public struct Outcome: Sendable {
+    /// One report an analysis.
+    public let reports: [(analysis: String, report: Report)]
+    /// The names of the files written.
+    public let files: [String]
+  }
+
+  /// The analyses of features, in one pass.
+  public let features: FeatureJob
+  /// The Hessian spectra of a few minibatches.
+  public let hessian: HessianJob
+
+  /// The demo.
+  ///
+  /// - Parameters:
+  ///   - analyses: analyses of features.
+  ///   - images: how many of the bundled images are used.
+  public init(arguments: [String], analyses: [any Analyzer], images: Int) throws {
+    var subjects: [SubjectArgument] = []
+    for name in BundledData.checkpoints { subjects.append(try SubjectArgument("demo:\(name)")) }
+    let data = DataArgument(path: nil, limit: images)
+    features = FeatureJob(
+      arguments: arguments, subjects: subjects, data: [data], analyses: analyses)
+    var hessian = HessianJob(arguments: arguments, subjects: subjects, data: data)
+    hessian.batchLimit = 4
+    hessian.settings.steps = 15
+    self.hessian = hessian
+  }
+
+  /// Carries the demo out and writes its files: all of them appear, or none.
+  ///
+  /// - Parameters:
+  ///   - clock: seconds since some moment.
+  ///   - progress: told of images, then of products, done and in all.
+  public func callAsFunction(
+    to folder: OutputFolder, formats: Set<ReportFormat>, clock: () -> Double,
+    progress: @escaping @Sendable (_ unit: String, _ done: Int, _ total: Int) -> Void
+  ) throws -> Outcome {
+    let start = clock()
+    var reports: [(analysis: String, report: Report)] = []
+    guard let prepared = try features.prepare().first else {
+      throw VitProbeError(.software, "the demo has no data")
+    }
+    let outcome = try prepared.run { progress("images", $0.images, $0.total) }
+    reports += outcome.reports
+    let curvature = try hessian.prepare()
+    reports.append(("hessian", try curvature { progress("products", $0, $1) }))
+    for (_, report) in reports { try report.write(to: folder, as: formats) }
+    var manifest = try prepared.manifest(outcome, wallSeconds: clock() - start)
+    if case .object(let members) = manifest.configuration {
+      manifest.configuration = .object(
+        members + [
+          .init("hessian", hessian.settings.json),
+          .init("hessian_batches", .integer(curvature.minibatches)),
+          .init("hessian_batch_size", .integer(hessian.batchSize)),
+        ])
+    }
+    manifest.estimators.append("hessian: \(hessian.settings.json.compact)")
+    let written = try folder.commit(manifest).outputs.map(\.name) + ["run.json"]
+    return Outcome(reports: reports, files: written)
+  }
+}

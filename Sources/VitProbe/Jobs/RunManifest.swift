@@ -1,0 +1,61 @@
+import Diagnostics
+import Images
+import Reports
+import Tensors
+
+extension Manifest {
+  /// What every run has to say: inputs with their digests, machine, time.
+  init(
+    arguments: [String], configuration: JSONText, seed: UInt64, images: Int, inputs files: [String],
+    data: [InputFile], wallSeconds: Double
+  ) throws {
+    self.init(
+      version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
+      seed: Int(truncatingIfNeeded: seed), imageCount: images, threads: Threads.count)
+    for file in Set(files).sorted() { inputs.append(try Input(reading: file)) }
+    for file in data {
+      let digest = SHA256()
+      var size = 0
+      try file.readChunks {
+        digest.update($0)
+        size += $0.count
+      }
+      inputs.append(Input(path: file.path, sha256: digest.finish(), size: size))
+    }
+    kernels = ["OpenBLAS \(Threads.blasKernels)"]
+    self.wallSeconds = wallSeconds
+  }
+}
+
+extension FeatureJob {
+  /// What a run of this job did, with what.
+  func manifest(
+    of subjects: [any Subject], on samples: SampleSet, configuration: JSONText, images: Int,
+    skipped: [SkippedImage], wallSeconds: Double
+  ) throws -> Manifest {
+    var manifest = try Manifest(
+      arguments: arguments, configuration: configuration, seed: seed, images: images,
+      inputs: subjects.flatMap(\.inputFiles), data: samples.inputFiles, wallSeconds: wallSeconds)
+    manifest.skipped = skipped.map { .init(image: $0.id, reason: $0.reason) }
+    return manifest
+  }
+
+  /// The settings that all commands on features share, as they were resolved.
+  func configuration(
+    of subjects: [any Subject], on samples: SampleSet, from data: DataArgument
+  ) -> [JSONText.Member] {
+    let source = data.path ?? (samples.hasImages ? "bundled" : "the feature files")
+    return [
+      .init("subjects", .array(subjects.map(\.description))),
+      .init(
+        "data",
+        [
+          "path": .string(source), "images": .integer(samples.count),
+          "labels": data.labels.map(JSONText.string) ?? .null,
+          "shuffle_seed": data.shuffleSeed.map { .integer(Int(truncatingIfNeeded: $0)) } ?? .null,
+        ]),
+      .init("batch_size", .integer(options.batchSize)),
+      .init("on_bad_image", .string(options.badImages.rawValue)),
+    ]
+  }
+}

@@ -1,0 +1,93 @@
+import Diagnostics
+import Reports
+import Synchronization
+import Tensors
+
+/// One analysis of a run, whatever its record type: what it looks at, and the records so far.
+protocol AnalysisSlot: AnyObject, Sendable {
+  var name: String { get }
+  var plan: Plan { get }
+  var settings: JSONText { get }
+  /// Starts on a minibatch.
+  func begin(batch: Int) -> any BatchSlot
+  /// Tables and figures from all records.
+  func report() throws -> Report
+}
+
+/// One analysis at work on one minibatch.
+protocol BatchSlot: AnyObject {
+  func index(subject: Int, tap: String) -> Int?
+  func observe(subject: Int, tap: Int, value: Tensor)
+  func finish()
+}
+
+final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
+  let analyzer: A
+  let plan: Plan
+  private let places: [[String: Int]]
+  private let records = Mutex<[Int: A.Record]>([:])
+
+  init(_ analyzer: A, plan: Plan) {
+    self.analyzer = analyzer
+    self.plan = plan
+    places = plan.subjects.map { subject in
+      Dictionary(
+        subject.taps.enumerated().map { ($1.tap.name, $0) }, uniquingKeysWith: { a, _ in a })
+    }
+  }
+
+  var name: String { A.name }
+  var settings: JSONText { analyzer.settings }
+
+  func begin(batch: Int) -> any BatchSlot { Batch(self, batch) }
+
+  func report() throws -> Report {
+    let ordered = records.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
+    return try analyzer.report(ordered, plan: plan)
+  }
+
+  private final class Batch: BatchSlot {
+    private let owner: AnalysisRecords<A>
+    private let number: Int
+    private let observer: any BatchObserver<A.Record>
+
+    init(_ owner: AnalysisRecords<A>, _ number: Int) {
+      self.owner = owner
+      self.number = number
+      observer = owner.analyzer.begin(owner.plan)
+    }
+
+    func index(subject: Int, tap: String) -> Int? { owner.places[subject][tap] }
+    func observe(subject: Int, tap: Int, value: Tensor) {
+      observer.observe(subject: subject, tap: tap, value: value)
+    }
+    func finish() {
+      let record = observer.finish()
+      owner.records.withLock { $0[number] = record }
+    }
+  }
+}
+
+/// Hands each tap of one subject to the analyses that look at it.
+final class DispatchProbe: Probe {
+  private let subject: Int
+  private let slots: [any BatchSlot]
+
+  init(subject: Int, slots: [any BatchSlot]) {
+    self.subject = subject
+    self.slots = slots
+  }
+
+  func wants(_ tap: Tap) -> Bool {
+    slots.contains { $0.index(subject: subject, tap: tap.name) != nil }
+  }
+
+  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    for slot in slots {
+      if let index = slot.index(subject: subject, tap: tap.name) {
+        slot.observe(subject: subject, tap: index, value: value)
+      }
+    }
+    return value
+  }
+}

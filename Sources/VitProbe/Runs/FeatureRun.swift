@@ -1,0 +1,208 @@
+import Diagnostics
+import Images
+import Reports
+import Synchronization
+import Tensors
+
+/// Several analyses of several subjects on the same images, in one forward pass a subject.
+public final class FeatureRun: Sendable {
+  /// How a run is carried out; none of it changes a result but the batch size.
+  public struct Options: Sendable {
+    /// Images in a minibatch.
+    public var batchSize = 64
+    /// What to do with an image that cannot be read.
+    public var badImages = BadImagePolicy.fail
+    /// The most memory to use, in bytes; fewer minibatches run at once to stay below it.
+    public var maximumMemory: Int?
+    /// Whether accuracy and calibration are reported where samples have labels and models a head.
+    public var reportsMetrics = true
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// What the caller is told while a run goes on.
+  public struct Progress: Sendable {
+    /// Images done.
+    public let images: Int
+    /// Images in all.
+    public let total: Int
+  }
+
+  /// What came of a run.
+  public struct Outcome: Sendable {
+    /// One report an analysis, in the order asked for.
+    public let reports: [(analysis: String, report: Report)]
+    /// Images left out, in order.
+    public let skipped: [SkippedImage]
+    /// Images analysed.
+    public let images: Int
+    /// Remarks: minibatches left out.
+    public let notes: [String]
+  }
+
+  /// The subjects.
+  public let subjects: [any Subject]
+  /// The images, or the samples of feature files.
+  public let data: SampleSet
+  private let batches: BatchPlan
+  private let slots: [any AnalysisSlot]
+  private let minimumBatch: Int
+  private let options: Options
+
+  /// Plans a run.
+  ///
+  /// - Throws: ``VitProbeError``: labels that clash, globs that match nothing, too few images, samples
+  ///   that a feature file does not have.
+  public init(
+    _ subjects: [any Subject], on data: SampleSet, analyses: [any Analyzer],
+    taps: TapSelection = TapSelection(), options: Options = Options()
+  ) throws(VitProbeError) {
+    precondition(!subjects.isEmpty && !analyses.isEmpty, "A run needs subjects and analyses")
+    try checkLabels(subjects.map(\.label))
+    let minimum = analyses.map { type(of: $0).minimumBatch }.max() ?? 1
+    guard data.count >= minimum else {
+      throw VitProbeError(
+        .badData, "\(data.name) has \(data.count) image(s); at least \(minimum) are needed")
+    }
+    guard options.batchSize >= minimum else {
+      throw VitProbeError(
+        .usage,
+        "--batch-size \(options.batchSize) is too small; the unbiased estimator needs at "
+          + "least \(minimum) images in a minibatch")
+    }
+    for subject in subjects { try subject.require(data) }
+    self.subjects = subjects
+    self.data = data
+    self.options = options
+    minimumBatch = minimum
+    batches = BatchPlan(count: data.count, batchSize: options.batchSize, minimum: max(minimum, 4))
+    var slots: [any AnalysisSlot] = []
+    for analyzer in analyses {
+      slots.append(
+        try Self.slot(analyzer, subjects, taps, batches: batches, batchSize: options.batchSize))
+    }
+    self.slots = slots
+  }
+
+  private static func slot<A: Analyzer>(
+    _ analyzer: A, _ subjects: [any Subject], _ selection: TapSelection, batches: BatchPlan,
+    batchSize: Int
+  ) throws(VitProbeError) -> any AnalysisSlot {
+    var plans: [SubjectPlan] = []
+    for subject in subjects {
+      let taps = try selection.taps(
+        of: subject, standard: A.defaultOrdering, accepts: analyzer.accepts, analysis: A.name)
+      plans.append(SubjectPlan(label: subject.label, family: subject.family, taps: taps))
+    }
+    let plan = Plan(
+      subjects: plans, batchSizes: batches.batches.map(\.count), batchSize: batchSize)
+    return AnalysisRecords(analyzer, plan: plan)
+  }
+
+  /// What each analysis looks at, in the order asked for.
+  public var plans: [(analysis: String, plan: Plan)] { slots.map { ($0.name, $0.plan) } }
+
+  /// The settings of each analysis, for the manifest.
+  public var settings: JSONText {
+    .object(slots.map { JSONText.Member($0.name, $0.settings) })
+  }
+
+  /// What the run will cost, from abstract passes.
+  public func estimate() throws -> RunEstimate {
+    var passes: [Int] = []
+    var parameters = 0
+    for (index, subject) in subjects.enumerated() {
+      let wanted = Set(slots.flatMap { $0.plan.subjects[index].taps.map(\.tap.name) })
+      let memory = try subject.memory(images: batches.largestBatch, wanting: wanted)
+      passes.append(memory.pass)
+      parameters += memory.parameters
+    }
+    return RunEstimate(
+      images: data.count, batches: batches.batches.count, largestBatch: batches.largestBatch,
+      passBytes: passes.max() ?? 0, parameterBytes: parameters,
+      analysisBytes: slots.reduce(0) {
+        $0 + Self.analysisBytes($1.plan, images: batches.largestBatch)
+      }, threads: Threads.count, maximumMemory: options.maximumMemory)
+  }
+
+  /// Centred vectors of all layers and one Gram matrix of CKA; other analyses need less.
+  private static func analysisBytes(_ plan: Plan, images n: Int) -> Int {
+    let layers = plan.subjects.reduce(0) { $0 + $1.taps.count }
+    return layers * n * (n + 1) / 2 * 8 + n * (8192 * 4 + 10 * n * 8)
+  }
+
+  /// Carries the run out.
+  ///
+  /// - Parameters:
+  ///   - progress: told after each minibatch, from any thread.
+  /// - Throws: the error of the first minibatch that failed.
+  public func callAsFunction(
+    progress: @escaping @Sendable (Progress) -> Void = { _ in }
+  ) throws -> Outcome {
+    struct State {
+      var failure: (batch: Int, error: any Error)?
+      var skipped: [SkippedImage] = []
+      var dropped: [Int] = []
+      var images = 0
+      var done = 0
+    }
+    let estimate = try estimate()
+    let state = Mutex(State())
+    let stop = Atomic<Bool>(false)
+    let metrics = ClassificationMetrics.Collector()
+    let decoding = subjects.contains(where: \.needsImages)
+    Threads.perform(batches.batches.count, width: estimate.workers) { number in
+      if stop.load(ordering: .relaxed) { return }
+      do {
+        let (batch, skipped) = try data.batch(
+          number, of: batches, decoding: decoding, onBadImage: options.badImages
+        ) { Threads.forEach($0, $1) }
+        if batch.count >= minimumBatch {
+          let at = slots.map { $0.begin(batch: number) }
+          for (index, subject) in subjects.enumerated() {
+            let logits = try subject.forward(
+              batch, probe: DispatchProbe(subject: index, slots: at))
+            if options.reportsMetrics, let logits {
+              metrics.add(logits, labels: batch.labels, subject: index, batch: number)
+            }
+          }
+          for slot in at { slot.finish() }
+        }
+        let images = state.withLock { state in
+          state.skipped += skipped
+          if batch.count < minimumBatch {
+            state.dropped.append(number)
+          } else {
+            state.images += batch.count
+          }
+          state.done += batches.batches[number].count
+          return state.done
+        }
+        progress(Progress(images: images, total: data.count))
+      } catch {
+        stop.store(true, ordering: .relaxed)
+        state.withLock { state in
+          if state.failure.map({ number < $0.batch }) ?? true { state.failure = (number, error) }
+        }
+      }
+    }
+    let end = state.withLock { $0 }
+    if let failure = end.failure { throw failure.error }
+    guard end.images > 0 else {
+      throw VitProbeError(
+        .badData, "no minibatch of \(data.name) has \(minimumBatch) images that can be read")
+    }
+    var reports: [(analysis: String, report: Report)] = []
+    for slot in slots { reports.append((slot.name, try slot.report())) }
+    if let report = metrics.report(labels: subjects.map(\.label)) {
+      reports.append(("metrics", report))
+    }
+    let notes = end.dropped.sorted().map {
+      "minibatch \($0) has fewer than \(minimumBatch) images that can be read and was left out"
+    }
+    return Outcome(
+      reports: reports, skipped: end.skipped.sorted { $0.position < $1.position },
+      images: end.images, notes: notes)
+  }
+}

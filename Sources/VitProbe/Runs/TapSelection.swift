@@ -1,0 +1,139 @@
+import Diagnostics
+import Tensors
+
+/// Which taps a user asked for.
+public struct TapSelection: Sendable, Hashable {
+  /// The ordering; nil for the analysis's own.
+  public var ordering: TapOrdering?
+  /// Globs on names; with `!` in front, what is left out. In order, the last that matches decides.
+  public var layers: [String]
+
+  /// A selection.
+  public init(ordering: TapOrdering? = nil, layers: [String] = []) {
+    self.ordering = ordering
+    self.layers = layers
+  }
+
+  /// The taps of a subject that an analysis looks at.
+  ///
+  /// - Parameters:
+  ///   - standard: the ordering if none was asked for.
+  ///   - accepts: what the analysis can make something of.
+  /// - Throws: ``VitProbeError`` `.usage` for a glob that matches nothing.
+  func taps(
+    of subject: any Subject, standard: TapOrdering, accepts: (Tap) -> Bool, analysis: String
+  ) throws(VitProbeError) -> [PlannedTap] {
+    let accepted = subject.taps.filter { accepts($0.tap) }
+    // Globs without an ordering look at everything: a user may ask for any tap by name.
+    let ordering = ordering ?? (layers.contains { !$0.hasPrefix("!") } ? .all : standard)
+    let role: Tap.Roles? =
+      switch ordering {
+      case .blocks: .block
+      case .sequence: .sequence
+      case .all: nil
+      }
+    let base = accepted.filter { planned in role.map { planned.tap.roles.contains($0) } ?? true }
+    for glob in layers {
+      let pattern = Glob(glob.hasPrefix("!") ? String(glob.dropFirst()) : glob)
+      guard base.contains(where: { pattern.matches($0.tap.name) }) else {
+        let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
+        throw VitProbeError(
+          .usage,
+          "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
+            + "at; its layers are \(names), … (vitprobe models NAME lists them)")
+      }
+    }
+    let startsIn = layers.first.map { $0.hasPrefix("!") } ?? true
+    let selected = base.filter { planned in
+      layers.reduce(startsIn) { included, glob in
+        let excludes = glob.hasPrefix("!")
+        let pattern = Glob(excludes ? String(glob.dropFirst()) : glob)
+        return pattern.matches(planned.tap.name) ? !excludes : included
+      }
+    }
+    guard !selected.isEmpty else {
+      throw VitProbeError(
+        .usage,
+        "no layer of \(subject.label) is left for \(analysis) (taps: \(ordering.rawValue)"
+          + (layers.isEmpty ? "" : ", layers: " + layers.joined(separator: " ")) + ")")
+    }
+    return selected
+  }
+}
+
+/// A pattern on names: `*` stands for any run of characters, `?` for one, `[abc]`, `[a-z]` and
+/// `[!a]` for one of a set.
+public struct Glob: Sendable, Hashable {
+  private enum Element: Hashable {
+    case any
+    case one
+    case literal(Character)
+    case set([ClosedRange<Character>], negated: Bool)
+
+    func matches(_ character: Character) -> Bool {
+      switch self {
+      case .any, .one: true
+      case .literal(let wanted): character == wanted
+      case .set(let ranges, let negated): ranges.contains { $0.contains(character) } != negated
+      }
+    }
+  }
+  private let elements: [Element]
+
+  /// A pattern.
+  public init(_ pattern: String) {
+    var elements: [Element] = []
+    var rest = pattern[...]
+    while let character = rest.popFirst() {
+      switch character {
+      case "*": if elements.last != .any { elements.append(.any) }
+      case "?": elements.append(.one)
+      case "[":
+        guard let end = rest.dropFirst().firstIndex(of: "]") else {
+          elements.append(.literal(character))
+          continue
+        }
+        var body = rest[..<end]
+        rest = rest[rest.index(after: end)...]
+        let negated = body.first == "!"
+        if negated { body.removeFirst() }
+        var ranges: [ClosedRange<Character>] = []
+        while let low = body.popFirst() {
+          if body.first == "-", let high = body.dropFirst().first, low <= high {
+            body.removeFirst(2)
+            ranges.append(low...high)
+          } else {
+            ranges.append(low...low)
+          }
+        }
+        elements.append(.set(ranges, negated: negated))
+      default: elements.append(.literal(character))
+      }
+    }
+    self.elements = elements
+  }
+
+  /// Whether the whole of `text` fits the pattern.
+  public func matches(_ text: String) -> Bool {
+    let characters = Array(text)
+    // The last star and where its run began: on a mismatch the run grows by one.
+    var (at, place) = (0, 0)
+    var star: (element: Int, place: Int)?
+    while place < characters.count {
+      if at < elements.count, elements[at] == .any {
+        star = (at, place)
+        at += 1
+      } else if at < elements.count, elements[at].matches(characters[place]) {
+        at += 1
+        place += 1
+      } else if let last = star {
+        star = (last.element, last.place + 1)
+        at = last.element + 1
+        place = last.place + 1
+      } else {
+        return false
+      }
+    }
+    return elements[at...].allSatisfy { $0 == .any }
+  }
+}

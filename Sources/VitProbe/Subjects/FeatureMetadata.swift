@@ -1,0 +1,238 @@
+import Checkpoints
+import Reports
+import Tensors
+
+/// What a feature file says of itself: names of its samples, what its layers are, where they come
+/// from.
+///
+/// In a safetensors file the entries are its `__metadata__`; in an `.npz` they are one JSON object in
+/// an array of bytes called `__metadata__`. Lists are JSON within an entry. Everything is optional.
+struct FeatureMetadata {
+  /// A layer as the entry `taps` describes it.
+  struct Layer {
+    var tap: Tap
+    /// Whether the layout was given; otherwise that of `tap` means nothing.
+    var hasLayout: Bool
+    /// Whether the channels of a map come before its places; nil if that is not said.
+    var isChannelsFirst: Bool?
+  }
+
+  /// The name of the model in tables and figures.
+  var label: String?
+  /// The architecture family.
+  var family: String?
+  /// The architecture.
+  var architecture: String?
+  /// What the samples are samples of.
+  var data: String?
+  /// How images were prepared, as JSON.
+  var preprocessing: String?
+  /// The names of the samples.
+  var ids: [String]?
+  /// Their classes.
+  var labels: [Int?]?
+  /// The layers in order.
+  var layers: [Layer]?
+
+  /// The entry `format` of files that were written here.
+  static let format = "vitprobe-features"
+  /// The array that holds the metadata of an `.npz`.
+  static let arrayName = "__metadata__"
+
+  /// Nothing said.
+  init() {}
+
+  /// Whether a file says that it holds features.
+  static func marks(_ checkpoint: Checkpoint) throws(CheckpointError) -> Bool {
+    try entries(of: checkpoint)["format"] == format
+  }
+
+  /// What a file says of itself.
+  ///
+  /// - Throws: `CheckpointError` `.malformed` for an entry that cannot be understood.
+  init(_ checkpoint: Checkpoint) throws(CheckpointError) {
+    let entries = try Self.entries(of: checkpoint)
+    let reader = Reader(file: checkpoint.path)
+    label = entries["label"]
+    family = entries["family"]
+    architecture = entries["architecture"]
+    data = entries["data"]
+    preprocessing = entries["preprocessing"]
+    ids = try entries["ids"].map { text throws(CheckpointError) in
+      try reader.list(text, "ids").map { value throws(CheckpointError) in
+        guard let id = value.stringValue else { throw reader.error("ids", value, "a string") }
+        return id
+      }
+    }
+    labels = try entries["labels"].map { text throws(CheckpointError) in
+      try reader.list(text, "labels").map { value throws(CheckpointError) in
+        if case .null = value { return nil }
+        guard let label = value.intValue else {
+          throw reader.error("labels", value, "a whole number or null")
+        }
+        return label
+      }
+    }
+    layers = try entries["taps"].map { text throws(CheckpointError) in
+      try reader.list(text, "taps").map { value throws(CheckpointError) in try reader.layer(value) }
+    }
+  }
+
+  private static func entries(
+    of checkpoint: Checkpoint
+  ) throws(CheckpointError) -> [String: String] {
+    guard let array = checkpoint[arrayName], array.dtype == .uint8, array.shape.count == 1 else {
+      return checkpoint.metadata
+    }
+    let place = "array \"\(arrayName)\""
+    let payload = try array.payload()
+    let value = try payload.withBytes { bytes throws(CheckpointError) in
+      try JSONValue.parse(bytes, file: checkpoint.path)
+    }
+    var entries: [String: String] = [:]
+    for member in value.objectValue?.members ?? [] {
+      guard let text = member.value.stringValue else {
+        throw CheckpointError(
+          .malformed, file: checkpoint.path, place: "\(place), entry \"\(member.name)\"",
+          found: member.value.kindName, expected: "a string")
+      }
+      entries[member.name] = text
+    }
+    return entries
+  }
+
+  /// The entries to be written.
+  var entries: [String: String] {
+    var entries = ["format": Self.format, "format_version": "1"]
+    entries["label"] = label
+    entries["family"] = family
+    entries["architecture"] = architecture
+    entries["data"] = data
+    entries["preprocessing"] = preprocessing
+    entries["ids"] = ids.map { JSONText.array($0.map(JSONText.string)).compact }
+    entries["labels"] = labels.map {
+      JSONText.array($0.map { $0.map(JSONText.integer) ?? .null }).compact
+    }
+    entries["taps"] = layers.map { layers in
+      JSONText.array(layers.enumerated().map { Self.json($1, index: $0) }).compact
+    }
+    return entries
+  }
+
+  private static func json(_ layer: Layer, index: Int) -> JSONText {
+    let tap = layer.tap
+    var members: [JSONText.Member] = [
+      .init("name", .string(tap.name)), .init("index", .integer(index)),
+      .init("kind", .string(tap.kind.rawValue)),
+      .init("stage", tap.stage.map(JSONText.integer) ?? .null),
+      .init(
+        "roles",
+        .array(roleNames.filter { tap.roles.contains($0.role) }.map { .string($0.name) })),
+    ]
+    switch tap.layout {
+    case .tokens(let height, let width, let prefix):
+      members += [.init("layout", "tokens"), .init("axes", "NTC")]
+      members += grid(height, width, prefix)
+    case .map: members += [.init("layout", "map"), .init("axes", "NCHW")]
+    case .vector: members += [.init("layout", "vector"), .init("axes", "NC")]
+    case .attention(let height, let width, let prefix):
+      members.append(.init("layout", "attention"))
+      members += grid(height, width, prefix)
+    }
+    return .object(members)
+  }
+
+  private static func grid(_ height: Int, _ width: Int, _ prefix: Int) -> [JSONText.Member] {
+    [
+      .init("height", .integer(height)), .init("width", .integer(width)),
+      .init("prefix_tokens", .integer(prefix)),
+    ]
+  }
+
+  private static let roleNames: [(name: String, role: Tap.Roles)] = [
+    ("sequence", .sequence), ("block", .block),
+  ]
+
+  /// Reads entries and says which one is wrong.
+  private struct Reader {
+    let file: String
+
+    func error(_ entry: String, _ found: JSONValue?, _ expected: String) -> CheckpointError {
+      CheckpointError(
+        .malformed, file: file, place: "metadata \"\(entry)\"",
+        found: found?.kindName ?? "nothing", expected: expected)
+    }
+
+    func list(_ text: String, _ entry: String) throws(CheckpointError) -> [JSONValue] {
+      var text = text
+      let value = try text.withUTF8 { bytes in
+        Result { () throws(CheckpointError) in
+          try JSONValue.parse(UnsafeRawBufferPointer(bytes), file: "\(file): metadata \"\(entry)\"")
+        }
+      }.get()
+      guard let list = value.arrayValue else { throw error(entry, value, "a JSON list") }
+      return list
+    }
+
+    func layer(_ value: JSONValue) throws(CheckpointError) -> Layer {
+      guard let name = value["name"]?.stringValue else {
+        throw error("taps", value["name"], "an object with a \"name\" for each layer")
+      }
+      func choice<T: RawRepresentable & CaseIterable>(
+        _ key: String, _ type: T.Type
+      ) throws(CheckpointError) -> T? where T.RawValue == String {
+        guard let text = value[key]?.stringValue else { return nil }
+        guard let result = T(rawValue: text) else {
+          throw CheckpointError(
+            .malformed, file: file, place: "metadata \"taps\", \(key) of \"\(name)\"",
+            found: "\"\(text)\"",
+            expected: "one of " + T.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return result
+      }
+      var roles: Tap.Roles = value["roles"] == nil ? [.sequence, .block] : []
+      for role in value["roles"]?.arrayValue ?? [] {
+        guard let known = roleNames.first(where: { $0.name == role.stringValue }) else {
+          throw error("taps", role, "roles of \"\(name)\" among sequence, block")
+        }
+        roles.insert(known.role)
+      }
+      let kind = try choice("kind", Tap.Kind.self) ?? .other
+      let shape = try choice("layout", LayoutName.self)
+      let axes = try choice("axes", Axes.self)
+      func extent(_ key: String, atLeast least: Int) throws(CheckpointError) -> Int {
+        guard let number = value[key]?.intValue, number >= least else {
+          throw error("taps", value[key], "a \"\(key)\" of at least \(least) for \"\(name)\"")
+        }
+        return number
+      }
+      let layout: Tap.Layout
+      switch shape {
+      case nil, .vector: layout = .vector
+      case .map: layout = .map
+      case .tokens:
+        layout = .tokens(
+          height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),
+          prefix: try extent("prefix_tokens", atLeast: 0))
+      case .attention:
+        layout = .attention(
+          height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),
+          prefix: try extent("prefix_tokens", atLeast: 0))
+      }
+      return Layer(
+        tap: Tap(name, kind, layout: layout, stage: value["stage"]?.intValue, roles: roles),
+        hasLayout: shape != nil,
+        isChannelsFirst: axes.flatMap { $0 == .nchw ? true : $0 == .nhwc ? false : nil })
+    }
+
+    private enum LayoutName: String, CaseIterable {
+      case tokens, map, vector, attention
+    }
+    private enum Axes: String, CaseIterable {
+      case ntc = "NTC"
+      case nchw = "NCHW"
+      case nhwc = "NHWC"
+      case nc = "NC"
+    }
+  }
+}

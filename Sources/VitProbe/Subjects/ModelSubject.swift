@@ -1,0 +1,209 @@
+import Checkpoints
+import Diagnostics
+import Images
+import Models
+import Reports
+import Tensors
+
+/// A model that is run on images.
+public struct ModelSubject: Subject {
+  /// The name in tables and figures.
+  public let label: String
+  /// The model with its weights.
+  public let loaded: LoadedModel
+  /// How images are prepared for it.
+  public let transform: ImageTransform
+  /// Every tap, with the shape of its value for one image.
+  public let taps: [PlannedTap]
+  /// Files that it was read from.
+  public let inputFiles: [String]
+  private let parameterBytes: Int
+  private let parameterCount: Int
+
+  /// The epoch that a training file says it is of.
+  public let epoch: Int?
+
+  /// A loaded model as a subject.
+  ///
+  /// - Parameters:
+  ///   - overrides: changes to the preprocessing that the checkpoint or the variant brings.
+  public init(
+    _ loaded: LoadedModel, label: String, inputFiles: [String],
+    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil
+  ) throws {
+    self.label = label
+    self.epoch = epoch
+    self.loaded = loaded
+    self.inputFiles = inputFiles
+    transform = try ImageTransform(loaded.preprocessing, overrides: overrides, label: label)
+    let summary = try ModelSummary(loaded.architecture)
+    taps = summary.taps.map {
+      PlannedTap(tap: $0.tap, shape: Array($0.shape.dimensions.dropFirst()))
+    }
+    parameterBytes = summary.parameterBytes
+    parameterCount = summary.parameterCount
+  }
+
+  /// The architecture family, for colours.
+  public var family: String { loaded.architecture.family }
+
+  /// The file or seed that the weights came from, without its folder.
+  public var sourceName: String {
+    loaded.report.source.split(separator: "/").last.map(String.init) ?? loaded.report.source
+  }
+
+  /// The variant, or the family with its hyper-parameters.
+  public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
+
+  /// Family, variant and dialect in a line.
+  public var summary: String {
+    let report = loaded.report
+    var text = report.variant ?? report.architecture
+    if report.variant != nil { text += " = \(report.architecture)" }
+    text += ", \(parameterCount) parameters"
+    if !report.dialect.isEmpty { text += ", \(report.dialect) names" }
+    if report.usesEMA { text += ", averaged (EMA) weights" }
+    return text
+  }
+
+  /// Keys of the file that were not used, and other remarks.
+  public var notes: [String] {
+    let report = loaded.report
+    var notes = report.warnings
+    if !report.unmatched.isEmpty {
+      let shown = report.unmatched.prefix(8).joined(separator: ", ")
+      let more = report.unmatched.count > 8 ? ", … (vitprobe inspect lists all)" : ""
+      notes.append("\(report.unmatched.count) tensor(s) of the file were not used: \(shown)\(more)")
+    }
+    return notes
+  }
+
+  /// What it is made of, for the manifest.
+  public var description: JSONText {
+    let report = loaded.report
+    return [
+      "label": .string(label), "source": .string(report.source),
+      "architecture": .string(report.architecture),
+      "variant": report.variant.map(JSONText.string) ?? .null,
+      "dialect": .string(report.dialect), "ema": .bool(report.usesEMA),
+      "parameters": .integer(parameterCount),
+      "unused_tensors": .array(report.unmatched.map(JSONText.string)),
+      "preprocessing": transform.json,
+    ]
+  }
+
+  /// Models are run on images.
+  public var needsImages: Bool { true }
+
+  /// Any images do; samples of a feature file are none.
+  public func require(_ samples: SampleSet) throws(VitProbeError) {
+    guard samples.hasImages else { throw noImages }
+  }
+
+  private var noImages: VitProbeError {
+    VitProbeError(.usage, "\(label) is a model and needs images; give them with --data PATH")
+  }
+
+  /// Runs the model on a minibatch.
+  ///
+  /// - Returns: logits, or nil for a backbone without a head.
+  public func forward(_ batch: Minibatch, probe: any Probe) throws -> Tensor? {
+    let input = try images(of: batch)
+    let output = loaded.model(input, Context(probe: probe))
+    return loaded.model.classCount == nil ? nil : output
+  }
+
+  /// The normalised images `[N, H, W, C]` of a minibatch.
+  public func images(of batch: Minibatch) throws -> Tensor {
+    guard let images = batch.images else { throw noImages }
+    let side = loaded.architecture.configuration.imageSize
+    let shape = Shape([images.count, side, side, transform.channels])
+    for item in images.items {
+      let size = transform.outputSize(width: item.image.width, height: item.image.height)
+      if size.height != side || size.width != side {
+        throw VitProbeError(
+          .badData,
+          "\(item.id): \(size.width) x \(size.height) pixels, but \(label) takes \(side) x "
+            + "\(side); give --image-size or a --crop-pct, by which images are resized")
+      }
+    }
+    return try Tensor(shape: shape) { buffer in
+      try images.write(transform, into: buffer) { Threads.forEach($0, $1) }
+    }
+  }
+
+  /// Memory of a pass when `taps` are looked at, and of the parameters, in bytes.
+  public func memory(
+    images: Int, wanting taps: Set<String>
+  ) throws -> (pass: Int, parameters: Int) {
+    let summary = try ModelSummary(
+      loaded.architecture, batchSize: images, looking: { taps.contains($0.name) })
+    return (summary.peakActivationBytes, parameterBytes)
+  }
+}
+
+extension ImageTransform {
+  /// The transform that a model's preprocessing amounts to, with a user's changes.
+  init(
+    _ preprocessing: Preprocessing, overrides: PreprocessingOverrides, label: String
+  ) throws {
+    let channels = preprocessing.channels
+    func perChannel(_ values: [Double]?, _ own: [Double], _ name: String) throws -> [Float] {
+      guard let values else { return own.map(Float.init) }
+      if values.count == channels { return values.map(Float.init) }
+      if values.count == 1 {
+        return [Float](repeating: Float(values[0]), count: channels)
+      }
+      throw VitProbeError(
+        .usage, "\(name) has \(values.count) values, but \(label) takes \(channels) channel(s)")
+    }
+    let name = overrides.interpolation ?? preprocessing.interpolation.rawValue
+    guard let interpolation = Interpolation(rawValue: name) else {
+      let known = Interpolation.allCases.map(\.rawValue).joined(separator: ", ")
+      throw VitProbeError(.usage, "--interpolation \"\(name)\" is not one of \(known)")
+    }
+    let size = preprocessing.size
+    let mean = try perChannel(overrides.mean, preprocessing.mean, "--mean")
+    let std = try perChannel(overrides.std, preprocessing.std, "--std")
+    var rule = preprocessing.resize
+    if let fraction = overrides.cropFraction {
+      rule = .cropFraction(fraction)
+    } else if case .none = rule, overrides.imageSize != nil {
+      rule = .cropFraction(1)
+    }
+    switch rule {
+    case .cropFraction(let fraction):
+      self = try ImageTransform.cropping(
+        imageSize: size, cropFraction: fraction, interpolation: interpolation, mean: mean,
+        std: std)
+    case .shortEdge(let edge):
+      self.init(
+        resize: .shortEdge(edge), crop: Size(size), interpolation: interpolation, mean: mean,
+        std: std)
+    case .squash:
+      self.init(
+        resize: .exact(height: size, width: size), crop: nil, interpolation: interpolation,
+        mean: mean, std: std)
+    case .none:
+      self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
+    }
+    try validate()
+  }
+
+  /// The transform for the manifest.
+  var json: JSONText {
+    let resize: JSONText
+    switch self.resize {
+    case .none: resize = "none"
+    case .shortEdge(let edge): resize = ["short_edge": .integer(edge)]
+    case .exact(let height, let width):
+      resize = ["exact": [.integer(height), .integer(width)]]
+    }
+    return [
+      "resize": resize,
+      "crop": crop.map { [.integer($0.height), .integer($0.width)] } ?? .null,
+      "interpolation": .string(interpolation.rawValue),
+      "mean": .array(mean.map { .real(Double($0)) }), "std": .array(std.map { .real(Double($0)) }),
+    ]
+  }
+}

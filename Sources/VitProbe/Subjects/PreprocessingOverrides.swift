@@ -1,0 +1,31 @@
+/// What a user sets about preprocessing; the rest is the checkpoint's or the variant's own.
+public struct PreprocessingOverrides: Sendable, Hashable {
+  /// The side of the input in pixels.
+  public var imageSize: Int?
+  /// The mean of each channel, in 0...1.
+  public var mean: [Double]?
+  /// The standard deviation of each channel.
+  public var std: [Double]?
+  /// The filter of the resize, in Pillow's terms.
+  public var interpolation: String?
+  /// The fraction of the short edge that the crop keeps (timm's `crop_pct`).
+  public var cropFraction: Double?
+
+  /// No change.
+  public init() {}
+}
+
+/// How features of other software lie in their files.
+public struct FeatureLayout: Sendable, Hashable {
+  /// Where the channels of a map `[N, ...]` of rank 4 are.
+  public enum Map: String, Sendable, CaseIterable {
+    case nchw, nhwc
+  }
+  /// Where the channels are.
+  public var map = Map.nchw
+  /// Tokens before those of the grid.
+  public var prefixTokens: Int?
+
+  /// `[N, C, H, W]` maps, and as many prefix tokens as leave a square grid.
+  public init() {}
+}

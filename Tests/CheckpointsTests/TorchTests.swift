@@ -1,0 +1,123 @@
+import Glibc
+import Testing
+
+@testable import Checkpoints
+
+@Suite struct TorchTests {
+  @Test func readsEveryType() throws {
+    let checkpoint = try Checkpoint.open(fixture("dtypes.pth"))
+    #expect(checkpoint.format == .torch)
+    #expect(checkpoint.torch?.wrappers == [])
+    #expect(checkpoint.torch?.foreignNames == [])
+    for name in ["F64", "F32", "F16", "BF16"] {
+      #expect(checkpoint[name]?.dtype.rawValue == name)
+      #expect(try checkpoint[name]?.floats() == fixtureFloats, "\(name)")
+    }
+    for name in ["I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"] {
+      #expect(checkpoint[name]?.dtype.rawValue == name)
+      #expect(try checkpoint[name]?.floats() == [0, 1, 2, 3, 4, 5], "\(name)")
+    }
+    #expect(try checkpoint["BOOL"]?.floats() == [0, 1, 1, 1, 1, 1])
+    #expect(checkpoint["scalar"]?.shape == [])
+    #expect(try checkpoint["scalar"]?.floats() == [2.5])
+    #expect(try checkpoint["empty"]?.floats() == [])
+    let payload = try #require(try checkpoint["F32"]?.payload())
+    #expect(payload.isMapped && payload.isAligned(to: 64))
+  }
+
+  @Test func readsViewsOfASharedStorage() throws {
+    let checkpoint = try Checkpoint.open(fixture("views.pth"))
+    func expect(_ name: String, _ shape: [Int], _ values: [Float]) throws {
+      #expect(checkpoint[name]?.shape == shape, "\(name)")
+      #expect(try checkpoint[name]?.floats() == values, "\(name)")
+    }
+    let base = (0..<24).map(Float.init)
+    try expect("base", [2, 3, 4], base)
+    var transposed: [Float] = []
+    for c in 0..<4 {
+      for b in 0..<3 { for a in 0..<2 { transposed.append(base[a * 12 + b * 4 + c]) } }
+    }
+    try expect("transposed", [4, 3, 2], transposed)
+    try expect("slice", [3, 2], [13, 14, 17, 18, 21, 22])
+    try expect("step", [5], [0, 5, 10, 15, 20])
+    try expect("expanded", [3, 4], [Float](repeating: 0, count: 12))
+    try expect("row", [4], [20, 21, 22, 23])
+    try expect("channels_last", [2, 3, 2, 4], (0..<48).map(Float.init))
+    try expect("one", [1, 3, 1], [0, 4, 8])
+    #expect(try checkpoint["row"]?.payload().isMapped == true)
+    #expect(try checkpoint["channels_last"]?.payload().isMapped == false)
+  }
+
+  @Test func readsParameters() throws {
+    let checkpoint = try Checkpoint.open(fixture("parameters.pth"))
+    #expect(try checkpoint["p"]?.floats() == fixtureFloats)
+    #expect(try checkpoint["q"]?.floats() == fixtureFloats)
+  }
+
+  @Test func readsTheStateDictOfATrainingFile() throws {
+    let checkpoint = try Checkpoint.open(fixture("module_prefix.pth.tar"))
+    #expect(checkpoint.torch?.wrappers == ["state_dict"])
+    #expect(checkpoint.metadata == ["name": "resnet", "epoch": "7"])
+    #expect(
+      checkpoint.tensors.map(\.name) == [
+        "module.0.weight", "module.0.bias", "module.1.weight", "module.1.bias",
+        "module.1.running_mean", "module.1.running_var", "module.1.num_batches_tracked",
+      ])
+    #expect(try checkpoint["module.0.weight"]?.floats() == fixtureFloats)
+    #expect(checkpoint["module.1.num_batches_tracked"]?.dtype == .int64)
+  }
+
+  @Test func takesAveragedWeightsOnlyIfAsked() throws {
+    let plain = try Checkpoint.open(fixture("deit.pth"))
+    #expect(plain.torch?.wrappers == ["model"])
+    #expect(plain.torch?.hasEMA == true)
+    #expect(try plain["floats"]?.floats() == fixtureFloats)
+    #expect(
+      plain.metadata == [
+        "epoch": "299", "args.model": "deit_tiny_patch16_224", "args.lr": "0.0005",
+        "metric": "0.721",
+      ])
+    let averaged = try Checkpoint.open(fixture("deit.pth"), preferringEMA: true)
+    #expect(averaged.torch?.wrappers == ["model_ema"])
+    #expect(try averaged["floats"]?.floats() == fixtureFloats.map { $0 + 1 })
+    let without = try Checkpoint.open(fixture("nested.pth"), preferringEMA: true)
+    #expect(without.torch?.hasEMA == false)
+  }
+
+  @Test(
+    arguments: [
+      ("nested.pth", ["model", "state_dict"]), ("model_state_dict.pth", ["model_state_dict"]),
+      ("protocol2.pth", ["state_dict"]), ("protocol3.pth", ["state_dict"]),
+      ("protocol4.pth", ["state_dict"]), ("protocol5.pth", ["state_dict"]),
+      ("without_checksums.pth", []),
+    ])
+  func unwraps(name: String, wrappers: [String]) throws {
+    let checkpoint = try Checkpoint.open(fixture(name))
+    #expect(checkpoint.torch?.wrappers == wrappers)
+    #expect(checkpoint.tensors.map(\.name) == ["floats"])
+    #expect(try checkpoint["floats"]?.floats() == fixtureFloats)
+  }
+
+  @Test(
+    arguments: [
+      ("legacy.pth", "before PyTorch 1.6"), ("torchscript.pt", "TorchScript"),
+      ("whole_model.pth", "torch.nn.modules.linear.Linear"),
+      ("sparse.pth", "torch._utils._rebuild_sparse_tensor"),
+      ("quantised.pth", "torch._utils._rebuild_qtensor"),
+      ("evil_tensor.pth", "posix.system"),
+    ])
+  func refusesByName(name: String, says: String) throws {
+    let error = try #require(failure { try Checkpoint.check(fixture(name)) })
+    #expect(error.kind == .unsupported)
+    #expect(error.description.contains(says), "\(error)")
+    #expect(!error.advice.isEmpty)
+  }
+
+  @Test(arguments: ["evil_side.pth", "evil_bare.pth"])
+  func codeBesideTheTensorsIsNamedAndNeverRun(name: String) throws {
+    let checkpoint = try Checkpoint.open(fixture(name))
+    #expect(try checkpoint["floats"]?.floats() == fixtureFloats)
+    #expect(checkpoint.torch?.foreignNames == ["posix.system"])
+    #expect(access("/tmp/vitprobe-was-here", F_OK) != 0)
+  }
+}

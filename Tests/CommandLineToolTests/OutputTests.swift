@@ -1,0 +1,150 @@
+import Checkpoints
+import Reports
+import Testing
+
+/// What commands print and write.
+@Suite struct OutputTests {
+  private let inputs = Inputs()
+
+  private func text(_ name: String) -> String {
+    String(decoding: Scratch.read(inputs.scratch.file(name)) ?? [], as: UTF8.self)
+  }
+
+  @Test func eachCommandWritesItsFiles() throws {
+    let data = inputs.images(16)
+    let expected = [
+      "cka": ["cka.csv", "cka_curve.csv", "cka_curve.svg", "cka_v_v.svg", "run.json"],
+      "fourier": ["fourier.csv", "fourier_depth.svg", "fourier_v.svg", "run.json"],
+      "variance": ["run.json", "variance.csv", "variance.svg"],
+    ]
+    for (command, files) in expected {
+      let result = try inputs.run(
+        command, Inputs.vit, "--data", data, "-o", command, "--batch-size", "8")
+      #expect(result.code == 0, "\(result.errors)")
+      #expect(inputs.scratch.names(in: command) == files)
+      let all = files.filter { $0.hasSuffix(".csv") }.map { text("\(command)/\($0)") }
+      #expect(all.allSatisfy { $0.contains("v,") })
+    }
+    // One pass gives what three do.
+    let result = try inputs.run("run", Inputs.vit, "--data", data, "-o", "run", "--batch-size", "8")
+    #expect(result.code == 0)
+    #expect(inputs.scratch.names(in: "run") == Set(expected.values.joined()).sorted())
+    for (command, files) in expected {
+      for file in files where file != "run.json" {
+        #expect(text("run/\(file)") == text("\(command)/\(file)"), "\(file)")
+      }
+    }
+  }
+
+  @Test func aStreamIsTheTableAlone() throws {
+    let data = inputs.images(16)
+    let result = try inputs.run("fourier", Inputs.vit, "--data", data, "-o", "-")
+    #expect(result.code == 0)
+    #expect(inputs.scratch.names() == ["x.npy"])
+    #expect(try inputs.run("fourier", Inputs.vit, "--data", data, "-o", "f").code == 0)
+    #expect(result.output == text("f/fourier.csv"))
+    let twice = try inputs.run("fourier", Inputs.vit, "--data", data, "--data", data, "-o", "-")
+    #expect(twice.code == 64)
+    #expect(try inputs.run("capture", Inputs.vit, "--data", data, "-o", "-").code == 64)
+  }
+
+  @Test func summariesAreJSON() throws {
+    let data = inputs.images(16)
+    for command in ["run", "capture"] {
+      let result = try inputs.run(command, Inputs.vit, "--data", data, "--json", "-o", command)
+      #expect(result.code == 0)
+      let document = try JSONText(parsing: Array(result.output.utf8))
+      #expect(document["images"] == .integer(16))
+      #expect(document["files"]?.elements?.contains(.string("run.json")) == true)
+    }
+    let plan = try inputs.run("run", Inputs.vit, "--data", data, "--json", "--dry-run")
+    #expect(try JSONText(parsing: Array(plan.output.utf8))["images"] == .integer(16))
+  }
+
+  @Test func aReaderThatLeavesEndsItQuietly() throws {
+    let data = inputs.images(16)
+    let result = try Program.run(
+      ["fourier", Inputs.vit, "--data", data, "-o", "-", "-q"], in: inputs.scratch.path,
+      isOutputClosed: true)
+    #expect(result.code == 0)
+    #expect(result.errors.isEmpty)
+  }
+
+  @Test(arguments: [(17, 2), (18, 2), (19, 2), (20, 3), (16, 2)])
+  func fewImagesJoinTheMinibatchBefore(images: Int, batches: Int) throws {
+    let result = try inputs.run(
+      "cka", Inputs.vit, "--data", inputs.images(images), "-o", "c", "--batch-size", "8", "-q")
+    #expect(result.code == 0, "\(result.errors)")
+    let lines = text("c/cka_curve.csv").split(separator: "\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false)
+    }
+    let column = try #require(lines.first?.firstIndex(of: "n_batches"))
+    #expect(lines.count > 1)
+    #expect(lines.dropFirst().allSatisfy { $0[column] == "\(batches)" })
+  }
+
+  @Test func twoDataSetsHaveAFolderEach() throws {
+    let (one, two) = (inputs.images(16, as: "one.npy"), inputs.images(9, as: "two.npy"))
+    let result = try inputs.run(
+      "run", Inputs.vit, Inputs.resnet, "--data", one, "--data", two, "-o", "out", "-q")
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(inputs.scratch.names(in: "out") == ["one.npy", "two.npy"])
+    #expect(inputs.scratch.names(in: "out/one.npy") == inputs.scratch.names(in: "out/two.npy"))
+    #expect(text("out/two.npy/run.json").contains("\"n_images\": 9"))
+  }
+
+  /// A capture stands for its model; labels come along.
+  @Test func capturesStandForModels() throws {
+    let data = inputs.images(19)
+    inputs.scratch.write(
+      (0..<19).map { "\($0 % 7)" }.joined(separator: "\n") + "\n", as: "labels.txt")
+    let options = ["--batch-size", "8", "-q"]
+    let direct = try Program.run(
+      ["run", Inputs.vit, "--data", data, "--labels", "labels.txt", "-o", "a"] + options,
+      in: inputs.scratch.path)
+    #expect(direct.code == 0, "\(direct.errors)")
+    let capture = try Program.run(
+      [
+        "capture", Inputs.vit, "--data", data, "--labels", "labels.txt", "-o", "b", "--threads",
+        "1",
+      ]
+        + options, in: inputs.scratch.path)
+    #expect(capture.code == 0, "\(capture.errors)")
+    #expect(inputs.scratch.names(in: "b") == ["features.safetensors", "run.json"])
+    for threads in ["1", "2", "3"] {
+      let again = try Program.run(
+        ["run", "b/features.safetensors", "-o", "c", "--threads", threads] + options,
+        in: inputs.scratch.path)
+      #expect(again.code == 0, "\(again.errors)")
+      for file in ["cka.csv", "cka_curve.csv", "fourier.csv", "metrics.csv", "variance.csv"] {
+        #expect(!text("a/\(file)").isEmpty && text("a/\(file)") == text("c/\(file)"), "\(file)")
+      }
+    }
+  }
+
+  /// Nothing but small records stays of a minibatch.
+  @Test(arguments: ["run", "capture", "features"])
+  func memoryDoesNotGrowWithTheNumberOfImages(command: String) throws {
+    let data = inputs.images(64 * 16)
+    func peak(_ images: Int) throws -> Double {
+      var arguments = [command, Inputs.vit, "--data", data, "--limit", "\(images)"]
+      if command == "features" {
+        let file = try inputs.run(
+          "capture", Inputs.vit, "--data", data, "--limit", "\(images)", "-o", "f\(images)", "-q")
+        #expect(file.code == 0)
+        arguments = ["run", "f\(images)/features.safetensors"]
+      }
+      let result = try Program.run(
+        arguments + ["--batch-size", "16", "--threads", "2", "-v", "-o", "o\(images)"],
+        in: inputs.scratch.path)
+      #expect(result.code == 0, "\(result.errors)")
+      let line = try #require(result.errors.split(separator: "\n").last)
+      let words = line.split(separator: " ")
+      let place = try #require(words.firstIndex(of: "MiB"))
+      return try #require(Double(words[place - 1]))
+    }
+    let (few, many) = (try peak(4 * 16), try peak(64 * 16))
+    #expect(few > 5)
+    #expect(many <= 1.05 * few, "\(few) MiB, \(many) MiB")
+  }
+}

@@ -1,0 +1,210 @@
+import Glibc
+import Testing
+
+@testable import Reports
+
+@Suite struct OutputFolderTests {
+  private var manifest: Manifest {
+    Manifest(
+      version: "1.0", arguments: ["vitprobe", "cka"], configuration: ["rows": "flatten"], seed: 0,
+      imageCount: 512, threads: 2)
+  }
+
+  @discardableResult
+  private func run(
+    _ path: String, _ files: [(String, String)], force: Bool = false,
+    _ calls: FileSystemCalls = .system
+  ) throws(FileError) -> Manifest {
+    let folder = try OutputFolder(path, force: force, writing: [], calls)
+    for (name, text) in files { try folder.write(text, to: name) }
+    return try folder.commit(manifest)
+  }
+
+  @Test func makesTheFolderAndListsWhatItWrote() throws {
+    let scratch = try Scratch()
+    let written = try run(scratch.path("new/deep/out/"), [("a.csv", "1\n"), ("b.svg", "<svg/>")])
+    #expect(written.outputs.map(\.name) == ["a.csv", "b.svg"])
+    #expect(written.outputs[0].sha256 == Digest.sha256("1\n".utf8))
+    #expect(written.outputs[1].size == 6)
+    let contents = scratch.contents
+    #expect(
+      Set(contents.keys) == [
+        "new/", "new/deep/", "new/deep/out/", "new/deep/out/a.csv", "new/deep/out/b.svg",
+        "new/deep/out/run.json",
+      ])
+    #expect(contents["new/deep/out/run.json"] == written.json.pretty)
+    // Read back by the reader, in the order of the document.
+    let document = try JSONText(parsing: Array(written.json.pretty.utf8))
+    #expect(document == written.json)
+    guard case .object(let members) = document else {
+      Issue.record("an object")
+      return
+    }
+    #expect(
+      members.map(\.key) == [
+        "tool", "version", "arguments", "configuration", "inputs", "outputs", "seed", "estimators",
+        "n_images", "skipped", "threads", "kernels", "wall_seconds",
+      ])
+  }
+
+  @Test func replacesItsOwnAndRemovesWhatIsStale() throws {
+    let scratch = try Scratch()
+    try run(scratch.path("out"), [("a", "1"), ("b", "1")])
+    Fixtures.write("mine", scratch.path("out/notes.md"))
+    try run(scratch.path("out"), [("b", "2"), ("c", "2")])
+    var contents = scratch.contents
+    contents["out/run.json"] = nil
+    #expect(contents == ["out/": "", "out/b": "2", "out/c": "2", "out/notes.md": "mine"])
+  }
+
+  @Test func refusesAForeignFolder() throws {
+    let scratch = try Scratch()
+    Fixtures.write("thesis", scratch.path("thesis.tex"))
+    let before = scratch.contents
+    let error = #expect(throws: FileError.self) { try run(scratch.root, [("a", "1")]) }
+    #expect(error?.kind == .cannotCreate)
+    #expect(error?.description.contains("thesis.tex") == true)
+    #expect(error?.description.contains("--force") == true)
+    #expect(scratch.contents == before)
+
+    try run(scratch.root, [("a", "1"), ("thesis.tex", "replaced")], force: true)
+    #expect(scratch.contents["thesis.tex"] == "replaced")
+  }
+
+  @Test(arguments: [
+    "", "{}", "[]", "null", "{\"tool\":\"other\",\"outputs\":[]}", "{\"tool\":\"vitprobe\"}",
+    "{\"tool\":\"vitprobe\",\"outputs\":[}",
+  ])
+  func aManifestOfAnotherProgramIsForeign(text: String) throws {
+    let scratch = try Scratch()
+    Fixtures.write(text, scratch.path("run.json"))
+    #expect(throws: FileError.self) { try run(scratch.root, [("a", "1")]) }
+    #expect(scratch.contents == ["run.json": text])
+  }
+
+  /// A document from a stranger must not make us remove files that it names.
+  @Test func aManifestCannotReachOutOfItsFolder() throws {
+    let scratch = try Scratch()
+    Fixtures.write("precious", scratch.path("precious"))
+    mkdir(scratch.path("out"), 0o777)
+    Fixtures.write("here", scratch.path("out/stale"))
+    Fixtures.write(
+      """
+      {"tool":"vitprobe","outputs":[{"name":"../precious"},{"name":"stale"},{"name":".."},{}]}
+      """, scratch.path("out/run.json"))
+    try run(scratch.path("out"), [("a", "1")])
+    #expect(scratch.contents["precious"] == "precious")
+    #expect(scratch.contents["out/stale"] == nil)
+  }
+
+  @Test func doesNotReplaceAFileThatNoRunWrote() throws {
+    let scratch = try Scratch()
+    try run(scratch.path("out"), [("a", "1")])
+    Fixtures.write("mine", scratch.path("out/b"))
+    let before = scratch.contents
+    let late = #expect(throws: FileError.self) {
+      try run(scratch.path("out"), [("a", "2"), ("b", "2")])
+    }
+    #expect(late?.kind == .cannotCreate && late?.path == scratch.path("out/b"))
+    let early = #expect(throws: FileError.self) {
+      try OutputFolder(scratch.path("out"), writing: ["a", "b"])
+    }
+    #expect(early?.path == scratch.path("out/b"))
+    #expect(scratch.contents == before)
+  }
+
+  @Test(arguments: ["../x", "a/b", "", ".", "..", ".vitprobe-lock"])
+  func namesArePlain(name: String) throws {
+    let scratch = try Scratch()
+    #expect(throws: FileError.self) { try run(scratch.path("out"), [(name, "1")]) }
+    #expect(scratch.contents.isEmpty)
+  }
+
+  @Test func keepsTwoRunsApart() throws {
+    let scratch = try Scratch()
+    do {
+      let first = try OutputFolder(scratch.path("out"))
+      try first.write("1", to: "a")
+      let error = #expect(throws: FileError.self) { try OutputFolder(scratch.path("out")) }
+      #expect(error?.kind == .cannotCreate)
+      #expect(error?.description.contains("process \(getpid()) on ") == true)
+      try first.commit(manifest)
+    }
+    #expect(scratch.contents.keys.contains("out/.vitprobe-lock") == false)
+    // A lock file without a living holder does not count.
+    Fixtures.write("process 1 on elsewhere\n", scratch.path("out/.vitprobe-lock"))
+    try run(scratch.path("out"), [("a", "2")])
+    #expect(scratch.contents["out/a"] == "2")
+  }
+
+  @Test func aRunThatEndsWithoutACommitLeavesNoTrace() throws {
+    let scratch = try Scratch()
+    do {
+      let folder = try OutputFolder(scratch.path("x/out"))
+      try folder.write("1", to: "a")
+    }
+    #expect(scratch.contents.isEmpty)
+    try run(scratch.path("out"), [("a", "1")])
+    let before = scratch.contents
+    do {
+      let folder = try OutputFolder(scratch.path("out"))
+      try folder.write("2", to: "a")
+    }
+    #expect(scratch.contents == before)
+  }
+
+  @Test func anOutputThatIsAFileOrUnderOne() throws {
+    let scratch = try Scratch()
+    Fixtures.write("file", scratch.path("out"))
+    for path in [scratch.path("out"), scratch.path("out/deeper")] {
+      let error = #expect(throws: FileError.self) { try OutputFolder(path) }
+      #expect(error?.kind == .cannotCreate)
+    }
+    #expect(scratch.contents == ["out": "file"])
+  }
+
+  /// Every call fails in turn, alone or with all that follow (a process that dies): what is
+  /// visible is whole, and the next run finds the earlier results or the new ones, all of one run.
+  @Test(arguments: [false, true])
+  func aFailureAnywhereLosesNothing(forever: Bool) throws {
+    let earlier = [("a", "old a"), ("b", "old b"), ("stale", "old s")]
+    let later = [("a", "new a"), ("b", "new b"), ("c", "new c")]
+    let total = FaultyCalls()
+    do {
+      let scratch = try Scratch()
+      try run(scratch.path("out"), earlier)
+      try run(scratch.path("out"), later, total.calls)
+    }
+    #expect(total.count > 40)
+    var outcomes: Set<String> = []
+    for failing in 0..<total.count {
+      let scratch = try Scratch()
+      try run(scratch.path("out"), earlier)
+      let faulty = FaultyCalls(failing: failing, code: ENOSPC, forever: forever)
+      do {
+        try run(scratch.path("out"), later, faulty.calls)
+      } catch {
+        #expect(error.path.hasPrefix(scratch.path("out")), "call \(failing): \(error)")
+        #expect(error.code == ENOSPC)
+      }
+      for (name, text) in scratch.contents
+      where !name.contains(".vitprobe-") && !name.hasSuffix("/") && !name.hasSuffix("run.json") {
+        #expect((earlier + later).contains { "out/" + $0.0 == name && $0.1 == text }, "\(name)")
+      }
+      // The next run opens the folder and changes nothing.
+      do { _ = try OutputFolder(scratch.path("out")) }
+      var after = scratch.contents
+      let listed = Manifest.outputNames(in: scratch.path("out"))
+      after["out/run.json"] = nil
+      func tree(_ files: [(String, String)]) -> [String: String] {
+        Dictionary(
+          uniqueKeysWithValues: [("out/", "")] + files.map { ("out/" + $0.0, $0.1) })
+      }
+      let isOld = after == tree(earlier)
+      #expect(isOld || after == tree(later), "call \(failing): \(after)")
+      #expect(listed == Set((isOld ? earlier : later).map(\.0) + ["run.json"]))
+      outcomes.insert(isOld ? "old" : "new")
+    }
+    #expect(outcomes == ["old", "new"])
+  }
+}

@@ -1,0 +1,102 @@
+import Checkpoints
+import Diagnostics
+import Images
+import Models
+import Reports
+import Tensors
+
+@testable import VitProbe
+
+/// Small models of random weights, and images of a fixed pattern.
+enum Samples {
+  static let vit = "vit(image=32,patch=8,dim=24,depth=2,heads=3,classes=7)"
+  static let resnet = "resnet(stem=cifar,image=32,depths=1-1,block=basic,width=6,classes=7)"
+
+  static func model(_ architecture: String, label: String = "m") throws -> ModelSubject {
+    let loaded = try ModelLoader.random(Architecture(architecture), seed: 5)
+    return try ModelSubject(loaded, label: label, inputFiles: [])
+  }
+
+  /// Noise, with labels 0 … 6.
+  static func images(_ count: Int, isLabeled: Bool = true) throws -> SampleSet {
+    var state: UInt64 = 1
+    let bytes = (0..<count * 32 * 32 * 3).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return UInt8(truncatingIfNeeded: state >> 56)
+    }
+    let source = try ArrayImages(
+      name: "noise", shape: [count, 32, 32, 3], element: .uint8, bytes: bytes,
+      labels: isLabeled ? (0..<count).map { $0 % 7 } : nil)
+    return SampleSet(try ImageDataSet(source, name: "noise"))
+  }
+
+  static var analyses: [any Analyzer] {
+    var settings = CKASettings()
+    settings.bootstrap = 20
+    return [CKAAnalyzer(settings), FourierAnalyzer(), VarianceAnalyzer()]
+  }
+
+  static func options(batchSize: Int = 8) -> FeatureRun.Options {
+    var options = FeatureRun.Options()
+    options.batchSize = batchSize
+    return options
+  }
+
+  /// A capture written to a file, opened again.
+  static func captured(
+    _ subject: any Subject, on data: SampleSet, in scratch: Scratch,
+    format: FeatureFileFormat = .safetensors, name: String = "features"
+  ) throws -> FeatureSubject {
+    let path = scratch.file("\(name).\(format.rawValue)")
+    let capture = try FeatureCapture(subject, on: data, options: options())
+    _ = try capture(to: path, format: format)
+    return try FeatureSubject(Checkpoint.open(path), label: nil, defaultLabel: name)
+  }
+
+  /// Every table of a run as text.
+  static func tables(
+    _ subjects: [any Subject], on data: SampleSet, batchSize: Int = 8
+  ) throws -> [String: String] {
+    let run = try FeatureRun(
+      subjects, on: data, analyses: analyses, options: options(batchSize: batchSize))
+    var texts: [String: String] = [:]
+    for (_, report) in try run().reports {
+      for table in report.tables { texts[table.name] = table.csv }
+    }
+    return texts
+  }
+}
+
+/// A safetensors file of the given layers, without any metadata of ours unless given.
+func featureFile(
+  _ layers: [(name: String, dtype: ElementType, shape: [Int])], metadata: [String: String] = [:],
+  in scratch: Scratch, as name: String = "f.safetensors", fill: UInt8 = 0
+) throws -> String {
+  let path = scratch.file(name)
+  var writer = try SafetensorsWriter(
+    creating: path,
+    tensors: layers.map { .init(name: $0.name, dtype: $0.dtype, shape: $0.shape) },
+    metadata: metadata)
+  for (index, layer) in layers.enumerated() {
+    let bytes = [UInt8](repeating: fill, count: layer.dtype.byteCount(shape: layer.shape) ?? 0)
+    try bytes.withUnsafeBytes { try writer.append($0, to: index) }
+  }
+  try writer.finish()
+  return path
+}
+
+/// Opens a file as a user would name it.
+func open(_ path: String, _ layout: FeatureLayout = FeatureLayout()) throws -> any Subject {
+  try openSubject(
+    SubjectArgument(path), label: nil, preprocessing: PreprocessingOverrides(), features: layout)
+}
+
+/// The failure that a user would see.
+func failure(_ body: () throws -> Void) -> VitProbeError? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return VitProbeError(error)
+  }
+}
