@@ -111,6 +111,11 @@ public struct HessianRecord: Sendable, Codable {
       let result = try solver.solve(shifted) { _, _ in try progress() }
       values = result.values.enumerated().map { Eigenvalue($1, which: "mag", rank: $0) }
       products += result.products
+      if result.isClipped {
+        let note = LanczosSpectrum.Note.topClipped(
+          requested: settings.top, dimension: shifted.dimension)
+        notes.append(note.description)
+      }
     }
     var trace: Trace?
     if settings.traceProbes > 0 {
