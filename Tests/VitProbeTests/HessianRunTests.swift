@@ -177,7 +177,8 @@ import Testing
     #expect(outer.0 <= inner.0 && inner.1 <= outer.1)
   }
 
-  /// Every value moves by the weight decay (too little here to change their order); the column without it says what it was.
+  /// Every value moves by the weight decay (too little here to change their order); the column
+  /// without it says what it was.
   @Test(arguments: HessianSettings.Solver.allCases)
   func weightDecayMovesEveryValue(_ solver: HessianSettings.Solver) throws {
     func tables(_ decay: Double) throws -> [Table] {
