@@ -42,7 +42,14 @@ struct FeatureCommandRunner {
       let log = try folder.map { try one.openRecords(in: $0, resuming: long.resume) }
       for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
       let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
-      let records = try collect(one, log, bar)
+      let records = try Interrupts.guarding(log) {
+        defer { bar.finish() }
+        return try one.run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
+          bar.update($0.images, of: $0.total)
+        }
+      }
+      skipped += records.skipped.count
+      for image in records.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
       if let folder, let log, let shard = job.options.shard {
         let files = try one.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
         Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
@@ -50,8 +57,6 @@ struct FeatureCommandRunner {
         continue
       }
       let outcome = try records.outcome()
-      skipped += outcome.skipped.count
-      for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
       for note in outcome.notes { Terminal.note("note: \(note)") }
       for (name, report) in outcome.reports {
         for note in report.notes { Terminal.note("note: \(name): \(note)") }
@@ -60,8 +65,10 @@ struct FeatureCommandRunner {
         Terminal.data(outcome.reports.first?.report.tables.first?.csv ?? "")
         continue
       }
-      let files = try one.write(
-        outcome, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+      let files = try Interrupts.guarding(log) {
+        try one.write(
+          outcome, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+      }
       logs.append(log)
       if output.json {
         objects.append(summary(outcome, one, folder.path, files))
@@ -76,24 +83,6 @@ struct FeatureCommandRunner {
       Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)
     }
     if skipped > 0 { throw ExitCode(1) }
-  }
-
-  private func collect(
-    _ one: PreparedRun, _ log: RecordLog?, _ bar: ProgressBar
-  ) throws -> FeatureRecords {
-    defer { bar.finish() }
-    do {
-      return try one.run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
-        bar.update($0.images, of: $0.total)
-      }
-    } catch let interruption as Interruption {
-      throw Interrupts.end(interruption)
-    } catch {
-      if log?.isKept == true {
-        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
-      }
-      throw error
-    }
   }
 
   /// Says what was detected.

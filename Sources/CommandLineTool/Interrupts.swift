@@ -27,15 +27,26 @@ enum Interrupts {
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
   }
 
-  /// Says what is left to do, and ends the command with 75 if it can be gone on with.
-  static func end(_ interruption: Interruption) -> VitProbeError {
-    guard interruption.isKept else {
-      return VitProbeError(.interrupted, "\(interruption); nothing was kept")
+  /// Runs what may be stopped or may fail, and tells the user how to go on then.
+  static func guarding<Result>(
+    _ log: RecordLog?, _ body: () throws -> Result
+  ) throws -> Result {
+    do {
+      return try body()
+    } catch let interruption as Interruption {
+      guard interruption.isKept else {
+        throw VitProbeError(.interrupted, "\(interruption); nothing was kept")
+      }
+      let arguments = CommandLine.arguments.filter { $0 != "--resume" } + ["--resume"]
+      throw VitProbeError(
+        .stoppedEarly,
+        "\(interruption); to go on: \(arguments.map(quoted).joined(separator: " "))")
+    } catch {
+      if log?.isKept == true {
+        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
+      }
+      throw error
     }
-    let arguments = CommandLine.arguments.filter { $0 != "--resume" } + ["--resume"]
-    return VitProbeError(
-      .stoppedEarly,
-      "\(interruption); to go on: \(arguments.map(quoted).joined(separator: " "))")
   }
 
   /// A word as a shell reads it back.

@@ -137,7 +137,12 @@ struct HessianCommand: ParsableCommand {
     Interrupts.catchSignals()
     let log = try folder.map { try job.openRecords(of: run, in: $0, resuming: long.resume) }
     for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
-    let records = try collect(run, log, bar)
+    let records = try Interrupts.guarding(log) {
+      defer { bar.finish() }
+      return try run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
+        bar.update($0, of: $1)
+      }
+    }
     if let folder, let log, let shard = job.shard {
       let files = try job.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
       Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
@@ -150,8 +155,10 @@ struct HessianCommand: ParsableCommand {
       Terminal.data(report.tables.first?.csv ?? "")
       return
     }
-    let files = try job.write(
-      report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+    let files = try Interrupts.guarding(log) {
+      try job.write(
+        report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+    }
     log.remove()
     if output.json {
       let summary: JSONText = [
@@ -163,24 +170,6 @@ struct HessianCommand: ParsableCommand {
     } else {
       Terminal.data(
         "hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
-    }
-  }
-
-  private func collect(
-    _ run: HessianRun, _ log: RecordLog?, _ bar: ProgressBar
-  ) throws -> HessianRecords {
-    defer { bar.finish() }
-    do {
-      return try run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
-        bar.update($0, of: $1)
-      }
-    } catch let interruption as Interruption {
-      throw Interrupts.end(interruption)
-    } catch {
-      if log?.isKept == true {
-        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
-      }
-      throw error
     }
   }
 

@@ -137,6 +137,6 @@ extension OutputFolder {
   public static func files(in path: String, endingIn suffix: String) -> [String]? {
     guard PathKind.at(path) == .folder else { return nil }
     return (PathKind.names(in: path) ?? []).filter { $0.hasSuffix(suffix) }
-      .map { PathKind.join(path, $0) }
+      .map { PathKind.join(path, $0) }.filter { PathKind.at($0) == .file }
   }
 }

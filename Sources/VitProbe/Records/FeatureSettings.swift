@@ -46,8 +46,6 @@ struct FeatureSettings: Sendable, Codable {
   let data: DataSettings
   let batchSize: Int
   let onBadImage: String
-  /// The fewest images of a minibatch that counts.
-  let minimumBatch: Int
   let reportsMetrics: Bool
   let analyses: [Analysis]
 }

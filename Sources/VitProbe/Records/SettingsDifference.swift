@@ -40,12 +40,15 @@ struct SettingsDifference: Equatable {
       }
       return Self(place, a, b)
     case (.array(let one), .array(let other)):
+      guard one.count == other.count else {
+        return Self("the length of \(place)", .integer(one.count), .integer(other.count))
+      }
       for (index, pair) in zip(one, other).enumerated() {
         let names = [pair.0, pair.1].map { $0["name"]?.stringValue ?? $0["label"]?.stringValue }
         let name = names[0] == names[1] ? names[0] : nil
         if let found = find(pair.0, pair.1, at: "\(place)[\(name ?? "\(index)")]") { return found }
       }
-      return Self("the length of \(place)", .integer(one.count), .integer(other.count))
+      return Self(place, a, b)
     default: return Self(place, a, b)
     }
   }

@@ -7,6 +7,8 @@ import Tensors
 protocol AnalysisSlot: AnyObject, Sendable {
   var name: String { get }
   var plan: Plan { get }
+  /// The fewest images of a minibatch.
+  var minimumBatch: Int { get }
   var settings: JSONText { get }
   var configuration: any Codable & Sendable { get }
   /// Starts on a minibatch.
@@ -44,6 +46,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
   }
 
   var name: String { A.name }
+  var minimumBatch: Int { A.minimumBatch }
   var settings: JSONText { analyzer.settings }
   var configuration: any Codable & Sendable { analyzer.configuration }
 

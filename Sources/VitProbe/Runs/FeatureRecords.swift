@@ -26,10 +26,10 @@ public final class FeatureRecords: Sendable {
   private let minimumBatch: Int
   private let batches = Mutex<[Int: Minibatch]>([:])
 
-  init(_ slots: [any AnalysisSlot], labels: [String], minimumBatch: Int) {
+  init(_ slots: [any AnalysisSlot], labels: [String]) {
     self.slots = slots
     self.labels = labels
-    self.minimumBatch = minimumBatch
+    minimumBatch = slots.map(\.minimumBatch).max() ?? 1
   }
 
   /// The records that a file with these settings holds; none yet.
@@ -37,8 +37,7 @@ public final class FeatureRecords: Sendable {
     let slots = settings.analyses.map(\.slot)
     guard let plan = slots.first?.plan, slots.allSatisfy({ $0.plan.batchSizes == plan.batchSizes })
     else { throw VitProbeError(.badData, "its analyses have no plan in common") }
-    self.init(
-      slots, labels: plan.subjects.map(\.label), minimumBatch: settings.minimumBatch)
+    self.init(slots, labels: plan.subjects.map(\.label))
   }
 
   /// The documents that make a minibatch complete.
@@ -98,7 +97,7 @@ public final class FeatureRecords: Sendable {
   }
 
   /// Images left out, in order.
-  var skipped: [SkippedImage] {
+  public var skipped: [SkippedImage] {
     batches.withLock { $0.values.flatMap(\.skipped) }.sorted { $0.position < $1.position }
   }
 

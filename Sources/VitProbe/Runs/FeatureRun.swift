@@ -154,7 +154,7 @@ public final class FeatureRun: Sendable {
         count: data.count, files: provenance.inputs.filter { dataFiles.contains($0.path) }
       ) { (data.id($0), data.label($0)) },
       batchSize: options.batchSize, onBadImage: options.badImages.rawValue,
-      minimumBatch: minimumBatch, reportsMetrics: options.reportsMetrics,
+      reportsMetrics: options.reportsMetrics,
       analyses: slots.map { FeatureSettings.Analysis($0) })
     return try RecordHeader(
       kind: FeatureSettings.kind, batches: batches.batches.count, parts: emptyRecords().parts,
@@ -162,8 +162,7 @@ public final class FeatureRun: Sendable {
   }
 
   private func emptyRecords() -> FeatureRecords {
-    FeatureRecords(
-      slots, labels: subjects.map(\.label), minimumBatch: minimumBatch)
+    FeatureRecords(slots, labels: subjects.map(\.label))
   }
 
   /// Carries the run out and reports on it.
