@@ -8,6 +8,8 @@ protocol AnalysisSlot: AnyObject, Sendable {
   var name: String { get }
   var plan: Plan { get }
   var settings: JSONText { get }
+  /// Bytes of values kept from one tap to the next.
+  func keptBytes(images: Int) -> Int
   /// Starts on a minibatch.
   func begin(batch: Int) -> any BatchSlot
   /// Tables and figures from all records.
@@ -38,6 +40,8 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 
   var name: String { A.name }
   var settings: JSONText { analyzer.settings }
+
+  func keptBytes(images: Int) -> Int { analyzer.keptBytes(plan, images: images) }
 
   func begin(batch: Int) -> any BatchSlot { Batch(self, batch) }
 
