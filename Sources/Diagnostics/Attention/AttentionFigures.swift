@@ -20,7 +20,7 @@ struct AttentionFigures {
   }
 
   private func figure(_ statistic: AttentionStatistic) -> Figure? {
-    let drawn = subjects.indices.filter { !marks(statistic, $0, isAlone: false).isEmpty }
+    let drawn = subjects.indices.filter { !marks(statistic, $0).isEmpty }
     guard !drawn.isEmpty else { return nil }
     // Clouds of heads would hide each other.
     let groups = statistic.isPerHead ? drawn.map { [$0] } : [drawn]
@@ -30,7 +30,7 @@ struct AttentionFigures {
         title: isAlone && groups.count > 1 ? subjects[group[0]].subject.label : "", x: .depth,
         y: Axis(statistic.title, unit: statistic.unit, includesZero: true),
         (isAlone ? stages(group[0]) : [])
-          + group.flatMap { marks(statistic, $0, isAlone: groups.count > 1) })
+          + group.flatMap { marks(statistic, $0) })
     }
     return Figure(
       name: "attention_\(statistic.rawValue)", title: statistic.headline,
@@ -64,7 +64,7 @@ struct AttentionFigures {
   }
 
   /// The lines and points of one subject; empty if it has nothing to show.
-  private func marks(_ statistic: AttentionStatistic, _ index: Int, isAlone: Bool) -> [Mark] {
+  private func marks(_ statistic: AttentionStatistic, _ index: Int) -> [Mark] {
     let results = subjects[index]
     let series = statistic == .tokenSimilarity ? [""] : results.series
     var marks: [Mark] = []
@@ -89,20 +89,16 @@ struct AttentionFigures {
       marks.append(
         .series(
           Series(
-            title(name, of: results, isMain: isMain, isAlone: isAlone), points, style: style,
-            interval: .bars)))
+            title(name, of: results), points, style: style, interval: .bars)))
       if statistic == .entropy, isMain { marks += even(results, series: name) }
     }
     return marks
   }
 
   /// What a line is called: the model, and which of its maps if there are several.
-  private func title(
-    _ series: String, of results: AttentionResults, isMain: Bool, isAlone: Bool
-  ) -> String {
+  private func title(_ series: String, of results: AttentionResults) -> String {
     let label = results.subject.label
-    guard results.series.count > 1, !series.isEmpty else { return label }
-    return isAlone ? series : "\(label), \(series)"
+    return results.series.count > 1 && !series.isEmpty ? "\(label), \(series)" : label
   }
 
   private func heads(

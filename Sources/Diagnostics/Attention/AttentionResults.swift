@@ -14,11 +14,12 @@ struct AttentionResults {
   /// Layers with attention maps.
   var mapCount: Int { subject.taps.count { !$0.tap.isTokens } }
 
-  /// The kinds of maps, in the order of a block's pass; what is attended by comes last.
+  /// The kinds of maps, in the order of the pass; what the last block attends by comes last.
   var series: [String] {
     var found: [String] = []
     for (layer, planned) in zip(layers, subject.taps) where !planned.tap.isTokens {
-      if !found.contains(layer.layer.series) { found.append(layer.layer.series) }
+      found.removeAll { $0 == layer.layer.series }
+      found.append(layer.layer.series)
     }
     return found
   }
