@@ -30,7 +30,13 @@ import Testing
     let own = try Architecture(text)
     let tensors = try ModelSummary(own).parameters.map { ($0.name, $0.storedShape) }
     try withHollowCheckpoint(tensors) { checkpoint in
-      #expect(try ModelLoader.detect(checkpoint).family == own.family)
+      do throws(ModelError) {
+        let found = try ModelLoader.detect(checkpoint)
+        #expect(found.family == own.family)
+      } catch {
+        // The weights of some families do not tell their heads, which is asked for.
+        #expect(error.description.contains("\(own.family)(…"), "\(error)")
+      }
       for other in Self.architectures where other != text {
         let asked = try Architecture(other)
         let error = #expect(throws: ModelError.self, "\(own.family) as \(asked.family)") {

@@ -20,16 +20,17 @@ import Testing
   /// Buffers follow from the configuration: whatever they hold, they change nothing but for the size of
   /// the images, which the mask tells.
   @Test func buffersOfOlderFilesChangeNothing() throws {
-    let weights = try ModelSummary(Architecture(Self.text)).parameters.map {
-      ($0.name, DeterministicFill.values($0.name, Shape($0.storedShape)))
+    let weights: [(String, Tensor)] = try ModelSummary(Architecture(Self.text)).parameters.map {
+      ($0.name, DeterministicFill.values($0.name, $0.storedShape))
     }
     let legacy = weights + Self.buffers.map { ($0, Tensor(repeating: 3, shape: Shape($1))) }
     let images = DeterministicFill.values("input", [2, 32, 32, 3], isInput: true)
-    let plain = try withCheckpoint(weights) {
+    let plain: [Float] = try withCheckpoint(weights) {
       let loaded = try ModelLoader.load($0, as: Architecture(Self.text))
       return loaded.model(images).values
     }
-    #expect(plain.allSatisfy(\.isFinite))
+    let isFinite = plain.allSatisfy(\.isFinite)
+    #expect(isFinite)
     try withCheckpoint(legacy) { checkpoint in
       let loaded = try ModelLoader.load(checkpoint)
       #expect(loaded.report.unmatched.isEmpty)
