@@ -8,12 +8,14 @@ struct Analyses: ParsableArguments {
   @OptionGroup(title: CKAOptions.title) var cka: CKAOptions
   @OptionGroup(title: "Fourier") var fourier: FourierOptions<AmongOthers>
   @OptionGroup(title: "Variance") var variance: VarianceOptions<AmongOthers>
+  @OptionGroup(title: "Attention") var attention: AttentionOptions<AmongOthers>
 
-  private var all: [any AnalysisOptions] { [cka, fourier, variance] }
+  private var all: [any AnalysisOptions] { [cka, fourier, variance, attention] }
 
   static let commands: [any ParsableCommand.Type] = [
     AnalysisCommand<CKAOptions>.self, AnalysisCommand<FourierOptions<OnItsOwn>>.self,
     AnalysisCommand<VarianceOptions<OnItsOwn>>.self,
+    AnalysisCommand<AttentionOptions<OnItsOwn>>.self,
   ]
 
   /// The types of all analyses, for records that were made with them.

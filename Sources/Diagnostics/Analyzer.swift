@@ -34,6 +34,12 @@ public protocol Analyzer: Sendable {
   /// Whether the analysis can make something of a tap's value.
   func accepts(_ tap: Tap) -> Bool
 
+  /// Whether a tap that ``accepts(_:)`` takes is looked at whatever the ordering.
+  func isOfEveryOrdering(_ tap: Tap) -> Bool
+
+  /// Bytes of values that an observer keeps from one tap to the next.
+  func keptBytes(_ plan: Plan, images: Int) -> Int
+
   /// Starts on a minibatch; called from any thread.
   func begin(_ plan: Plan) -> any BatchObserver<Record>
 
@@ -42,6 +48,14 @@ public protocol Analyzer: Sendable {
 
   /// Tables and figures from the records of all minibatches, in batch order.
   func report(_ records: [Record], plan: Plan) throws -> Report
+}
+
+extension Analyzer {
+  /// Only taps of the ordering.
+  public func isOfEveryOrdering(_ tap: Tap) -> Bool { false }
+
+  /// None.
+  public func keptBytes(_ plan: Plan, images: Int) -> Int { 0 }
 }
 
 /// Which taps an analysis looks at.

@@ -22,12 +22,15 @@ public struct SubjectPlan: Sendable, Codable, Hashable {
   public let family: String
   /// The taps under analysis, in the order of the forward pass.
   public let taps: [PlannedTap]
+  /// The side of the images in pixels; nil if it is not known.
+  public let imageSize: Int?
 
   /// A subject and the taps under analysis.
-  public init(label: String, family: String, taps: [PlannedTap]) {
+  public init(label: String, family: String, taps: [PlannedTap], imageSize: Int? = nil) {
     self.label = label
     self.family = family
     self.taps = taps
+    self.imageSize = imageSize
   }
 
   /// Normalised depth `l / (L - 1)` of a tap, 0 for a single one.

@@ -11,6 +11,8 @@ protocol AnalysisSlot: AnyObject, Sendable {
   var minimumBatch: Int { get }
   var settings: JSONText { get }
   var configuration: any Codable & Sendable { get }
+  /// Bytes of values kept from one tap to the next.
+  func keptBytes(images: Int) -> Int
   /// Starts on a minibatch.
   func begin(batch: Int) -> any BatchSlot
   /// The record of a minibatch as JSON; nil if there is none.
@@ -49,6 +51,8 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
   var minimumBatch: Int { A.minimumBatch }
   var settings: JSONText { analyzer.settings }
   var configuration: any Codable & Sendable { analyzer.configuration }
+
+  func keptBytes(images: Int) -> Int { analyzer.keptBytes(plan, images: images) }
 
   func begin(batch: Int) -> any BatchSlot { Batch(self, batch) }
 

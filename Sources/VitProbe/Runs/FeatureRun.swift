@@ -94,8 +94,11 @@ public final class FeatureRun: Sendable {
     var plans: [SubjectPlan] = []
     for subject in subjects {
       let taps = try selection.taps(
-        of: subject, standard: A.defaultOrdering, accepts: analyzer.accepts, analysis: A.name)
-      plans.append(SubjectPlan(label: subject.label, family: subject.family, taps: taps))
+        of: subject, standard: A.defaultOrdering, accepts: analyzer.accepts,
+        always: analyzer.isOfEveryOrdering, analysis: A.name)
+      plans.append(
+        SubjectPlan(
+          label: subject.label, family: subject.family, taps: taps, imageSize: subject.imageSize))
     }
     let plan = Plan(
       subjects: plans, batchSizes: batches.batches.map(\.count), batchSize: batchSize)
@@ -125,6 +128,7 @@ public final class FeatureRun: Sendable {
       passBytes: passes.max() ?? 0, parameterBytes: parameters,
       analysisBytes: slots.reduce(0) {
         $0 + Self.analysisBytes($1.plan, images: batches.largestBatch)
+          + $1.keptBytes(images: batches.largestBatch)
       }, threads: Threads.count, maximumMemory: options.maximumMemory)
   }
 
