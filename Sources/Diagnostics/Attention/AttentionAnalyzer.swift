@@ -74,6 +74,11 @@ public struct AttentionAnalyzer: Analyzer {
     AttentionObserver(configuration, plan: plan)
   }
 
+  /// One entry a tap.
+  public func isSound(_ record: Record, plan: Plan) -> Bool {
+    plan.canHold(record.images) && record.layers.count == plan.tapCount
+  }
+
   /// All statistics along depth: a table, and a figure for each.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
     AttentionReport(records, settings: configuration, plan: plan).report
