@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 for pair in cka_curve:cka_curve cka_heatmap:cka fourier:fourier fourier_depth:fourier \
-  variance:variance hessian:hessian_density; do
+  variance:variance attention:attention hessian:hessian_density; do
   script=${pair%:*}
   if [ $# -gt 0 ] && [ ! -f "$folder/${pair#*:}.csv" ]; then continue; fi
   figure="$work/$script.svg"

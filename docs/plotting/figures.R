@@ -61,6 +61,11 @@ if (has("variance.csv")) {
   table <- read("variance.csv")
   save("variance", over_depth(table, "value", "se", "Feature map variance"), 1.5 + 2.5 * nlevels(table$model))
 }
+if (has("attention.csv")) {
+  table <- subset(read("attention.csv"), !is.na(value))
+  save("attention", ggplot(table, aes(depth, value, color = model)) + geom_point() +
+    facet_wrap(~statistic, scales = "free_y") + labs(x = "Normalized depth", y = NULL), 9, 7)
+}
 if (has("hessian_density.csv")) {
   table <- subset(read("hessian_density.csv"), source == "kde")
   save("hessian", ggplot(table, aes(x, density, color = model)) + geom_line() +

@@ -95,6 +95,19 @@ def variance(folder):
     return figure
 
 
+def attention(folder):
+    """One panel a statistic, a point a head (or a layer)."""
+    table = pd.read_csv(folder / "attention.csv").dropna(subset="value")
+    groups = list(table.groupby("statistic", sort=False))
+    figure, axes = panels(len(groups))
+    for ax, (statistic, rows) in zip(axes, groups):
+        for name, own in models(rows):
+            ax.plot(own.depth, own.value, "o", ms=4, label=name)
+        ax.set(title=statistic, xlabel="Normalized depth")
+    axes[0].legend()
+    return figure
+
+
 def hessian(folder):
     table = pd.read_csv(folder / "hessian_density.csv")
     figure, axes = panels(2)
@@ -116,6 +129,8 @@ def main(folder, out):
         drawn += [("fourier", fourier(folder)), ("fourier_depth", fourier_depth(folder))]
     if (folder / "variance.csv").exists():
         drawn += [("variance", variance(folder))]
+    if (folder / "attention.csv").exists():
+        drawn += [("attention", attention(folder))]
     if (folder / "hessian_density.csv").exists():
         drawn += [("hessian", hessian(folder))]
     for name, figure in drawn:
