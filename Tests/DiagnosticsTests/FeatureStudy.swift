@@ -15,6 +15,8 @@ struct FeatureStudy {
 
   var subjects: [(label: String, family: String, layers: [Layer])] = []
   var batchSizes: [Int]
+  /// The side of the images in pixels; nil if it is not known.
+  var imageSize: Int?
 
   init(_ batchSizes: [Int]) { self.batchSizes = batchSizes }
 
@@ -27,7 +29,8 @@ struct FeatureStudy {
       subjects: subjects.map { subject in
         SubjectPlan(
           label: subject.label, family: subject.family,
-          taps: subject.layers.map { PlannedTap(tap: $0.tap, shape: $0.shape) })
+          taps: subject.layers.map { PlannedTap(tap: $0.tap, shape: $0.shape) },
+          imageSize: imageSize)
       }, batchSizes: batchSizes, batchSize: batchSizes.max() ?? 0)
   }
 
@@ -74,6 +77,17 @@ extension FeatureStudy.Layer {
     Self(
       tap: Tap(name, kind, layout: .map, roles: .sequence), shape: [height, width, channels],
       values: values)
+  }
+
+  /// Attention `[N, heads, T, T]`; with windows, `[N, windows, heads, T, T]`.
+  static func attention(
+    _ name: String, _ values: [Float], windows: Int? = nil, heads: Int, _ height: Int,
+    _ width: Int, prefix: Int = 0
+  ) -> Self {
+    let tokens = prefix + height * width
+    return Self(
+      tap: Tap(name, .map, layout: .attention(height: height, width: width, prefix: prefix)),
+      shape: (windows.map { [$0] } ?? []) + [heads, tokens, tokens], values: values)
   }
 
   /// Tokens `[N, prefix + H W, C]`.

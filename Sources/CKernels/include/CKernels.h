@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attention_maps.h"
 #include "feature_maps.h"
 #include "krylov.h"
 

@@ -28,6 +28,17 @@ struct SmallEigenproblem {
     (values, vectors) = (w, a)
   }
 
+  /// The eigenvalues alone, ascending, of a dense matrix as in ``init(dense:order:)``; a fraction of
+  /// the cost.
+  static func values(dense matrix: [Double], order: Int) throws(SpectrumError) -> [Double] {
+    var (a, w) = (matrix, [Double](repeating: 0, count: order))
+    var (n, info, workCount) = (Int32(order), Int32(0), Int32(max(1, 34 * order)))
+    var work = [Double](repeating: 0, count: Int(workCount))
+    if order > 0 { dsyev_("N", "U", &n, &a, &n, &w, &work, &workCount, &info) }
+    try check("dsyev", info, w)
+    return w
+  }
+
   /// A tridiagonal matrix (`dstev`); `offDiagonal` has one entry fewer than `diagonal`, or more,
   /// which are not read.
   init(diagonal: [Double], offDiagonal: [Double]) throws(SpectrumError) {

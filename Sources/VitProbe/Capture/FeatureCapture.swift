@@ -155,6 +155,7 @@ public struct FeatureCapture: Sendable {
     metadata.data = data.name
     metadata.architecture = subject.architecture
     metadata.preprocessing = subject.description["preprocessing"]?.compact
+    metadata.imageSize = subject.imageSize
     if data.hasIDs { metadata.ids = kept.map(data.id) }
     let labels = kept.map(data.label)
     if labels.contains(where: { $0 != nil }) { metadata.labels = labels }

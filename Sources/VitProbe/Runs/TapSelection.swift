@@ -19,9 +19,11 @@ public struct TapSelection: Sendable, Hashable {
   /// - Parameters:
   ///   - standard: the ordering if none was asked for.
   ///   - accepts: what the analysis can make something of.
+  ///   - always: what of that it looks at whatever the ordering.
   /// - Throws: ``VitProbeError`` `.usage` for a glob that matches nothing.
   func taps(
-    of subject: any Subject, standard: TapOrdering, accepts: (Tap) -> Bool, analysis: String
+    of subject: any Subject, standard: TapOrdering, accepts: (Tap) -> Bool,
+    always: (Tap) -> Bool = { _ in false }, analysis: String
   ) throws(VitProbeError) -> [PlannedTap] {
     let accepted = subject.taps.filter { accepts($0.tap) }
     // Globs without an ordering look at everything: a user may ask for any tap by name.
@@ -32,7 +34,9 @@ public struct TapSelection: Sendable, Hashable {
       case .sequence: .sequence
       case .all: nil
       }
-    let base = accepted.filter { planned in role.map { planned.tap.roles.contains($0) } ?? true }
+    let base = accepted.filter { planned in
+      role.map { planned.tap.roles.contains($0) || always(planned.tap) } ?? true
+    }
     for glob in layers {
       let pattern = Glob(glob.hasPrefix("!") ? String(glob.dropFirst()) : glob)
       guard base.contains(where: { pattern.matches($0.tap.name) }) else {

@@ -25,6 +25,8 @@ struct FeatureMetadata {
   var architecture: String?
   /// What the samples are samples of.
   var data: String?
+  /// The side of the images in pixels.
+  var imageSize: Int?
   /// How images were prepared, as JSON.
   var preprocessing: String?
   /// The names of the samples.
@@ -58,6 +60,14 @@ struct FeatureMetadata {
     architecture = entries["architecture"]
     data = entries["data"]
     preprocessing = entries["preprocessing"]
+    imageSize = try entries["image_size"].map { text throws(CheckpointError) in
+      guard let size = Int(text), (1...1 << 20).contains(size) else {
+        throw CheckpointError(
+          .malformed, file: checkpoint.path, place: "metadata \"image_size\"",
+          found: "\"\(text.prefix(40))\"", expected: "a number of pixels from 1 to \(1 << 20)")
+      }
+      return size
+    }
     ids = try entries["ids"].map { text throws(CheckpointError) in
       try reader.list(text, "ids").map { value throws(CheckpointError) in
         guard let id = value.stringValue else { throw reader.error("ids", value, "a string") }
@@ -109,6 +119,7 @@ struct FeatureMetadata {
     entries["architecture"] = architecture
     entries["data"] = data
     entries["preprocessing"] = preprocessing
+    entries["image_size"] = imageSize.map(String.init)
     entries["ids"] = ids.map { JSONText.array($0.map(JSONText.string)).compact }
     entries["labels"] = labels.map {
       JSONText.array($0.map { $0.map(JSONText.integer) ?? .null }).compact

@@ -54,6 +54,9 @@ public struct FeatureSubject: Subject {
   /// The architecture, if the file says it.
   public var architecture: String? { file.metadata.architecture }
 
+  /// The side of the images in pixels, if the file says it.
+  public var imageSize: Int? { file.metadata.imageSize }
+
   /// What the file holds, in a line.
   public var summary: String {
     var text = "features of \(file.metadata.architecture ?? "an unknown model"), "

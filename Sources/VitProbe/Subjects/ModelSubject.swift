@@ -55,6 +55,9 @@ public struct ModelSubject: Subject {
   /// The variant, or the family with its hyper-parameters.
   public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
 
+  /// The side of the images in pixels.
+  public var imageSize: Int? { loaded.architecture.configuration.imageSize }
+
   /// Family, variant and dialect in a line.
   public var summary: String {
     let report = loaded.report

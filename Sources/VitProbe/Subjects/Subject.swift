@@ -12,6 +12,8 @@ public protocol Subject: Sendable {
   var architecture: String? { get }
   /// Every tap, with the shape of its value for one image.
   var taps: [PlannedTap] { get }
+  /// The side of the images in pixels; nil if it is not known.
+  var imageSize: Int? { get }
   /// What was opened, in a line for a person: family, variant, dialect.
   var summary: String { get }
   /// Remarks: keys of the file that were not used.

@@ -12,6 +12,36 @@ enum Samples {
   static let vit = "vit(image=32,patch=8,dim=24,depth=2,heads=3,classes=7)"
   static let resnet = "resnet(stem=cifar,image=32,depths=1-1,block=basic,width=6,classes=7)"
 
+  /// A small model of each family, and what is special about it.
+  struct Family: CustomStringConvertible, Sendable {
+    let architecture: String
+    /// Attention maps, each kind of a block counted.
+    let maps: Int
+    var description: String { architecture }
+  }
+
+  static let families = [
+    Family(architecture: vit, maps: 2),
+    Family(architecture: resnet, maps: 0),
+    Family(
+      architecture: "refiner_vit(image=32,patch=8,dim=24,depth=3,heads=3,classes=7)", maps: 6),
+    Family(
+      architecture: "refiner(image=32,patch=8,dim=24,depth=2,heads=3,expand=2,classes=7)", maps: 4),
+    Family(
+      architecture: "alternet(image=32,stem=cifar,depths=1-2-2,msa=0-1-1,block=basic,width=6,"
+        + "heads=1-1-2,head-dim=6,window=4,classes=7)", maps: 2),
+    Family(
+      architecture: "swin(image=32,patch=2,window=4,dim=12,depths=2-2,heads=2-3,classes=7)",
+      maps: 4),
+    Family(
+      architecture: "hdv-swin(image=32,window=4,dims=12-24,depths=2-2,head-dim=6,heads=2-3,"
+        + "pools=2-2,classes=7)", maps: 4),
+    Family(
+      architecture: "pit(image=32,patch=8,stride=4,dims=12-24,depths=1-2,heads=2-3,classes=7)",
+      maps: 3),
+    Family(architecture: "mixer(image=32,patch=8,dim=24,depth=2,classes=7)", maps: 0),
+  ]
+
   static func model(_ architecture: String, label: String = "m") throws -> ModelSubject {
     let loaded = try ModelLoader.random(Architecture(architecture), seed: 5)
     return try ModelSubject(loaded, label: label, inputFiles: [])
@@ -19,6 +49,11 @@ enum Samples {
 
   /// Noise, with labels 0 … 6.
   static func images(_ count: Int, isLabeled: Bool = true) throws -> SampleSet {
+    SampleSet(try imageSet(count, isLabeled: isLabeled))
+  }
+
+  /// The same as images that are no samples yet.
+  static func imageSet(_ count: Int, isLabeled: Bool = true) throws -> ImageDataSet {
     var state: UInt64 = 1
     let bytes = (0..<count * 32 * 32 * 3).map { _ in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -27,7 +62,7 @@ enum Samples {
     let source = try ArrayImages(
       name: "noise", shape: [count, 32, 32, 3], element: .uint8, bytes: bytes,
       labels: isLabeled ? (0..<count).map { $0 % 7 } : nil)
-    return SampleSet(try ImageDataSet(source, name: "noise"))
+    return try ImageDataSet(source, name: "noise")
   }
 
   static var analyses: [any Analyzer] {

@@ -1,0 +1,149 @@
+import Reports
+import Tensors
+
+/// Reduces the records of all minibatches to estimates with errors, a table and figures.
+struct AttentionReport {
+  private let settings: AttentionSettings
+  private let plan: Plan
+  private let images: Int
+  private let subjects: [AttentionResults]
+
+  init(_ records: [AttentionAnalyzer.Record], settings: AttentionSettings, plan: Plan) {
+    self.settings = settings
+    self.plan = plan
+    images = records.reduce(0) { $0 + $1.images }
+    let starts = plan.starts
+    subjects = plan.subjects.enumerated().map { index, subject in
+      let layers = AttentionLayer.layers(of: subject, settings: settings)
+      return AttentionResults(
+        subject: subject,
+        layers: layers.enumerated().map { tap, layer in
+          let own = records.compactMap { record in
+            record.layers.indices.contains(starts[index] + tap)
+              ? record.layers[starts[index] + tap] : nil
+          }
+          return AttentionResults.Layer(
+            layer: layer,
+            estimates: layer.cells.indices.map { AttentionEstimate($0, of: layer, own) },
+            zeroTokens: own.reduce(0) { $0 + $1.zeroTokens })
+        })
+    }
+  }
+
+  var report: Report {
+    Report(
+      tables: [table],
+      figures: AttentionFigures(subjects, settings: settings, images: images).all,
+      summary: summary, notes: notes)
+  }
+
+  // MARK: Tables
+
+  private var table: Table {
+    var table = Table(
+      "attention",
+      columns: [
+        .text("model"), .integer("layer_index"), .text("layer_name"), .real("depth"),
+        .integer("head"), .text("statistic"), .integer("n_images"), .real("value"), .real("se"),
+        .text("status"),
+      ])
+    for results in subjects {
+      for (index, layer) in results.layers.enumerated() {
+        for estimate in layer.estimates {
+          table.append([
+            .text(results.subject.label), .integer(index),
+            .text(results.subject.taps[index].tap.name), .real(layer.layer.depth),
+            Cell(estimate.head), .text(estimate.statistic.rawValue), .integer(estimate.images),
+            Cell(estimate.value), Cell(estimate.error), .text(estimate.status.rawValue),
+          ])
+        }
+      }
+    }
+    return table
+  }
+
+  private var summary: Table {
+    var table = Table(
+      "attention",
+      columns: [
+        .text("model"), .integer("maps"), .real("tokens_first"), .real("tokens_last"),
+        .real("heads"), .real("layers"), .real("distance_px"), .real("entropy"), .real("nmi"),
+        .real("rank"),
+      ])
+    for results in subjects {
+      let tokens = results.values(of: .tokenSimilarity, series: "")
+      func mean(_ statistic: AttentionStatistic) -> Cell {
+        guard let series = results.series.last else { return .empty }
+        let values = results.values(of: statistic, series: series).compactMap(\.estimate.value)
+        return values.isEmpty ? .empty : Cell(values.reduce(0, +) / Double(values.count))
+      }
+      table.append([
+        .text(results.subject.label), .integer(results.mapCount),
+        Cell(tokens.first?.estimate.value), Cell(tokens.last?.estimate.value),
+        mean(.headSimilarity), mean(.layerSimilarity), mean(.distance), mean(.entropy),
+        mean(.mutualInformation), mean(.effectiveRank),
+      ])
+    }
+    return table
+  }
+
+  // MARK: Notes
+
+  private var notes: [String] {
+    var notes = [
+      "tokens_first, tokens_last: the mean cosine of two patches' features; heads, layers: the mean "
+        + "cosine of attention maps; all but tokens are means over layers"
+    ]
+    if images == 1 { notes.append("one image: no standard errors (they are over images)") }
+    if settings.rankImages > 0, subjects.contains(where: { $0.mapCount > 0 }) {
+      notes.append(
+        "effective rank: of the first \(settings.rankImages) image(s) of each minibatch")
+    }
+    for results in subjects {
+      let label = results.subject.label
+      if results.mapCount == 0 {
+        notes.append("\(label) has no attention maps; the similarity of its places alone is told")
+      }
+      let windows = results.layers.contains {
+        if case .maps(let grid) = $0.layer.content { grid.windows > 1 } else { false }
+      }
+      if windows {
+        notes.append(
+          "\(label) attends in windows: distances are inside a window, and successive layers are "
+            + "compared window by window, shifted or not")
+      }
+      let zeros = results.layers.reduce(0) { $0 + $1.zeroTokens }
+      if zeros > 0 {
+        notes.append(
+          "\(label): \(zeros) token(s) of length zero have no direction and are left out")
+      }
+      note(.magnitudes, "weights below zero, whose magnitudes are taken,", results, &notes)
+      note(.nonfinite, "values that are not finite", results, &notes)
+      note(.undefinedGrid, "values that are not of the stated grid", results, &notes)
+      note(.degenerate, "statistics that no image has", results, &notes)
+      note(.noImageSize, "distances without the size of images in pixels", results, &notes)
+      let partial = results.layers.flatMap(\.estimates).filter {
+        $0.undefined > 0 && $0.value != nil && $0.statistic != .effectiveRank
+      }
+      if let first = partial.first {
+        notes.append(
+          "\(label): \(partial.count) number(s) lack images that have none, such as maps of zeros; "
+            + "the first is \(first.statistic.rawValue), of \(first.images) images")
+      }
+    }
+    return notes
+  }
+
+  private func note(
+    _ status: AttentionEstimate.Status, _ what: String, _ results: AttentionResults,
+    _ notes: inout [String]
+  ) {
+    let indices = results.layers.indices.filter { index in
+      results.layers[index].estimates.contains { $0.status == status }
+    }
+    guard let first = indices.first else { return }
+    notes.append(
+      "\(results.subject.label): \(what) in \(indices.count) layer(s), the first "
+        + "\(results.subject.taps[first].tap.name)")
+  }
+}

@@ -1,0 +1,36 @@
+import COpenBLAS
+import Glibc
+
+/// The effective rank of a matrix: the exponential of the entropy of its singular values divided by
+/// their sum (Roy and Vetterli, "The effective rank", EUSIPCO 2007).
+///
+/// Singular values are the roots of the eigenvalues of the smaller product with the transpose, in
+/// Float64: those below 1e-8 of the largest are lost, as they are among the rounding errors of a map
+/// in Float32.
+///
+/// - Parameters:
+///   - matrix: `[rows, columns]`, finite.
+/// - Returns: from 1 to the smaller extent; nil for a matrix of zeros.
+func effectiveRank(
+  _ matrix: UnsafePointer<Float>, rows: Int, columns: Int
+) throws(SpectrumError) -> Double? {
+  let values = UnsafeBufferPointer(start: matrix, count: rows * columns)
+  let top = values.reduce(0) { max($0, abs($1)) }
+  guard top > 0 else { return nil }
+  // A row-major matrix is its transpose to LAPACK, which has the same singular values.
+  let scaled = values.map { Double($0) / Double(top) }
+  let order = min(rows, columns)
+  let inner = max(rows, columns)
+  var product = [Double](repeating: 0, count: order * order)
+  cblas_dsyrk(
+    CblasColMajor, CblasUpper, columns <= rows ? CblasNoTrans : CblasTrans, blasint(order),
+    blasint(inner), 1, scaled, blasint(columns), 0, &product, blasint(order))
+  let roots = try SmallEigenproblem.values(dense: product, order: order)
+    .map { max(0, $0).squareRoot() }
+  let sum = roots.reduce(0, +)
+  let entropy = roots.reduce(0) { total, root in
+    let share = root / sum
+    return share > 0 ? total - share * log(share) : total
+  }
+  return exp(entropy)
+}
