@@ -36,12 +36,12 @@ struct FeatureCommandRunner {
         output.output == "-"
           ? nil : try OutputFolder(folderName(one, in: prepared), force: output.force))
     }
-    Interrupts.catchSignals()
     var logs: [RecordLog] = []
     for (one, folder) in zip(prepared, folders) {
       let log = try folder.map { try one.openRecords(in: $0, resuming: long.resume) }
       for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
       let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
+      Interrupts.catchSignals()
       let records = try Interrupts.guarding(log) {
         defer { bar.finish() }
         return try one.run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {

@@ -13,11 +13,18 @@ enum Interrupts {
   /// Catches the signals from now on. Before, they end the program as they end any.
   static func catchSignals() {
     // A handler must not be the first to touch a global.
-    count.store(0, ordering: .relaxed)
+    _ = isRequested
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { _ in Interrupts.receive() }
     action.sa_flags = SA_RESTART
-    for number in [SIGINT, SIGTERM] { sigaction(number, &action, nil) }
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] {
+      sigaction(number, &action, nil)
+      sigaddset(&signals, number)
+    }
+    // A parent may have blocked them, as the worker threads of some launchers do.
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
   /// Only calls that are safe in a signal handler.

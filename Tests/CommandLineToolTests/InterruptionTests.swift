@@ -91,10 +91,10 @@ import Testing
         "hessian", Inputs.vit, "--data", data, "--labels", labels(96), "--batch-size", "96",
         "--steps", "4000", "-o", "out",
       ], in: inputs.scratch.path)
-    // The lock is taken before the signals are caught: the first of them may end it by itself.
-    usleep(1_500_000)
+    #expect(process.waits(toSay: "products with a Hessian planned"))
+    usleep(500_000)
     process.send(SIGINT)
-    usleep(300_000)
+    #expect(process.waits(toSay: "once more to stop at once"))
     process.send(SIGINT)
     let result = try process.wait()
     #expect(result.code == 130, "\(result.errors)")
@@ -108,11 +108,10 @@ import Testing
   /// Killed again and again at moments of no choosing.
   @Test func aKillLosesTheMinibatchesInHandAndNoMore() throws {
     let data = inputs.images(200)
-    let start = clock()
     let whole = try run(features(data, "whole"))
     #expect(whole.code == 0, "\(whole.errors)")
     let expected = results("whole")
-    #expect(expected.count > 9 && start > 0)
+    #expect(expected.count > 9)
 
     var state: UInt64 = 20_220_425
     var kills = 0
@@ -139,17 +138,18 @@ import Testing
     let (one, two) = (inputs.images(16, as: "one.npy"), inputs.images(400, as: "two.npy"))
     let arguments = [
       "run", Inputs.vit, "--data", one, "--data", two, "--batch-size", "4", "--bootstrap", "20",
-      "-q",
     ]
     #expect(try run(arguments + ["-o", "whole"]).code == 0)
     let process = try Program.start(arguments + ["-o", "out"], in: inputs.scratch.path)
     #expect(waitForRecords(5, in: "out/two.npy"))
     process.send(SIGINT)
     #expect(try process.wait().code == 75)
-    let resumed = try run(arguments.dropLast() + ["-o", "out", "--resume"])
+    let resumed = try run(arguments + ["-o", "out", "--resume"])
     #expect(resumed.code == 0, "\(resumed.errors)")
     #expect(resumed.errors.contains("going on from 4 of 4 minibatches"))
-    for name in ["one.npy", "two.npy"] { #expect(results("out/\(name)") == results("whole/\(name)")) }
+    for name in ["one.npy", "two.npy"] {
+      #expect(results("out/\(name)") == results("whole/\(name)"))
+    }
   }
 
   /// Without a folder there is nowhere to keep anything.

@@ -7,7 +7,8 @@ import Testing
 
   private func arguments(_ folder: String) -> [String] {
     [
-      "run", Inputs.vit, "--data", inputs.images(64), "--batch-size", "8", "--bootstrap", "20", "-o",
+      "run", Inputs.vit, "--data", inputs.images(64), "--batch-size", "8", "--bootstrap", "20",
+      "-o",
       folder,
     ]
   }

@@ -70,9 +70,18 @@ import Testing
 
     func direction() -> [Tensor] {
       zip(parameters, names).map { parameter, name in
-        parameter.specification.layout.fromStored(
-          DeterministicFill.values("v/" + name, parameter.specification.storedShape))
+        let stored = DeterministicFill.values("v/" + name, parameter.specification.storedShape)
+        return isFlat(parameter, name)
+          ? stored.reshaped(parameter.specification.shape)
+          : parameter.specification.layout.fromStored(stored)
       }
+    }
+
+    /// Whether the reference has a linear layer over patches, pixels before channels as here, where
+    /// others have a convolution.
+    private func isFlat(_ parameter: NamedParameter, _ name: String) -> Bool {
+      parameter.specification.storedShape.count == 4
+        && fixture.checkpoint["gradient/\(name)"]?.shape.count == 2
     }
 
     /// The norm of the difference over that of the reference.
@@ -80,7 +89,10 @@ import Testing
       var (difference, size) = (0.0, 0.0)
       for index in parameters.indices {
         let golden = try #require(fixture.checkpoint["\(kind)/\(names[index])"]).floats()
-        let own = parameters[index].specification.layout.toStored(tensors[index]).values
+        let own =
+          isFlat(parameters[index], names[index])
+          ? tensors[index].values
+          : parameters[index].specification.layout.toStored(tensors[index]).values
         #expect(own.count == golden.count)
         for (a, b) in zip(own, golden) {
           difference += (Double(a) - Double(b)) * (Double(a) - Double(b))

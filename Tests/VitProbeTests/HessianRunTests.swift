@@ -251,6 +251,9 @@ import Testing
     #expect(calls.last?.0 == 24)
     #expect(try texts(report.tables[1], "status") == ["not_converged"])
     #expect(report.notes.contains { $0.contains("more --steps help") })
+    let power = try self.run(batchLimit: 1) { ($0.solver, $0.maximumIterations) = (.power, 2) }()
+    #expect(try texts(power.tables[1], "status") == ["not_converged"])
+    #expect(power.notes.contains { $0.contains("a smaller --tol helps") })
   }
 
   @Test func productsAreForeseen() {

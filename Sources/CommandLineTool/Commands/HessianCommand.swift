@@ -134,9 +134,9 @@ struct HessianCommand: ParsableCommand {
     if options.dryRun { return }
     let folder = output.output == "-" ? nil : try OutputFolder(output.output, force: output.force)
     let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    Interrupts.catchSignals()
     let log = try folder.map { try job.openRecords(of: run, in: $0, resuming: long.resume) }
     for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
+    Interrupts.catchSignals()
     let records = try Interrupts.guarding(log) {
       defer { bar.finish() }
       return try run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
@@ -157,7 +157,8 @@ struct HessianCommand: ParsableCommand {
     }
     let files = try Interrupts.guarding(log) {
       try job.write(
-        report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+        report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log
+      )
     }
     log.remove()
     if output.json {

@@ -75,7 +75,9 @@ public struct HessianReport {
       var notes = Set(subject.records.flatMap(\.notes)).sorted().map { "\(subject.label): \($0)" }
       if open > 0 {
         notes.append(
-          "\(subject.label): \(open) of \(all.count) values have not converged; more --steps help")
+          "\(subject.label): \(open) of \(all.count) values have not converged; "
+            + (settings.solver == .lanczos
+              ? "more --steps help" : "a smaller --tol helps, with more --max-iter"))
       }
       if tied > 0 {
         notes.append(

@@ -141,7 +141,8 @@ public struct HessianRun: Sendable {
     for ((subject, parameters), pass) in zip(zip(subjects, parameters), passes) {
       lines.append(
         "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
-          + "\(numbers.count) minibatches of \(batches.batchSize), \(settings.scope.rawValue) scope")
+          + "\(numbers.count) minibatches of \(batches.batchSize), "
+          + "\(settings.scope.rawValue) scope")
       let product = Double(Self.passesOfAProduct * pass) * Double(batches.batchSize) / 1e9
       let total = product * Double(productsOfALoss * numbers.count) / 1e3
       lines.append(

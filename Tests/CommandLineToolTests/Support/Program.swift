@@ -54,6 +54,16 @@ enum Program {
 
     func send(_ signal: Int32) { kill(id, signal) }
 
+    /// Waits until it has said something on stderr; false if that takes too long.
+    func waits(toSay text: String) -> Bool {
+      for _ in 0..<3000 {
+        let said = Scratch.read(scratch.file("err")) ?? []
+        if String(decoding: said, as: UTF8.self).contains(text) { return true }
+        usleep(10_000)
+      }
+      return false
+    }
+
     /// Waits for its end.
     func wait() throws -> Result {
       var ending: Int32 = 0

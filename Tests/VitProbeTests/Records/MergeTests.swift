@@ -107,7 +107,9 @@ import Testing
     #expect(some.notes == ["the results stand on 16 of 42 images: 3 of 5 minibatches are missing"])
     #expect(some.manifest.configuration["missing_minibatches"] == [0, 2, 4])
     // An overlap stays an error, since images would count twice.
-    let twice = failure { _ = try RecordStudy.merge([two, scratch.file("2")], allowsPartial: true) }
+    let twice = failure {
+      _ = try RecordStudy.merge([two, scratch.file("2")], allowsPartial: true)
+    }
     #expect(twice != nil)
   }
 

@@ -106,7 +106,8 @@ import Testing
   @Test func numbersKeepEveryBit() throws {
     var state: UInt64 = 7
     var values: [Double] = [
-      0, -0.0, 1, -1, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, .pi, 0.1, 1e21, 1e22,
+      0, -0.0, 1, -1, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, .pi,
+      0.1, 1e21, 1e22,
       9_007_199_254_740_992, .infinity, -.infinity, 100, 1e-7,
     ]
     for _ in 0..<20_000 {

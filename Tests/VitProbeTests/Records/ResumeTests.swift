@@ -131,9 +131,10 @@ import Testing
       let settings = DataSettings(count: 1, files: inputs) { _ in ("x", nil) }
       #expect(settings != DataSettings(count: 1, files: []) { _ in ("x", nil) })
       #expect(
-        (settings == DataSettings(count: 1, files: [.init(path: "y", sha256: "aa", size: 1)]) { _ in
-          ("x", nil)
-        }) == (inputs[0].sha256 == "aa"))
+        (settings
+          == DataSettings(count: 1, files: [.init(path: "y", sha256: "aa", size: 1)]) { _ in
+            ("x", nil)
+          }) == (inputs[0].sha256 == "aa"))
     }
     #expect(Scratch.read(folder.file(".vitprobe-records")) == before)
     // Without --resume they stay until there is something new.
