@@ -68,6 +68,10 @@ CLONES void ck_round_f32(double *restrict w, float *restrict v, size_t n) {
   }
 }
 
+CLONES void ck_narrow_f64(const double *restrict w, float *restrict v, size_t n) {
+  for (size_t i = 0; i < n; i++) v[i] = (float)w[i];
+}
+
 CLONES void ck_scale_f64(double a, double *restrict x, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] *= a;
 }

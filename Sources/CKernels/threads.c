@@ -32,7 +32,8 @@ float *ck_scratch(int slot, size_t count) {
     if (!mine) return NULL;
     pthread_setspecific(key, mine);
   }
-  if (mine->count[slot] < count) {
+  if (mine->count[slot] < count || !mine->data[slot]) {
+    if (count < 1) count = 1;
     size_t bytes = (count * sizeof(float) + 4095) / 4096 * 4096;
     free(mine->data[slot]);
     mine->data[slot] = aligned_alloc(64, bytes);

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Tensors
@@ -41,5 +42,40 @@ import Testing
     let one = everything(threads: 1)
     #expect(everything(threads: 2) == one)
     #expect(everything(threads: 3) == one)
+  }
+
+  /// Three images are cut into four tiles, the first of them empty; a thread that has computed nothing
+  /// yet has no scratch memory.
+  @Test func anEmptyTileComesFirstOnAFreshThread() {
+    defer { Threads.configure(count: 2) }
+    Threads.configure(count: 1)
+    final class Result: @unchecked Sendable { var values: [[Float]] = [] }
+    @Sendable func gradients() -> [[Float]] {
+      var random = Random(seed: 4)
+      let (x, w) = (
+        random.normal([3, 24, 24, 4]).tracked(), random.normal([4, 3, 3, 4]).tracked()
+      )
+      let y = convolution(x, w, window: .init(kernel: 3, stride: 1, padding: 1))
+      let cotangent = random.normal(y.shape)
+      return pullback([(y, cotangent)], withRespectTo: [x, w]).compactMap { $0?.values }
+    }
+    let fresh = Result()
+    var thread = pthread_t()
+    let body = Unmanaged.passRetained(Box { fresh.values = gradients() })
+    let status = pthread_create(
+      &thread, nil,
+      { pointer in
+        if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
+        return nil
+      }, body.toOpaque())
+    #expect(status == 0)
+    pthread_join(thread, nil)
+    #expect(fresh.values.count == 2)
+    #expect(fresh.values == gradients())
+  }
+
+  private final class Box: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 }

@@ -26,6 +26,17 @@ import Testing
     #expect(try Samples.tables([features], on: images) == direct)
   }
 
+  @Test(arguments: FeatureFileFormat.allCases)
+  func inspectionTellsFeaturesFromWeights(format: FeatureFileFormat) throws {
+    let scratch = Scratch()
+    let model = try Samples.model(Samples.vit)
+    _ = try Samples.captured(model, on: Samples.images(5), in: scratch, format: format)
+    let facts = try Inspection(scratch.file(format.fileName)).facts.plainText()
+    #expect(facts.contains("features of "))
+    #expect(facts.contains("of 5 samples"))
+    #expect(!facts.contains("not recognised"))
+  }
+
   @Test func layersAreStoredAsOtherSoftwareHasThem() throws {
     let scratch = Scratch()
     let model = try Samples.model(Samples.resnet)

@@ -25,6 +25,9 @@ double ck_dot_f64(const double *x, const double *y, size_t n);
 /// v[i] = (float)w[i] in nearest rounding, and w[i] = v[i].
 void ck_round_f32(double *w, float *v, size_t n);
 
+/// v[i] = (float)w[i] in nearest rounding.
+void ck_narrow_f64(const double *w, float *v, size_t n);
+
 /// x[i] *= a
 void ck_scale_f64(double a, double *x, size_t n);
 

@@ -38,6 +38,9 @@ public struct HessianRecord: Sendable, Codable {
     public let negativeFraction: Double
   }
 
+  /// Steps of each probe of a density, unless more are asked for: fewer misplace what lies near 0.
+  public static let leastDensitySteps = 40
+
   /// The number of the minibatch; nil for the whole data set.
   public let batch: Int?
   /// Images in it.
@@ -108,6 +111,11 @@ public struct HessianRecord: Sendable, Codable {
       let result = try solver.solve(shifted) { _, _ in try progress() }
       values = result.values.enumerated().map { Eigenvalue($1, which: "mag", rank: $0) }
       products += result.products
+      if result.isClipped {
+        let note = LanczosSpectrum.Note.topClipped(
+          requested: settings.top, dimension: shifted.dimension)
+        notes.append(note.description)
+      }
     }
     var trace: Trace?
     if settings.traceProbes > 0 {
@@ -124,7 +132,7 @@ public struct HessianRecord: Sendable, Codable {
     if settings.densityProbes > 0 {
       var quadrature = LanczosQuadrature()
       quadrature.probes = settings.densityProbes
-      quadrature.steps = max(settings.steps, 40)
+      quadrature.steps = max(settings.steps, Self.leastDensitySteps)
       quadrature.threads = threads
       quadrature.seed = settings.seed
       let measure = try quadrature.measure(shifted) { _, _ in try progress() }

@@ -71,10 +71,11 @@ public struct ShiftedOperator<Base: SymmetricOperator>: SymmetricOperator {
   /// A·v + s·v.
   public func apply(_ vectors: [[Double]]) throws -> [[Double]] {
     var results = try base.apply(vectors)
+    guard shift != 0 else { return results }
     // Wrong counts and lengths are the solver's to report.
     for (column, vector) in vectors.enumerated()
     where results.indices.contains(column) && results[column].count == vector.count {
-      for row in vector.indices { results[column][row] += shift * vector[row] }
+      LongVector.add(shift, vector, to: &results[column])
     }
     return results
   }

@@ -194,6 +194,7 @@ struct ConvolutionInputGradient: Operation {
     // Several images a product, so that the weights are packed less often.
     Threads.forEachTile(of: input[0], target: max(1, tileRows(patch: patch) / max(1, rows))) {
       first, count in
+      guard count > 0 else { return }
       let patches = scratch(1, count * rows * patch)
       gemm(
         count * rows, patch, out, pd + first * rows * out, lda: out, pw.pointer, ldb: patch,

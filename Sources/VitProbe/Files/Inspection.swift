@@ -9,6 +9,7 @@ public struct Inspection: Sendable {
 
   private enum Detection: Sendable {
     case model(LoadReport)
+    case features(FeatureSubject)
     case unknown(String)
   }
 
@@ -17,6 +18,11 @@ public struct Inspection: Sendable {
   /// - Throws: `CheckpointError` if it cannot be read; an unknown architecture is no error.
   public init(_ path: String, preferringEMA: Bool = false) throws {
     checkpoint = try Checkpoint.open(path, preferringEMA: preferringEMA)
+    if try FeatureMetadata.marks(checkpoint) {
+      detection = .features(
+        try FeatureSubject(checkpoint, label: nil, defaultLabel: lastComponent(path)))
+      return
+    }
     do {
       detection = .model(try ModelLoader.load(checkpoint).report)
     } catch {
@@ -34,6 +40,9 @@ public struct Inspection: Sendable {
     row("values", "\(checkpoint.tensors.reduce(0) { $0 + $1.count })")
     switch detection {
     case .unknown(let reason): row("architecture", "not recognised: \(reason)")
+    case .features(let subject):
+      row("contents", subject.summary)
+      for note in subject.notes { row("note", note) }
     case .model(let report):
       row("architecture", report.architecture)
       row(
@@ -104,6 +113,7 @@ public struct Inspection: Sendable {
     ]
     switch detection {
     case .unknown(let reason): members.append(.init("not_recognised", .string(reason)))
+    case .features(let subject): members.append(.init("features", subject.description))
     case .model(let report):
       members += [
         .init("architecture", .string(report.architecture)),

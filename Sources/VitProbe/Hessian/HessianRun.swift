@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import Images
 import Models
 import Reports
@@ -17,8 +18,11 @@ public struct HessianRun: Sendable {
   public let loss: TrainingLoss
   private let batches: BatchPlan
   private let batchCount: Int
+  private let shard: Shard?
   private let parameters: [ParameterVector]
   private let memory: Int
+  /// Multiply-adds of a forward pass of one image, for each subject.
+  private let passes: [Int]
 
   /// Plans a run.
   ///
@@ -26,12 +30,20 @@ public struct HessianRun: Sendable {
   ///   - batchSize: images in a minibatch.
   ///   - batchLimit: minibatches looked at, from the first; nil for all.
   ///   - memory: bytes for what is recorded of losses and gradients.
-  /// - Throws: ``VitProbeError`` for missing labels, too few images, globs that match nothing, and a
-  ///   head that does not fit the labels.
+  ///   - shard: which share of the minibatches is looked at, if not all.
+  /// - Throws: ``VitProbeError`` for a shard of the whole data set's Hessian, missing labels, too few
+  ///   images, globs that match nothing, and a head that does not fit the labels.
   public init(
     _ subjects: [ModelSubject], on data: ImageDataSet, settings: HessianSettings,
-    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30
+    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30,
+    shard: Shard? = nil
   ) throws(VitProbeError) {
+    guard shard == nil || settings.scope == .batch else {
+      throw VitProbeError(
+        .usage,
+        "--shard shares out minibatches, and --scope dataset takes one Hessian of all of them; "
+          + "give each model a run of its own instead")
+    }
     try checkLabels(subjects.map(\.label))
     guard data.count >= batchSize else {
       throw VitProbeError(
@@ -66,6 +78,7 @@ public struct HessianRun: Sendable {
     self.settings = settings
     self.loss = loss
     self.memory = memory
+    self.shard = shard
     batches = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
     batchCount = min(batches.batches.count, batchLimit ?? .max)
     var parameters: [ParameterVector] = []
@@ -75,6 +88,15 @@ public struct HessianRun: Sendable {
           subject.loaded, globs: settings.parameters, label: subject.label))
     }
     self.parameters = parameters
+    var passes: [Int] = []
+    for subject in subjects {
+      do {
+        passes.append(try ModelSummary(subject.loaded.architecture).multiplyAdds)
+      } catch {
+        throw VitProbeError(error)
+      }
+    }
+    self.passes = passes
   }
 
   /// Images that take part.
@@ -82,69 +104,149 @@ public struct HessianRun: Sendable {
     batches.batches.prefix(batchCount).reduce(0) { $0 + $1.count }
   }
 
+  /// The minibatches that are looked at.
+  private var numbers: [Int] { (0..<batchCount).filter { shard?.contains($0) ?? true } }
+
   /// Minibatches that take part.
   public var minibatches: Int { batchCount }
 
-  /// Products with the Hessian of a minibatch that are planned, without extensions.
-  public var plannedProducts: Int {
+  /// Products with the Hessian of a minibatch that are planned: without extensions for Lanczos, at
+  /// most for the power method.
+  public var plannedProducts: Int { productsOfALoss * numbers.count * subjects.count }
+
+  private var productsOfALoss: Int {
     let each: Int =
       switch settings.solver {
       case .lanczos: settings.steps
       case .power: settings.top * settings.maximumIterations
       }
-    let density = settings.densityProbes * max(settings.steps, 40)
-    return (each + settings.traceProbes + density) * batchCount * subjects.count
+    return each + settings.traceProbes
+      + settings.densityProbes * max(settings.steps, HessianRecord.leastDensitySteps)
   }
 
-  /// A line a model on what will be done.
+  /// Bytes of the solver's long vectors for one subject, Lanczos extended once.
+  private func vectorBytes(_ parameters: ParameterVector) -> Int {
+    let most = settings.solver == .lanczos ? 2 * settings.steps : settings.top
+    // In Float32; and a few working vectors in Float64.
+    return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
+  }
+
+  /// Multiply-adds of a forward pass; a product runs through the pass and its gradient, three of
+  /// them, in both directions.
+  static let passesOfAProduct = 6
+
+  /// A line a model on what will be done, and what it will cost.
   public var plan: [String] {
-    zip(subjects, parameters).map { subject, parameters in
-      "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
-        + "\(batchCount) minibatches of \(batches.batchSize), \(settings.scope.rawValue) scope"
+    var lines: [String] = []
+    for ((subject, parameters), pass) in zip(zip(subjects, parameters), passes) {
+      lines.append(
+        "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
+          + "\(numbers.count) minibatches of \(batches.batchSize), \(settings.scope.rawValue) scope")
+      let product = Double(Self.passesOfAProduct * pass) * Double(batches.batchSize) / 1e9
+      let total = product * Double(productsOfALoss * numbers.count) / 1e3
+      lines.append(
+        "\(subject.label): \(productsOfALoss * numbers.count) products of about "
+          + "\(product.figures) G multiply-adds, \(total.figures) T in all; up to "
+          + "\((Double(vectorBytes(parameters)) / 1e6).figures) MB for the solver's vectors")
     }
+    for (subject, _) in zip(subjects, passes) {
+      let classes = subject.loaded.model.classCount ?? 0
+      if !data.classNames.isEmpty, data.classNames.count != classes {
+        lines.append(
+          "note: \(data.name) names \(data.classNames.count) classes and the head of "
+            + "\(subject.label) has \(classes); label i is taken for output i")
+      }
+    }
+    return lines
   }
 
-  /// Carries the run out.
+  /// What the records depend on.
+  ///
+  /// - Parameter provenance: what the run is given.
+  func recordHeader(_ provenance: Provenance) throws -> RecordHeader {
+    let records = emptyRecords(provenance.inputs)
+    return try RecordHeader(
+      kind: HessianRecords.kind, batches: records.units, parts: records.parts, shard: shard,
+      settings: records.settings, provenance: provenance)
+  }
+
+  private func emptyRecords(_ inputs: [Manifest.Input]) -> HessianRecords {
+    let dataFiles = Set(data.inputFiles.map(\.path))
+    return HessianRecords(
+      HessianRecords.Settings(
+        subjects: zip(subjects, parameters).map { subject, parameters in
+          HessianRecords.Settings.Model(
+            settings: SubjectSettings(subject, inputs), family: subject.family,
+            checkpoint: subject.sourceName, epoch: subject.epoch, parameters: parameters.count)
+        },
+        data: DataSettings(
+          count: data.count, files: inputs.filter { dataFiles.contains($0.path) }
+        ) { (data.id($0), data.label($0)) },
+        batchSize: batches.batchSize,
+        batchImages: batches.batches.prefix(batchCount).map(\.count), hessian: settings, loss: loss
+      ))
+  }
+
+  /// Carries the run out and reports on it.
   ///
   /// - Parameters:
   ///   - progress: told of products made and planned.
   public func callAsFunction(progress: (Int, Int) -> Void = { _, _ in }) throws -> Report {
-    var results: [HessianReport.Subject] = []
-    var made = 0
-    let planned = plannedProducts
-    for (subject, vector) in zip(subjects, parameters) {
-      var records: [HessianRecord] = []
-      switch settings.scope {
-      case .batch:
-        for number in 0..<batchCount {
-          let batch = try lossBatch(number, subject)
-          records.append(
-            try record(subject, vector, [batch], number: number) {
-              made += 1
-              progress(made, max(planned, made))
-            })
-        }
-      case .dataset:
-        var all: [LossBatch] = []
-        for number in 0..<batchCount { all.append(try lossBatch(number, subject)) }
-        records.append(
-          try record(subject, vector, all, number: nil) {
-            made += batchCount
-            progress(made, max(planned, made))
-          })
-      }
-      results.append(
-        HessianReport.Subject(
-          label: subject.label, family: subject.family, checkpoint: subject.sourceName,
-          epoch: subject.epoch, records: records))
+    try collect(progress: progress).report()
+  }
+
+  /// Looks at every minibatch that is not among the records yet.
+  ///
+  /// A Hessian of the whole data set is one piece: when the run is stopped, models that are finished
+  /// are kept, and the one in hand begins again next time.
+  ///
+  /// - Parameters:
+  ///   - log: where records are kept as they come, and those of an earlier run are found.
+  ///   - shouldStop: asked before each minibatch, which is finished; on the whole data set, before
+  ///     each product.
+  ///   - progress: told of products made and planned.
+  /// - Throws: ``Interruption`` if it was stopped.
+  public func collect(
+    keeping log: RecordLog? = nil, shouldStop: () -> Bool = { false },
+    progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> HessianRecords {
+    var records = emptyRecords(log?.provenance.inputs ?? [])
+    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
+    let units = settings.scope == .batch ? numbers : [0]
+    let total = units.count * subjects.count
+    var done = records.count
+    var count = ProductCount(losses: total - done, planned: productsOfALoss)
+    func stopped() throws -> Interruption {
+      try log?.sync()
+      return Interruption(
+        done: done, total: total,
+        unit: settings.scope == .batch ? "minibatches, counted for each model" : "models",
+        isKept: log?.isKept ?? false)
     }
-    return try HessianReport(
-      results, settings: settings, loss: loss.name, batchSize: batches.batchSize)()
+    for (index, (subject, vector)) in zip(subjects, parameters).enumerated() {
+      for unit in units where !records.has(unit, subject: index) {
+        if shouldStop() { throw try stopped() }
+        let numbers = settings.scope == .batch ? [unit] : Array(0..<batchCount)
+        let found = try record(
+          subject, vector, numbers.map { try lossBatch($0, subject) },
+          number: settings.scope == .batch ? unit : nil
+        ) {
+          if settings.scope == .dataset, shouldStop() { throw try stopped() }
+          count.add()
+          progress(count.made * numbers.count, count.expected * numbers.count)
+        }
+        count.finishLoss()
+        records.add(found, unit: unit, subject: index)
+        try log?.append(records.entry(unit, subject: index))
+        done += 1
+      }
+    }
+    return records
   }
 
   private func record(
     _ subject: ModelSubject, _ vector: ParameterVector, _ batches: [LossBatch], number: Int?,
-    progress: () -> Void
+    progress: () throws -> Void
   ) throws -> HessianRecord {
     let images = batches.reduce(0) { $0 + $1.count }
     let hessian = try NetworkHessian(
@@ -153,17 +255,30 @@ public struct HessianRun: Sendable {
     guard hessian.loss.isFinite else {
       return HessianRecord(
         undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "the loss of \(which) is not finite")
+        note: "the loss of \(which) is not finite: \(blame(subject, batches))")
     }
     do {
       return try HessianRecord(
         solving: hessian, settings: settings, batch: number, images: images, loss: hessian.loss,
         threads: Threads.count, progress: progress)
-    } catch let error as SpectrumError {
+    } catch SpectrumError.nonFiniteProduct(let solver, let product) {
+      let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(
         undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "\(which): \(error)")
+        note: "\(which): \(error); \(blame(subject, batches))")
     }
+  }
+
+  /// Where NaN or infinity came from, as far as it can be said.
+  private func blame(_ subject: ModelSubject, _ batches: [LossBatch]) -> String {
+    let bad = subject.loaded.parameters.filter { !$0.tensor.isFinite }
+    if let first = bad.first {
+      let more = bad.count > 1 ? " and \(bad.count - 1) more tensors hold" : " holds"
+      return "\(first.specification.name)\(more) NaN or infinity"
+    }
+    return batches.allSatisfy(\.images.isFinite)
+      ? "weights and images are finite, so the network overflows"
+      : "images hold NaN or infinity"
   }
 
   private func lossBatch(_ number: Int, _ subject: ModelSubject) throws -> LossBatch {
@@ -173,5 +288,22 @@ public struct HessianRun: Sendable {
     let (mixed, targets) = loss.prepare(
       images, labels: labels, classes: subject.loaded.model.classCount ?? 0, batch: number)
     return LossBatch(images: mixed, targets: targets)
+  }
+}
+
+extension Tensor {
+  fileprivate var isFinite: Bool { withValues { $0.allSatisfy(\.isFinite) } }
+}
+
+extension Double {
+  /// Three significant figures.
+  fileprivate var figures: String {
+    guard self >= 1e-3 else { return "0.001" }
+    let step = pow(10, (log10(self)).rounded(.down) - 2)
+    let rounded = (self / step).rounded() * step
+    if rounded >= 100 { return "\(Int(rounded))" }
+    let digits = max(0, 2 - Int(log10(rounded).rounded(.down)))
+    let scale = pow(10, Double(digits))
+    return "\((rounded * scale).rounded() / scale)"
   }
 }

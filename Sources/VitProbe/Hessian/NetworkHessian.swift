@@ -48,11 +48,8 @@ struct ParameterVector: Sendable {
   func split(_ vector: [Double]) -> [Tensor] {
     var at = 0
     return selected.map { parameter in
-      let count = parameter.tensor.shape.count
-      defer { at += count }
-      return Tensor(shape: parameter.tensor.shape) { buffer in
-        for index in 0..<count { buffer[index] = Float(vector[at + index]) }
-      }
+      defer { at += parameter.tensor.shape.count }
+      return Tensor(rounding: vector, from: at, shape: parameter.tensor.shape)
     }
   }
 
@@ -60,9 +57,7 @@ struct ParameterVector: Sendable {
   func add(_ parts: [Tensor], times weight: Double, to sum: inout [Double]) {
     var at = 0
     for part in parts {
-      part.withValues { values in
-        for index in values.indices { sum[at + index] += weight * Double(values[index]) }
-      }
+      part.add(times: weight, to: &sum, from: at)
       at += part.shape.count
     }
   }
@@ -77,17 +72,19 @@ struct LossBatch: Sendable {
 
 /// The Hessian of the mean loss over minibatches, as an operator of Doubles that computes in Float32.
 ///
-/// The loss and gradient of a minibatch are recorded once and serve every product; with many
-/// minibatches, as many recordings are kept as memory allows and the others made anew.
+/// The loss and gradient of a minibatch are recorded once and serve every product and every vector;
+/// with many minibatches, as many recordings are kept as memory allows and the others made anew.
 final class NetworkHessian: SymmetricOperator {
   private let model: LoadedModel
   private let parameters: ParameterVector
   private let batches: [LossBatch]
-  private let kept: [LossCurvature?]
+  private var kept: [LossCurvature?] = []
   private let total: Int
 
   /// The mean loss over all images, without weight decay.
-  let loss: Double
+  private(set) var loss = 0.0
+  /// Forward and backward passes made so far.
+  private(set) var recordings = 0
 
   /// - Parameters:
   ///   - memory: bytes that recordings may take; the first minibatch's is kept in any case.
@@ -98,18 +95,18 @@ final class NetworkHessian: SymmetricOperator {
     self.parameters = parameters
     self.batches = batches
     total = batches.reduce(0) { $0 + $1.count }
-    var kept: [LossCurvature?] = []
-    var loss = 0.0
     let before = liveTensorBytes()
+    var (largest, held) = (1, 0)
     for batch in batches {
-      let fits =
-        kept.isEmpty || (liveTensorBytes() - before) * (kept.count + 1) / kept.count <= memory
-      let curvature = try Self.record(model, parameters, batch)
-      loss += Double(curvature.loss) * Double(batch.count)
+      // The next one may be as large as any before.
+      let fits = held == 0 || largest <= memory / (held + 1)
+      let curvature = try record(batch)
+      loss += Double(curvature.loss) * Double(batch.count) / Double(total)
       kept.append(fits ? curvature : nil)
+      guard fits else { continue }
+      held += 1
+      largest = max(largest, (liveTensorBytes() - before) / held)
     }
-    self.kept = kept
-    self.loss = loss / Double(max(1, total))
   }
 
   var dimension: Int { parameters.count }
@@ -119,7 +116,7 @@ final class NetworkHessian: SymmetricOperator {
     var results = vectors.map { [Double](repeating: 0, count: $0.count) }
     // In batch order, each weighted by its images.
     for (batch, saved) in zip(batches, kept) {
-      let curvature = try saved ?? Self.record(model, parameters, batch)
+      let curvature = try saved ?? record(batch)
       let weight = Double(batch.count) / Double(total)
       for (index, product) in curvature.products(with: parts).enumerated() {
         parameters.add(product, times: weight, to: &results[index])
@@ -128,10 +125,9 @@ final class NetworkHessian: SymmetricOperator {
     return results
   }
 
-  private static func record(
-    _ model: LoadedModel, _ parameters: ParameterVector, _ batch: LossBatch
-  ) throws -> LossCurvature {
-    try LossCurvature(at: parameters.selected.map(\.tensor)) { tracked in
+  private func record(_ batch: LossBatch) throws -> LossCurvature {
+    recordings += 1
+    return try LossCurvature(at: parameters.selected.map(\.tensor)) { tracked in
       let rebuilt = try model.rebuilt(with: parameters.merged(with: tracked))
       let losses = rebuilt(batch.images).crossEntropy(targets: batch.targets)
       return (1 / Float(batch.count)) * losses.sum()

@@ -58,13 +58,13 @@ public struct ModelSubject: Subject {
   /// The side of the images in pixels.
   public var imageSize: Int? { loaded.architecture.configuration.imageSize }
 
-  /// Family, variant and dialect in a line.
+  /// Family, variant, and the dialect of the weights in a line.
   public var summary: String {
     let report = loaded.report
     var text = report.variant ?? report.architecture
     if report.variant != nil { text += " = \(report.architecture)" }
     text += ", \(parameterCount) parameters"
-    if !report.dialect.isEmpty { text += ", \(report.dialect) names" }
+    text += inputFiles.isEmpty ? ", random weights" : ", \(report.dialect) names"
     if report.usesEMA { text += ", averaged (EMA) weights" }
     return text
   }

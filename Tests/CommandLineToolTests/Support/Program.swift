@@ -35,11 +35,44 @@ enum Program {
   ///   - arguments: without the program's name.
   ///   - folder: the working folder.
   ///   - isOutputClosed: whether nobody reads what it prints.
+  ///   - outputPath: where what it prints goes, if not to the result.
   ///   - fileSizeLimit: the size in KiB beyond which no file grows.
   static func run(
     _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
-    fileSizeLimit: Int? = nil
+    outputPath: String? = nil, fileSizeLimit: Int? = nil
   ) throws -> Result {
+    try start(
+      arguments, in: folder, isOutputClosed: isOutputClosed, outputPath: outputPath,
+      fileSizeLimit: fileSizeLimit
+    ).wait()
+  }
+
+  /// A program at work.
+  struct Process {
+    fileprivate let id: pid_t
+    fileprivate let scratch: Scratch
+
+    func send(_ signal: Int32) { kill(id, signal) }
+
+    /// Waits for its end.
+    func wait() throws -> Result {
+      var ending: Int32 = 0
+      while waitpid(id, &ending, 0) < 0 {
+        guard errno == EINTR else { throw Failure(description: "cannot wait: \(errno)") }
+      }
+      let signal = ending & 0x7F
+      return Result(
+        code: signal == 0 ? (ending >> 8) & 0xFF : -signal,
+        output: String(decoding: Scratch.read(scratch.file("out")) ?? [], as: UTF8.self),
+        errors: String(decoding: Scratch.read(scratch.file("err")) ?? [], as: UTF8.self))
+    }
+  }
+
+  /// Starts the program; see `run`.
+  static func start(
+    _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
+    outputPath: String? = nil, fileSizeLimit: Int? = nil
+  ) throws -> Process {
     let scratch = Scratch()
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -52,7 +85,8 @@ enum Program {
       close(pipe[0])
       posix_spawn_file_actions_adddup2(&actions, pipe[1], 1)
     } else {
-      posix_spawn_file_actions_addopen(&actions, 1, scratch.file("out"), flags, 0o600)
+      posix_spawn_file_actions_addopen(
+        &actions, 1, outputPath ?? scratch.file("out"), flags, 0o600)
     }
     posix_spawn_file_actions_addopen(&actions, 2, scratch.file("err"), flags, 0o600)
 
@@ -67,15 +101,7 @@ enum Program {
     let status = posix_spawn(&process, words[0], &actions, nil, &pointers, environ)
     if pipe[1] >= 0 { close(pipe[1]) }
     guard status == 0 else { throw Failure(description: "cannot start \(words[0]): \(status)") }
-    var ending: Int32 = 0
-    while waitpid(process, &ending, 0) < 0 {
-      guard errno == EINTR else { throw Failure(description: "cannot wait: \(errno)") }
-    }
-    let signal = ending & 0x7F
-    return Result(
-      code: signal == 0 ? (ending >> 8) & 0xFF : -signal,
-      output: String(decoding: Scratch.read(scratch.file("out")) ?? [], as: UTF8.self),
-      errors: String(decoding: Scratch.read(scratch.file("err")) ?? [], as: UTF8.self))
+    return Process(id: process, scratch: scratch)
   }
 }
 

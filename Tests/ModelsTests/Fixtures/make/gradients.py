@@ -67,6 +67,24 @@ def record(name, family, dialect, config, model, shape, extra=()):
           {"labels": json.dumps(labels.tolist()), "loss": repr(loss.item()), "curvature": repr(dot(product, v).item())})
 
 
+def hdv_transformers():
+    from models.mixer import Mixer
+    from models.pit import PiT
+    from models.swin import Swin
+
+    model = Swin(num_classes=5, depths=(2, 2, 2, 2), dims=(8, 8, 8, 12), heads=(2, 2, 2, 2), dims_mlp=(16, 16, 16, 16), dim_head=4,
+                 window_size=4, pools=(1, 2, 2, 2))
+    record("swin-hdv", "swin", "hdv", dict(image=[32, 32], dims=[8, 8, 8, 12], depths=[2, 2, 2, 2], heads=[2, 2, 2, 2], head_dim=4,
+           mlp=[16, 16, 16, 16], window=4, pools=[1, 2, 2, 2], classes=5, eps=1e-5), model, (2, 3, 32, 32), [HDV])
+    model = PiT(image_size=16, patch_size=4, stride=2, num_classes=5, dims=(8, 8, 16), depths=(1, 2, 1), heads=(2, 2, 4),
+                dims_head=(4, 4, 4), dims_mlp=(16, 24, 40))
+    record("pit-hdv", "pit", "hdv", dict(image=[16, 16], patch=4, stride=2, dims=[8, 8, 16], depths=[1, 2, 1], heads=[2, 2, 4],
+           head_dims=[4, 4, 4], mlp=[16, 24, 40], classes=5, prefix=1, eps=1e-5), model, (2, 3, 16, 16), [HDV])
+    model = Mixer(image_size=8, patch_size=2, num_classes=5, hidden_dim=12, spatial_dim=6, channel_dim=24, depth=2)
+    record("mixer-hdv", "mixer", "hdv", dict(image=[8, 8], patch=2, dim=12, depth=2, token_mlp=6, channel_mlp=24, classes=5,
+           eps=1e-5), model, (2, 3, 8, 8), [HDV])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--hdv", required=True)
@@ -92,6 +110,7 @@ def main():
            MlpMixer(img_size=8, patch_size=2, embed_dim=12, num_blocks=2, num_classes=5), (2, 3, 8, 8))
 
     use_checkout(args.hdv)
+    hdv_transformers()
     from alternet import narrow as narrow_alternet
     from resnet import hdv_models
 

@@ -1,0 +1,164 @@
+import Glibc
+import Testing
+
+/// Runs that are stopped or killed, and what is left of them.
+@Suite struct InterruptionTests {
+  private let inputs = Inputs()
+
+  /// Slow enough to be stopped in the middle: some twenty products with a Hessian a minibatch.
+  private func hessian(_ data: String, _ folder: String) -> [String] {
+    [
+      "hessian", Inputs.vit, "--data", data, "--labels", labels(48), "--batch-size", "4", "--steps",
+      "20", "--batches", "12", "-o", folder,
+    ]
+  }
+
+  private func features(_ data: String, _ folder: String) -> [String] {
+    [
+      "run", Inputs.vit, Inputs.resnet, "--data", data, "--labels", labels(200), "--batch-size",
+      "4", "--bootstrap", "20", "-o", folder,
+    ]
+  }
+
+  private func labels(_ count: Int) -> String {
+    let name = "labels-\(count).txt"
+    inputs.scratch.write((0..<count).map { "\($0 % 7)\n" }.joined(), as: name)
+    return name
+  }
+
+  private func run(_ arguments: [String]) throws -> Program.Result {
+    try Program.run(arguments, in: inputs.scratch.path)
+  }
+
+  /// The tables and figures in a folder.
+  private func results(_ folder: String) -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for name in inputs.scratch.names(in: folder) where name != "run.json" {
+      files[name] = Scratch.read(inputs.scratch.file("\(folder)/\(name)"))
+    }
+    return files
+  }
+
+  /// Waits until so many records are there; false if the program ends or takes too long first.
+  private func waitForRecords(_ count: Int, in folder: String) -> Bool {
+    for _ in 0..<3000 {
+      let bytes = Scratch.read(inputs.scratch.file("\(folder)/.vitprobe-records")) ?? []
+      if bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= 4 + count { return true }
+      usleep(10_000)
+    }
+    return false
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM])
+  func aSignalLetsTheMinibatchEndAndTheRestFollows(signal: Int32) throws {
+    let data = inputs.images(48)
+    let whole = try run(hessian(data, "whole"))
+    #expect(whole.code == 0, "\(whole.errors)")
+
+    let process = try Program.start(hessian(data, "a b"), in: inputs.scratch.path)
+    #expect(waitForRecords(3, in: "a b"))
+    process.send(signal)
+    let stopped = try process.wait()
+    #expect(stopped.code == 75, "\(stopped.errors)")
+    #expect(stopped.output.isEmpty)
+    #expect(stopped.errors.contains("of 12 minibatches"))
+    // The line to type is there, quoted for a shell.
+    #expect(stopped.errors.contains("-o 'a b' --resume\n"))
+    #expect(inputs.scratch.names(in: "a b") == [".vitprobe-records"])
+
+    // With other settings, it is refused and nothing is lost.
+    let other = try run(hessian(data, "a b") + ["--resume", "--top", "3"])
+    #expect(other.code == 64)
+    #expect(other.errors.contains("hessian.top is 3 in this run and 5 in its records"))
+    inputs.scratch.write(
+      Array((Scratch.read(inputs.scratch.file(data)) ?? []).dropLast()) + [77], as: "y.npy")
+    let moved = try run(hessian("y.npy", "a b") + ["--resume"])
+    #expect(moved.code == 64)
+    #expect(moved.errors.contains("data."))
+
+    let resumed = try run(hessian(data, "a b") + ["--resume"])
+    #expect(resumed.code == 0, "\(resumed.errors)")
+    #expect(resumed.errors.contains("going on from"))
+    #expect(resumed.output == whole.output.replacing(" whole\n", with: " a b\n"))
+    #expect(results("a b") == results("whole"))
+    #expect(!inputs.scratch.names(in: "a b").contains { $0.hasPrefix(".") })
+  }
+
+  @Test func aSecondSignalStopsAtOnce() throws {
+    let data = inputs.images(96)
+    let process = try Program.start(
+      [
+        "hessian", Inputs.vit, "--data", data, "--labels", labels(96), "--batch-size", "96",
+        "--steps", "4000", "-o", "out",
+      ], in: inputs.scratch.path)
+    // The lock is taken before the signals are caught: the first of them may end it by itself.
+    usleep(1_500_000)
+    process.send(SIGINT)
+    usleep(300_000)
+    process.send(SIGINT)
+    let result = try process.wait()
+    #expect(result.code == 130, "\(result.errors)")
+    #expect(result.errors.contains("once more to stop at once"))
+    // What it left does not stand in the way of the next run.
+    let next = try run(["variance", Inputs.vit, "--data", data, "-o", "out", "-q"])
+    #expect(next.code == 0, "\(next.errors)")
+    #expect(inputs.scratch.names(in: "out") == ["run.json", "variance.csv", "variance.svg"])
+  }
+
+  /// Killed again and again at moments of no choosing.
+  @Test func aKillLosesTheMinibatchesInHandAndNoMore() throws {
+    let data = inputs.images(200)
+    let start = clock()
+    let whole = try run(features(data, "whole"))
+    #expect(whole.code == 0, "\(whole.errors)")
+    let expected = results("whole")
+    #expect(expected.count > 9 && start > 0)
+
+    var state: UInt64 = 20_220_425
+    var kills = 0
+    var finished = false
+    for _ in 0..<12 where !finished {
+      let process = try Program.start(
+        features(data, "out") + ["--resume"], in: inputs.scratch.path)
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      usleep(useconds_t(100_000 + (state >> 33) % 500_000))
+      process.send(SIGKILL)
+      let result = try process.wait()
+      finished = result.code == 0
+      if result.code == -SIGKILL { kills += 1 } else { #expect(finished, "\(result.errors)") }
+    }
+    #expect(kills > 0)
+    if !finished {
+      let last = try run(features(data, "out") + ["--resume"])
+      #expect(last.code == 0, "\(last.errors)")
+    }
+    #expect(results("out") == expected)
+  }
+
+  @Test func twoDataSetsGoOnFromTheSecond() throws {
+    let (one, two) = (inputs.images(16, as: "one.npy"), inputs.images(400, as: "two.npy"))
+    let arguments = [
+      "run", Inputs.vit, "--data", one, "--data", two, "--batch-size", "4", "--bootstrap", "20",
+      "-q",
+    ]
+    #expect(try run(arguments + ["-o", "whole"]).code == 0)
+    let process = try Program.start(arguments + ["-o", "out"], in: inputs.scratch.path)
+    #expect(waitForRecords(5, in: "out/two.npy"))
+    process.send(SIGINT)
+    #expect(try process.wait().code == 75)
+    let resumed = try run(arguments.dropLast() + ["-o", "out", "--resume"])
+    #expect(resumed.code == 0, "\(resumed.errors)")
+    #expect(resumed.errors.contains("going on from 4 of 4 minibatches"))
+    for name in ["one.npy", "two.npy"] { #expect(results("out/\(name)") == results("whole/\(name)")) }
+  }
+
+  /// Without a folder there is nowhere to keep anything.
+  @Test func aStreamIsNotResumed() throws {
+    let data = inputs.images(16)
+    for option in [["--resume"], ["--shard", "1/2"]] {
+      let result = try run(["variance", Inputs.vit, "--data", data, "-o", "-"] + option)
+      #expect(result.code == 64)
+      #expect(result.output.isEmpty && result.errors.contains("-o -"))
+    }
+  }
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Draws every figure with gnuplot from the tables of the demo and fails if gnuplot fails, warns, or
+# leaves a figure without marks. Usage: check.sh [FOLDER]; of another folder, figures whose table is
+# not there are left out.
+set -euo pipefail
+cd "$(dirname "$0")"
+folder=$(realpath "${1:-../../notebooks-data/demo}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+for pair in cka_curve:cka_curve cka_heatmap:cka fourier:fourier fourier_depth:fourier \
+  variance:variance hessian:hessian_density; do
+  script=${pair%:*}
+  if [ $# -gt 0 ] && [ ! -f "$folder/${pair#*:}.csv" ]; then continue; fi
+  figure="$work/$script.svg"
+  if ! gnuplot -e "folder='$folder'; out='$figure'" "$script.gp" > "$work/log" 2>&1; then
+    echo "$script.gp: gnuplot failed" >&2
+  elif [ -s "$work/log" ]; then
+    echo "$script.gp: gnuplot has something to say" >&2
+  elif ! grep -q '</svg>' "$figure" || ! grep -Eq '<(path|image|use|polygon)' "$figure"; then
+    echo "$script.gp: the figure is incomplete" >&2
+  else
+    echo "$script.gp: ok"
+    continue
+  fi
+  sed 's/^/  /' "$work/log" >&2
+  failed=1
+done
+exit $failed
