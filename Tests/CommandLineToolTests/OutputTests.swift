@@ -36,6 +36,35 @@ import Testing
     }
   }
 
+  @Test func attentionWritesATableAndAFigureForEachStatistic() throws {
+    let data = inputs.images(16)
+    let statistics = [
+      "distance", "effective_rank", "entropy", "head_similarity", "layer_similarity", "nmi",
+      "similar_heads", "token_similarity",
+    ]
+    let files = ["attention.csv"] + statistics.map { "attention_\($0).svg" } + ["run.json"]
+    let result = try inputs.run(
+      "attention", Inputs.vit, Inputs.resnet, "--data", data, "-o", "attention", "--batch-size", "8"
+    )
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(inputs.scratch.names(in: "attention") == files)
+    let together = try inputs.run(
+      "run", Inputs.vit, Inputs.resnet, "--data", data, "-o", "run", "--batch-size", "8",
+      "--analyses", "variance,attention")
+    #expect(together.code == 0, "\(together.errors)")
+    #expect(text("run/attention.csv") == text("attention/attention.csv"))
+    // The rank is left out where nobody asks for it.
+    let short = try inputs.run(
+      "attention", Inputs.vit, "--data", data, "-o", "short", "--rank-images", "0")
+    #expect(short.code == 0)
+    #expect(!text("short/attention.csv").contains("effective_rank"))
+    for wrong in [["--rank-images", "-1"], ["--threshold", "2"]] {
+      let refused = try Program.run(
+        ["attention", Inputs.vit, "--data", data] + wrong, in: inputs.scratch.path)
+      #expect(refused.code == 64)
+    }
+  }
+
   @Test func aStreamIsTheTableAlone() throws {
     let data = inputs.images(16)
     let result = try inputs.run("fourier", Inputs.vit, "--data", data, "-o", "-")

@@ -74,9 +74,18 @@ public struct AttentionAnalyzer: Analyzer {
     AttentionObserver(configuration, plan: plan)
   }
 
-  /// One entry a tap.
+  /// One entry a tap, with moments of no more images than the minibatch has.
   public func isSound(_ record: Record, plan: Plan) -> Bool {
     plan.canHold(record.images) && record.layers.count == plan.tapCount
+      && zip(record.layers, layers(of: plan)).allSatisfy { layer, planned in
+        (0...1 << 40).contains(layer.zeroTokens)
+          && (layer.cells.isEmpty || layer.cells.count == planned.cells.count)
+          && layer.cells.allSatisfy { $0.isSound(images: record.images) }
+      }
+  }
+
+  private func layers(of plan: Plan) -> [AttentionLayer] {
+    plan.subjects.flatMap { AttentionLayer.layers(of: $0, settings: configuration) }
   }
 
   /// All statistics along depth: a table, and a figure for each.

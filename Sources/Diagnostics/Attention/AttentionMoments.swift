@@ -32,6 +32,12 @@ struct AttentionMoments: Codable, Sendable {
     count += other.count
   }
 
+  /// Whether numbers read from a file can be those of a minibatch.
+  func isSound(images: Int) -> Bool {
+    (0...images).contains(count) && (0...images - count).contains(undefined)
+      && mean.isFinite && squares.isFinite && squares >= 0
+  }
+
   /// The standard error of the mean over images; nil for fewer than two.
   var standardError: Double? {
     count > 1 ? (max(0, squares) / Double(count - 1) / Double(count)).squareRoot() : nil
