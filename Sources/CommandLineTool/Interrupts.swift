@@ -6,6 +6,8 @@ import VitProbe
 /// ends the program at once. Slurm and `kill` send SIGTERM, a terminal SIGINT.
 enum Interrupts {
   private static let count = Atomic<Int>(0)
+  /// When the first came, in milliseconds.
+  private static let first = Atomic<Int>(0)
 
   /// Whether a run should end.
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
@@ -13,9 +15,9 @@ enum Interrupts {
   /// Catches the signals from now on. Before, they end the program as they end any.
   static func catchSignals() {
     // A handler must not be the first to touch a global.
-    _ = isRequested
+    _ = (isRequested, first.load(ordering: .relaxed))
     var action = sigaction()
-    action.__sigaction_handler.sa_handler = { _ in Interrupts.receive() }
+    action.__sigaction_handler.sa_handler = { Interrupts.receive($0) }
     action.sa_flags = SA_RESTART
     var signals = sigset_t()
     sigemptyset(&signals)
@@ -28,8 +30,16 @@ enum Interrupts {
   }
 
   /// Only calls that are safe in a signal handler.
-  private static func receive() {
-    if count.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) }
+  private static func receive(_ signal: Int32) {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    if count.add(1, ordering: .relaxed).oldValue > 0 {
+      // One request of a batch system may come twice, from its daemon and through its launcher.
+      if signal == SIGTERM, now - first.load(ordering: .relaxed) < 1000 { return }
+      _exit(130)
+    }
+    first.store(now, ordering: .relaxed)
     let text: StaticString = "\nfinishing the work in hand; once more to stop at once\n"
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
   }
