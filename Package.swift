@@ -22,6 +22,8 @@ let package = Package(
   products: [
     .library(name: "VitProbe", targets: ["VitProbe"]),
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Checkpoints", targets: ["Checkpoints"]),
+    .library(name: "Images", targets: ["Images"]),
     .library(name: "Models", targets: ["Models"]),
     .library(name: "Diagnostics", targets: ["Diagnostics"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
