@@ -376,5 +376,5 @@ NETWORKS = {
     "resnet": (ResNet, "resnet(stem=cifar,image=32,depths=2-2-2-2,block=basic,classes=10,width=16,widths=16-32-48-80)"),
     "alternet": (AlterNet, "alternet(stem=cifar,image=32,depths=2-2-2-2,msa=0-1-1-1,block=basic,window=4,classes=10,"
                            "heads=1-1-2-3,width=16,widths=16-32-64-96)"),
-    "refiner": (Refiner, "refiner(image=32,patch=4,dim=64,depth=6,heads=4,classes=10)"),
+    "refiner": (Refiner, "refiner_vit(image=32,patch=4,dim=64,depth=6,heads=4,classes=10,dense=false)"),
 }

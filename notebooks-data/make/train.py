@@ -34,7 +34,7 @@ RECIPES = {
     "vit": Recipe(300_000, 3e-3, 0, bfloat16=False, muon=True, dropped=0.75),
     "resnet": Recipe(180_000, 5e-3, 2),
     "alternet": Recipe(150_000, 3e-3, 1),
-    "refiner": Recipe(100_000, 1.5e-3, 0),
+    "refiner": Recipe(160_000, 2e-3, 0, muon=True),
 }
 DECAY = 0.05
 BATCH = 64

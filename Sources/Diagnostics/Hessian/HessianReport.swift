@@ -1,3 +1,4 @@
+import Glibc
 import Reports
 import Tensors
 
@@ -204,6 +205,14 @@ public struct HessianReport {
             ])
           }
         }
+        if let smooth = try sample.decadeDensity(side) {
+          for (x, value) in zip(smooth.x, smooth.density) {
+            table.append([
+              .text(subject.label), "kde_decade", .text(name),
+              Cell((side == .negative ? -1 : 1) * pow(10, x)), Cell(value), Cell(smooth.bandwidth),
+            ])
+          }
+        }
         if let bars = try sample.histogram(side) {
           for (index, value) in bars.density.enumerated() {
             table.append([
@@ -227,14 +236,36 @@ public struct HessianReport {
 
   // MARK: Figure
 
-  /// Two panels that share their height, as in the paper: negative values left, positive right.
+  /// Two panels that share their height, as in the paper: negative values left, positive right. Values
+  /// of models that lie far apart are shown by decades.
   private func figure() throws -> Figure? {
     let styles = Style.models(families: subjects.map(\.family))
+    let samples = try subjects.map { try $0.sample() }
+    let decades = areFarApart(samples)
     var marks: [EigenvalueSample.Side: [Mark]] = [:]
-    for (subject, style) in zip(subjects, styles) {
-      let sample = try subject.sample()
+    for ((subject, sample), style) in zip(zip(subjects, samples), styles) {
       for side in EigenvalueSample.Side.allCases {
-        if let smooth = try sample.density(side) {
+        if decades {
+          if let smooth = try sample.decadeDensity(side) {
+            let points = zip(smooth.x, smooth.density).map {
+              Point(side == .negative ? -$0 : $0, $1)
+            }
+            marks[side, default: []].append(
+              .area(
+                Area(
+                  subject.label, side == .negative ? points.reversed() : points,
+                  style: plain(style))))
+          } else if let lone = sample.values(side).first {
+            // One value, or equal ones: a bar a tenth of a decade wide.
+            let x = (side == .negative ? -1 : 1) * log10(abs(lone))
+            let share = Double(sample.values(side).count) / Double(sample.values.count)
+            marks[side, default: []].append(
+              .bars(
+                Bars(
+                  subject.label, edges: [x - 0.05, x + 0.05], heights: [share / 0.1],
+                  style: plain(style))))
+          }
+        } else if let smooth = try sample.density(side) {
           let points = zip(smooth.x, smooth.density).map { Point($0, $1) }
           marks[side, default: []].append(
             .area(Area(subject.label, points, style: plain(style))))
@@ -251,7 +282,8 @@ public struct HessianReport {
     func panel(_ side: EigenvalueSample.Side, _ title: String) -> Figure.Panel? {
       marks[side].map {
         Figure.Panel(
-          title: title, x: Axis(x), y: Axis("Density", includesZero: true),
+          title: title, x: decades ? decadeAxis(x, side, samples) : Axis(x),
+          y: Axis(decades ? "Density per decade" : "Density", includesZero: true),
           weight: side == .negative && marks[.positive] != nil ? 0.7 : 1, $0)
       }
     }
@@ -267,6 +299,43 @@ public struct HessianReport {
         + "parameters: \(settings.parameterText)",
       summary: "Densities of the eigenvalues of largest magnitude, by sign.", panels: panels,
       sharesX: false, sharesY: true)
+  }
+
+  /// Whether one linear axis would squeeze the values of some model to a line: the medians of the
+  /// magnitudes are more than a factor of 10 apart on one side.
+  private func areFarApart(_ samples: [EigenvalueSample]) -> Bool {
+    EigenvalueSample.Side.allCases.contains { side in
+      let medians = samples.compactMap { sample in
+        let sizes = sample.values(side).map(abs).sorted()
+        return sizes.isEmpty ? nil : sizes[sizes.count / 2]
+      }
+      guard let low = medians.min(), let high = medians.max() else { return false }
+      return high > 10 * low
+    }
+  }
+
+  /// An axis of log₁₀|λ|, mirrored for negative values, labelled with the values themselves.
+  private func decadeAxis(
+    _ title: String, _ side: EigenvalueSample.Side, _ samples: [EigenvalueSample]
+  ) -> Axis {
+    let logs = samples.flatMap { $0.values(side) }.map { log10(abs($0)) }
+    let low = Int(((logs.min() ?? 0) - 1).rounded(.down))
+    let high = Int(((logs.max() ?? 0) + 1).rounded(.up))
+    let stride = max(1, (high - low) / 6)
+    let sign: Double = side == .negative ? -1 : 1
+    let ticks = Swift.stride(from: low, through: high, by: stride).map { exponent in
+      let superscript = exponent == 0 ? "1" : exponent == 1 ? "10" : "10" + raised(exponent)
+      return Axis.Tick(sign * Double(exponent), (side == .negative ? "−" : "") + superscript)
+    }
+    return Axis(title, ticks: side == .negative ? ticks.reversed() : ticks)
+  }
+
+  private func raised(_ exponent: Int) -> String {
+    let digits: [Character: String] = [
+      "-": "⁻", "0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷",
+      "8": "⁸", "9": "⁹",
+    ]
+    return String(exponent).map { digits[$0] ?? String($0) }.joined()
   }
 
   private func plain(_ style: Style) -> Style {

@@ -116,14 +116,35 @@ public struct EigenvalueSample: Sendable, Equatable {
     let reach = 3 * bandwidth + own.reduce(0) { max($0, abs($1)) }
     let step = reach / Double(points - 1)
     let x = (0..<points).map { side == .negative ? Double($0) * step - reach : Double($0) * step }
+    return Density(x: x, density: smoothed(own, at: x, bandwidth), bandwidth: bandwidth)
+  }
+
+  /// Gaussian kernel density of log₁₀|λ| of one side, with Scott's bandwidth: for samples whose values
+  /// lie orders of magnitude apart.
+  ///
+  /// - Returns: the density per decade, at x = log₁₀|λ|, ascending; both sides together integrate to
+  ///   1. Nil where there is no value, or no bandwidth.
+  /// - Throws: `invalidSetting` for fewer than 2 points.
+  public func decadeDensity(_ side: Side, points: Int = 512) throws(SpectrumError) -> Density? {
+    try require("points", points, atLeast: 2)
+    let own = values(side).map { log10(abs($0)) }
+    guard let low = own.min(), let high = own.max(),
+      let bandwidth = try EigenvalueSample(own.map { $0 - low + 1 }).scottBandwidth(.positive)
+    else { return nil }
+    let start = low - 3 * bandwidth
+    let step = (high + 3 * bandwidth - start) / Double(points - 1)
+    let x = (0..<points).map { start + Double($0) * step }
+    return Density(x: x, density: smoothed(own, at: x, bandwidth), bandwidth: bandwidth)
+  }
+
+  private func smoothed(_ own: [Double], at x: [Double], _ bandwidth: Double) -> [Double] {
     let height = 1 / (Double(values.count) * bandwidth * (2 * Double.pi).squareRoot())
-    let density = x.map { x in
+    return x.map { x in
       own.reduce(0) { sum, value in
         let z = (x - value) / bandwidth
         return sum + height * exp(-z * z / 2)
       }
     }
-    return Density(x: x, density: density, bandwidth: bandwidth)
   }
 
   /// Counts of one side in `bins` equal bins between 0 and its outermost value.

@@ -67,6 +67,23 @@ import Testing
     #expect(isClose(total, 1, 2e-3))
   }
 
+  @Test func decadesSumUpToTheSampleAndScaleFreely() throws {
+    let values = [1.0, 10, 100, 1000, 10, -0.01, -1, -3]
+    let sample = try EigenvalueSample(values)
+    for side in EigenvalueSample.Side.allCases {
+      let density = try #require(try sample.decadeDensity(side, points: 2001))
+      let mass = density.density.reduce(0, +) * (density.x[1] - density.x[0])
+      #expect(isClose(mass, side == .positive ? 5.0 / 8 : 3.0 / 8, 5e-3))
+      // A thousandfold spectrum is the same curve three decades further.
+      let scaled = try EigenvalueSample(values.map { 1000 * $0 })
+      let moved = try #require(try scaled.decadeDensity(side, points: 2001))
+      #expect(areClose(moved.x.map { $0 - 3 }, density.x, 1e-9))
+      #expect(areClose(moved.density, density.density, 1e-9))
+    }
+    #expect(try EigenvalueSample([5]).decadeDensity(.positive) == nil)
+    #expect(try EigenvalueSample([5]).decadeDensity(.negative) == nil)
+  }
+
   @Test func samplesWithoutSpreadHaveAHistogramOnly() throws {
     for values in [[0.1, 0.1, 0.1], [5.0], [1e-300], [1e300, 1e300]] {
       let sample = try EigenvalueSample(values)
