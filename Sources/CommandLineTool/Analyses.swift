@@ -16,6 +16,11 @@ struct Analyses: ParsableArguments {
     AnalysisCommand<VarianceOptions<OnItsOwn>>.self,
   ]
 
+  /// The types of all analyses, for records that were made with them.
+  static var types: [any Analyzer.Type] {
+    get throws { try parse([]).analyzers(seed: 0).map { type(of: $0) } }
+  }
+
   /// Every analysis.
   func analyzers(seed: UInt64) -> [any Analyzer] { all.map { $0.analyzer(seed: seed) } }
 
@@ -89,11 +94,12 @@ struct AnalysisCommand<Options: AnalysisOptions>: ParsableCommand {
 
   @OptionGroup(title: Options.title) var settings: Options
   @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
     var job = try options.job(subject, analyses: [settings.analyzer(seed: options.seed)])
     job.options.reportsMetrics = Options.reportsMetrics
-    try FeatureCommandRunner(job: job, run: options, output: output)()
+    try FeatureCommandRunner(job: job, run: options, long: long, output: output)()
   }
 }

@@ -9,10 +9,14 @@ import VitProbe
 struct FeatureCommandRunner {
   let job: FeatureJob
   let run: RunOptions
+  let long: LongRunOptions
   let output: OutputOptions
 
   func callAsFunction() throws {
     output.apply()
+    try long.check(output: output.output)
+    var job = job
+    job.options.shard = try long.share()
     let prepared = try job.prepare()
     for one in prepared { announce(one) }
     if run.dryRun {
@@ -32,22 +36,33 @@ struct FeatureCommandRunner {
         output.output == "-"
           ? nil : try OutputFolder(folderName(one, in: prepared), force: output.force))
     }
+    Interrupts.catchSignals()
+    var logs: [RecordLog] = []
     for (one, folder) in zip(prepared, folders) {
+      let log = try folder.map { try one.openRecords(in: $0, resuming: long.resume) }
+      for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
       let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
-      let outcome = try one.run { bar.update($0.images, of: $0.total) }
-      bar.finish()
+      let records = try collect(one, log, bar)
+      if let folder, let log, let shard = job.options.shard {
+        let files = try one.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
+        Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
+        logs.append(log)
+        continue
+      }
+      let outcome = try records.outcome()
       skipped += outcome.skipped.count
       for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
       for note in outcome.notes { Terminal.note("note: \(note)") }
       for (name, report) in outcome.reports {
         for note in report.notes { Terminal.note("note: \(name): \(note)") }
       }
-      guard let folder else {
+      guard let folder, let log else {
         Terminal.data(outcome.reports.first?.report.tables.first?.csv ?? "")
         continue
       }
       let files = try one.write(
-        outcome, to: folder, formats: try output.formats, wallSeconds: bar.elapsed)
+        outcome, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+      logs.append(log)
       if output.json {
         objects.append(summary(outcome, one, folder.path, files))
       } else {
@@ -55,10 +70,30 @@ struct FeatureCommandRunner {
       }
       Terminal.cost(seconds: bar.elapsed)
     }
+    // Kept until now: a run that is interrupted on the second data set need not repeat the first.
+    for log in logs { log.remove() }
     if output.json, let first = objects.first {
       Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)
     }
     if skipped > 0 { throw ExitCode(1) }
+  }
+
+  private func collect(
+    _ one: PreparedRun, _ log: RecordLog?, _ bar: ProgressBar
+  ) throws -> FeatureRecords {
+    defer { bar.finish() }
+    do {
+      return try one.run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
+        bar.update($0.images, of: $0.total)
+      }
+    } catch let interruption as Interruption {
+      throw Interrupts.end(interruption)
+    } catch {
+      if log?.isKept == true {
+        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
+      }
+      throw error
+    }
   }
 
   /// Says what was detected.

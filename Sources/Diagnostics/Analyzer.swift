@@ -7,6 +7,9 @@ import Tensors
 /// Records are reduced only at the end. From that alone follow results that do not depend on threads,
 /// shards that merge exactly, resuming after an interruption, and error bars.
 public protocol Analyzer: Sendable {
+  /// What can be set; a file of records holds it, for a report to be made from records alone.
+  associatedtype Configuration: Codable & Sendable
+
   /// What one minibatch contributes; small.
   associatedtype Record: Codable & Sendable
 
@@ -19,6 +22,12 @@ public protocol Analyzer: Sendable {
   /// The fewest images that a minibatch must hold.
   static var minimumBatch: Int { get }
 
+  /// What was set.
+  var configuration: Configuration { get }
+
+  /// An analyzer as set.
+  init(_ configuration: Configuration)
+
   /// The settings, for the manifest.
   var settings: JSONText { get }
 
@@ -27,6 +36,9 @@ public protocol Analyzer: Sendable {
 
   /// Starts on a minibatch; called from any thread.
   func begin(_ plan: Plan) -> any BatchObserver<Record>
+
+  /// Whether a record that was read from a file has the form that the plan demands.
+  func isSound(_ record: Record, plan: Plan) -> Bool
 
   /// Tables and figures from the records of all minibatches, in batch order.
   func report(_ records: [Record], plan: Plan) throws -> Report

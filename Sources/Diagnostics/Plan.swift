@@ -61,4 +61,28 @@ public struct Plan: Sendable, Codable, Hashable {
     self.batchSizes = batchSizes
     self.batchSize = batchSize
   }
+
+  /// Taps of all subjects.
+  public var tapCount: Int { subjects.reduce(0) { $0 + $1.taps.count } }
+
+  /// Whether a minibatch can have so many images.
+  public func canHold(_ images: Int) -> Bool { images >= 0 && images <= batchSizes.max() ?? 0 }
+
+  /// Whether a plan that was read from a file is one that a run could have had.
+  public var isSound: Bool {
+    !subjects.isEmpty && batchSize > 0 && batchSizes.count <= 1 << 24
+      && batchSizes.allSatisfy { (1...1 << 32).contains($0) }
+      && subjects.allSatisfy { subject in
+        !subject.taps.isEmpty
+          && subject.taps.allSatisfy { planned in
+            var size = 1
+            for extent in planned.shape {
+              let (product, overflow) = size.multipliedReportingOverflow(by: extent)
+              guard extent > 0, !overflow, product <= 1 << 32 else { return false }
+              size = product
+            }
+            return true
+          }
+      }
+  }
 }

@@ -21,6 +21,8 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
     case inputOutput = 74
     /// Stopped early; what was done is kept.
     case stoppedEarly = 75
+    /// Stopped early; nothing is kept.
+    case interrupted = 130
   }
 
   /// What sort of failure.
@@ -41,6 +43,8 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
   public init(_ error: any Error) {
     switch error {
     case let error as VitProbeError: self = error
+    case let error as Interruption:
+      self.init(error.isKept ? .stoppedEarly : .interrupted, error.description)
     case let error as FileError:
       let kind: Kind =
         switch error.kind {

@@ -79,6 +79,10 @@ final class FaultyCalls {
         return try system.write(
           file, UnsafeRawBufferPointer(rebasing: bytes.prefix(self.writeLimit)))
       },
+      truncate: { file, length throws(SystemError) in
+        try self.step()
+        try system.truncate(file, length)
+      },
       sync: { file throws(SystemError) in
         try self.step()
         try system.sync(file)

@@ -117,10 +117,12 @@ struct HessianCommand: ParsableCommand {
 
   @OptionGroup(title: "Hessian") var hessian: HessianOptions
   @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
     output.apply()
+    try long.check(output: output.output)
     let job = try job()
     let run = try job.prepare()
     for subject in run.subjects {
@@ -132,15 +134,25 @@ struct HessianCommand: ParsableCommand {
     if options.dryRun { return }
     let folder = output.output == "-" ? nil : try OutputFolder(output.output, force: output.force)
     let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    let report = try run { bar.update($0, of: $1) }
-    bar.finish()
+    Interrupts.catchSignals()
+    let log = try folder.map { try job.openRecords(of: run, in: $0, resuming: long.resume) }
+    for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
+    let records = try collect(run, log, bar)
+    if let folder, let log, let shard = job.shard {
+      let files = try job.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
+      Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
+      log.remove()
+      return
+    }
+    let report = try records.report()
     for note in report.notes { Terminal.note("note: \(note)") }
-    guard let folder else {
+    guard let folder, let log else {
       Terminal.data(report.tables.first?.csv ?? "")
       return
     }
     let files = try job.write(
-      report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed)
+      report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
+    log.remove()
     if output.json {
       let summary: JSONText = [
         "images": .integer(run.imageCount), "output": .string(folder.path),
@@ -151,6 +163,24 @@ struct HessianCommand: ParsableCommand {
     } else {
       Terminal.data(
         "hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
+    }
+  }
+
+  private func collect(
+    _ run: HessianRun, _ log: RecordLog?, _ bar: ProgressBar
+  ) throws -> HessianRecords {
+    defer { bar.finish() }
+    do {
+      return try run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
+        bar.update($0, of: $1)
+      }
+    } catch let interruption as Interruption {
+      throw Interrupts.end(interruption)
+    } catch {
+      if log?.isKept == true {
+        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
+      }
+      throw error
     }
   }
 
@@ -165,6 +195,7 @@ struct HessianCommand: ParsableCommand {
     job.loss = hessian.loss(seed: options.seed)
     job.batchSize = shared.options.batchSize
     job.batchLimit = hessian.batches ?? (hessian.scope == .batch ? 16 : nil)
+    job.shard = try long.share()
     job.memory = shared.options.maximumMemory
     job.preprocessing = shared.preprocessing
     return job

@@ -13,11 +13,12 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var settings: Analyses
   @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
     let analyzers = try settings.analyzers(analyses.split(separator: ","), seed: options.seed)
     let job = try options.job(subject, analyses: analyzers)
-    try FeatureCommandRunner(job: job, run: options, output: output)()
+    try FeatureCommandRunner(job: job, run: options, long: long, output: output)()
   }
 }

@@ -48,6 +48,14 @@ public struct CKAAnalyzer: Analyzer {
     CKAObserver(configuration, plan: plan)
   }
 
+  /// One product a pair of layers and one scale a layer.
+  public func isSound(_ record: Record, plan: Plan) -> Bool {
+    let layers = plan.tapCount
+    return plan.canHold(record.images) && record.products.count == layers * (layers + 1) / 2
+      && record.scales.count == layers && (0...1 << 24).contains(configuration.bootstrap)
+      && record.nonfinite.allSatisfy { $0 >= 0 && $0 < layers }
+  }
+
   /// Curves, heatmaps and their tables.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
     CKAReport(records, settings: configuration, plan: plan).report

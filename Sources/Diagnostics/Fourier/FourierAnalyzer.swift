@@ -61,6 +61,15 @@ public struct FourierAnalyzer: Analyzer {
     FourierObserver(configuration, plan: plan)
   }
 
+  /// One entry a tap; the numbers of points are compared with the tap's when they are added up.
+  public func isSound(_ record: Record, plan: Plan) -> Bool {
+    plan.canHold(record.images) && record.taps.count == plan.tapCount
+      && record.taps.allSatisfy { sums in
+        (0...1 << 40).contains(sums.dead) && sums.squares.count == sums.values.count
+          && sums.products.count == sums.values.count
+      }
+  }
+
   /// Spectra, their depth profile, and the table of both.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
     FourierReport(records, settings: configuration, plan: plan).report

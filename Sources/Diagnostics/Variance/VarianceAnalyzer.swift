@@ -63,6 +63,11 @@ public struct VarianceAnalyzer: Analyzer {
     VarianceObserver(configuration, plan: plan)
   }
 
+  /// One entry a tap.
+  public func isSound(_ record: Record, plan: Plan) -> Bool {
+    plan.canHold(record.images) && record.taps.count == plan.tapCount
+  }
+
   /// The variance along depth: a table and a figure.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
     VarianceReport(records, settings: configuration, plan: plan).report

@@ -4,6 +4,7 @@ import Glibc
 struct FileSystemCalls {
   var open: (_ path: String, _ flags: Int32, _ mode: mode_t) throws(SystemError) -> Int32
   var write: (_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int
+  var truncate: (_ file: Int32, _ length: Int) throws(SystemError) -> Void
   var sync: (_ file: Int32) throws(SystemError) -> Void
   var close: (_ file: Int32) throws(SystemError) -> Void
   var rename: (_ from: String, _ to: String) throws(SystemError) -> Void
@@ -27,6 +28,7 @@ struct FileSystemCalls {
         if count < 0 { throw SystemError(errno) }
         return count
       },
+      truncate: { file, length throws(SystemError) in try check(ftruncate(file, off_t(length))) },
       sync: { file throws(SystemError) in try check(fsync(file)) },
       close: { file throws(SystemError) in try check(Glibc.close(file)) },
       rename: { from, to throws(SystemError) in try check(Glibc.rename(from, to)) },

@@ -17,6 +17,7 @@ public struct HessianRun: Sendable {
   public let loss: TrainingLoss
   private let batches: BatchPlan
   private let batchCount: Int
+  private let shard: Shard?
   private let parameters: [ParameterVector]
   private let memory: Int
 
@@ -26,12 +27,20 @@ public struct HessianRun: Sendable {
   ///   - batchSize: images in a minibatch.
   ///   - batchLimit: minibatches looked at, from the first; nil for all.
   ///   - memory: bytes for what is recorded of losses and gradients.
-  /// - Throws: ``VitProbeError`` for missing labels, too few images, globs that match nothing, and a
+  ///   - shard: which share of the minibatches is looked at, if not all.
+  /// - Throws: ``VitProbeError`` for a shard of the whole data set's Hessian, missing labels, too few images, globs that match nothing, and a
   ///   head that does not fit the labels.
   public init(
     _ subjects: [ModelSubject], on data: ImageDataSet, settings: HessianSettings,
-    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30
+    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30,
+    shard: Shard? = nil
   ) throws(VitProbeError) {
+    guard shard == nil || settings.scope == .batch else {
+      throw VitProbeError(
+        .usage,
+        "--shard shares out minibatches, and --scope dataset takes one Hessian of all of them; "
+          + "give each model a run of its own instead")
+    }
     try checkLabels(subjects.map(\.label))
     guard data.count >= batchSize else {
       throw VitProbeError(
@@ -66,6 +75,7 @@ public struct HessianRun: Sendable {
     self.settings = settings
     self.loss = loss
     self.memory = memory
+    self.shard = shard
     batches = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
     batchCount = min(batches.batches.count, batchLimit ?? .max)
     var parameters: [ParameterVector] = []
@@ -82,6 +92,9 @@ public struct HessianRun: Sendable {
     batches.batches.prefix(batchCount).reduce(0) { $0 + $1.count }
   }
 
+  /// The minibatches that are looked at.
+  private var numbers: [Int] { (0..<batchCount).filter { shard?.contains($0) ?? true } }
+
   /// Minibatches that take part.
   public var minibatches: Int { batchCount }
 
@@ -93,7 +106,7 @@ public struct HessianRun: Sendable {
       case .power: settings.top * settings.maximumIterations
       }
     let density = settings.densityProbes * max(settings.steps, 40)
-    return (each + settings.traceProbes + density) * batchCount * subjects.count
+    return (each + settings.traceProbes + density) * numbers.count * subjects.count
   }
 
   /// A line a model on what will be done.
@@ -104,47 +117,93 @@ public struct HessianRun: Sendable {
     }
   }
 
-  /// Carries the run out.
+  /// What the records depend on.
+  ///
+  /// - Parameter provenance: what the run is given.
+  func recordHeader(_ provenance: Provenance) throws -> RecordHeader {
+    let records = emptyRecords(provenance.inputs)
+    return try RecordHeader(
+      kind: HessianRecords.kind, batches: records.units, parts: records.parts, shard: shard,
+      settings: records.settings, provenance: provenance)
+  }
+
+  private func emptyRecords(_ inputs: [Manifest.Input]) -> HessianRecords {
+    let dataFiles = Set(data.inputFiles.map(\.path))
+    return HessianRecords(
+      HessianRecords.Settings(
+        subjects: zip(subjects, parameters).map { subject, parameters in
+          HessianRecords.Settings.Model(
+            settings: SubjectSettings(subject, inputs), family: subject.family,
+            checkpoint: subject.sourceName, epoch: subject.epoch, parameters: parameters.count)
+        },
+        data: DataSettings(
+          count: data.count, files: inputs.filter { dataFiles.contains($0.path) }
+        ) { (data.id($0), data.label($0)) },
+        batchSize: batches.batchSize,
+        batchImages: batches.batches.prefix(batchCount).map(\.count), hessian: settings, loss: loss
+      ))
+  }
+
+  /// Carries the run out and reports on it.
   ///
   /// - Parameters:
   ///   - progress: told of products made and planned.
   public func callAsFunction(progress: (Int, Int) -> Void = { _, _ in }) throws -> Report {
-    var results: [HessianReport.Subject] = []
-    var made = 0
-    let planned = plannedProducts
-    for (subject, vector) in zip(subjects, parameters) {
-      var records: [HessianRecord] = []
-      switch settings.scope {
-      case .batch:
-        for number in 0..<batchCount {
-          let batch = try lossBatch(number, subject)
-          records.append(
-            try record(subject, vector, [batch], number: number) {
-              made += 1
-              progress(made, max(planned, made))
-            })
-        }
-      case .dataset:
-        var all: [LossBatch] = []
-        for number in 0..<batchCount { all.append(try lossBatch(number, subject)) }
-        records.append(
-          try record(subject, vector, all, number: nil) {
-            made += batchCount
-            progress(made, max(planned, made))
-          })
-      }
-      results.append(
-        HessianReport.Subject(
-          label: subject.label, family: subject.family, checkpoint: subject.sourceName,
-          epoch: subject.epoch, records: records))
+    try collect(progress: progress).report()
+  }
+
+  /// Looks at every minibatch that is not among the records yet.
+  ///
+  /// A Hessian of the whole data set is one piece: when the run is stopped, models that are finished
+  /// are kept, and the one in hand begins again next time.
+  ///
+  /// - Parameters:
+  ///   - log: where records are kept as they come, and those of an earlier run are found.
+  ///   - shouldStop: asked before each minibatch, which is finished; on the whole data set, before
+  ///     each product.
+  ///   - progress: told of products made and planned.
+  /// - Throws: ``Interruption`` if it was stopped.
+  public func collect(
+    keeping log: RecordLog? = nil, shouldStop: () -> Bool = { false },
+    progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> HessianRecords {
+    var records = emptyRecords(log?.provenance.inputs ?? [])
+    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
+    let units = settings.scope == .batch ? numbers : [0]
+    let total = units.count * subjects.count
+    var done = records.count
+    let each = plannedProducts / max(1, total)
+    var made = each * done
+    func stopped() throws -> Interruption {
+      try log?.sync()
+      return Interruption(
+        done: done, total: total,
+        unit: settings.scope == .batch ? "minibatches, counted for each model" : "models",
+        isKept: log?.isKept ?? false)
     }
-    return try HessianReport(
-      results, settings: settings, loss: loss.name, batchSize: batches.batchSize)()
+    for (index, (subject, vector)) in zip(subjects, parameters).enumerated() {
+      for unit in units where !records.has(unit, subject: index) {
+        if shouldStop() { throw try stopped() }
+        let numbers = settings.scope == .batch ? [unit] : Array(0..<batchCount)
+        let found = try record(
+          subject, vector, numbers.map { try lossBatch($0, subject) },
+          number: settings.scope == .batch ? unit : nil
+        ) {
+          if settings.scope == .dataset, shouldStop() { throw try stopped() }
+          made += numbers.count
+          progress(made, max(plannedProducts, made))
+        }
+        records.add(found, unit: unit, subject: index)
+        try log?.append(records.entry(unit, subject: index))
+        done += 1
+      }
+    }
+    return records
   }
 
   private func record(
     _ subject: ModelSubject, _ vector: ParameterVector, _ batches: [LossBatch], number: Int?,
-    progress: () -> Void
+    progress: () throws -> Void
   ) throws -> HessianRecord {
     let images = batches.reduce(0) { $0 + $1.count }
     let hessian = try NetworkHessian(

@@ -52,7 +52,8 @@ public struct DemoJob: Sendable {
     let curvature = try hessian.prepare()
     reports.append(("hessian", try curvature { progress("products", $0, $1) }))
     for (_, report) in reports { try report.write(to: folder, as: formats) }
-    var manifest = try prepared.manifest(outcome, wallSeconds: clock() - start)
+    var manifest = try prepared.provenance().manifest(
+      images: outcome.images, wallSeconds: clock() - start)
     if case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [

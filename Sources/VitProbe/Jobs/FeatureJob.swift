@@ -105,8 +105,8 @@ public struct PreparedRun: Sendable {
   /// A short name of the data set.
   public var dataName: String { run.data.name }
 
-  /// What the run did, with what.
-  func manifest(_ outcome: FeatureRun.Outcome, wallSeconds: Double) throws -> Manifest {
+  /// What the run is given: every setting, and every input with its digest.
+  func provenance() throws -> Provenance {
     var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
       JSONText.Member("analyses", run.settings),
@@ -123,24 +123,64 @@ public struct PreparedRun: Sendable {
                 }))
           })),
     ]
-    var manifest = try job.manifest(
-      of: run.subjects, on: run.data, configuration: .object(configuration),
-      images: outcome.images, skipped: outcome.skipped, wallSeconds: wallSeconds)
-    manifest.estimators = job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" }
-    return manifest
+    if let shard = job.options.shard {
+      configuration.append(JSONText.Member("shard", .string(shard.description)))
+    }
+    return Provenance(
+      arguments: job.arguments, configuration: .object(configuration),
+      inputs: try Manifest.Input.reading(
+        run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
+      seed: job.seed,
+      estimators: job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" })
+  }
+
+  /// Opens the records of the run in its output folder; reads every input for its digest.
+  ///
+  /// - Parameter resuming: whether to go on from what an interrupted run left there.
+  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
+  public func openRecords(in folder: OutputFolder, resuming: Bool = false) throws -> RecordLog {
+    let provenance = try provenance()
+    return try RecordLog(
+      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
+      resuming: resuming)
   }
 
   /// Writes what came of the run into a folder opened before it began: all files appear, or none.
   ///
+  /// - Parameter log: the records of the run.
   /// - Returns: the names of the files.
   @discardableResult
   public func write(
     _ outcome: FeatureRun.Outcome, to folder: OutputFolder, formats: Set<ReportFormat>,
-    wallSeconds: Double
+    wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
-    let manifest = try manifest(outcome, wallSeconds: wallSeconds)
     for (_, report) in outcome.reports { try report.write(to: folder, as: formats) }
-    return try folder.commit(manifest).outputs.map(\.name) + ["run.json"]
+    return try folder.finish(
+      log.provenance.manifest(
+        images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
+        wallSeconds: wallSeconds))
+  }
+
+  /// Writes the one file of a shard: its records.
+  ///
+  /// - Returns: the names of the files.
+  public func writeShard(
+    _ records: FeatureRecords, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
+  ) throws -> [String] {
+    try folder.write(log.sealed(), to: log.shardFileName)
+    return try folder.finish(
+      log.provenance.manifest(
+        images: records.images, skipped: records.skipped.map(Manifest.Skip.init),
+        wallSeconds: wallSeconds))
+  }
+}
+
+extension OutputFolder {
+  /// Puts everything in its place.
+  ///
+  /// - Returns: the names of the files.
+  func finish(_ manifest: Manifest) throws(FileError) -> [String] {
+    try commit(manifest).outputs.map(\.name) + ["run.json"]
   }
 }
 

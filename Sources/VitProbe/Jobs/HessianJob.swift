@@ -20,6 +20,8 @@ public struct HessianJob: Sendable {
   public var batchLimit: Int? = 16
   /// Bytes for what is recorded of losses and gradients.
   public var memory: Int?
+  /// Which share of the minibatches is looked at, if not all.
+  public var shard: Shard?
   /// Changes to the models' own preprocessing.
   public var preprocessing = PreprocessingOverrides()
 
@@ -57,31 +59,63 @@ public struct HessianJob: Sendable {
     }
     return try HessianRun(
       models, on: set, settings: settings, loss: loss, batchSize: batchSize,
-      batchLimit: batchLimit, memory: memory ?? 4 << 30)
+      batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
+  }
+
+  /// Opens the records of a run in its output folder; reads every input for its digest.
+  ///
+  /// - Parameter resuming: whether to go on from what an interrupted run left there.
+  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
+  public func openRecords(
+    of run: HessianRun, in folder: OutputFolder, resuming: Bool = false
+  ) throws -> RecordLog {
+    let provenance = try provenance(of: run)
+    return try RecordLog(
+      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
+      resuming: resuming)
+  }
+
+  private func provenance(of run: HessianRun) throws -> Provenance {
+    var configuration: [JSONText.Member] = [
+      .init("subjects", .array(run.subjects.map(\.description))),
+      .init(
+        "data",
+        [
+          "path": data.path.map(JSONText.string) ?? "bundled", "images": .integer(run.data.count),
+          "labels": data.labels.map(JSONText.string) ?? .null,
+        ]),
+      .init("batch_size", .integer(batchSize)), .init("batches", .integer(run.minibatches)),
+      .init("loss", .string(loss.name)), .init("hessian", settings.json),
+    ]
+    if let shard { configuration.append(.init("shard", .string(shard.description))) }
+    return Provenance(
+      arguments: arguments, configuration: .object(configuration),
+      inputs: try Manifest.Input.reading(
+        run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
+      seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"])
   }
 
   /// Writes what came of the run: all files appear, or none.
   ///
+  /// - Parameter log: the records of the run.
   /// - Returns: the names of the files.
   public func write(
     _ report: Report, of run: HessianRun, to folder: OutputFolder, formats: Set<ReportFormat>,
-    wallSeconds: Double
+    wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
-    var manifest = try Manifest(
-      arguments: arguments,
-      configuration: [
-        "subjects": .array(run.subjects.map(\.description)),
-        "data": [
-          "path": data.path.map(JSONText.string) ?? "bundled", "images": .integer(run.data.count),
-          "labels": data.labels.map(JSONText.string) ?? .null,
-        ],
-        "batch_size": .integer(batchSize), "batches": .integer(run.minibatches),
-        "loss": .string(loss.name), "hessian": settings.json,
-      ],
-      seed: settings.seed, images: run.imageCount, inputs: run.subjects.flatMap(\.inputFiles),
-      data: run.data.inputFiles, wallSeconds: wallSeconds)
-    manifest.estimators = ["hessian: \(settings.json.compact)"]
     try report.write(to: folder, as: formats)
-    return try folder.commit(manifest).outputs.map(\.name) + ["run.json"]
+    return try folder.finish(
+      log.provenance.manifest(images: run.imageCount, wallSeconds: wallSeconds))
+  }
+
+  /// Writes the one file of a shard: its records.
+  ///
+  /// - Returns: the names of the files.
+  public func writeShard(
+    _ records: HessianRecords, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
+  ) throws -> [String] {
+    try folder.write(log.sealed(), to: log.shardFileName)
+    return try folder.finish(
+      log.provenance.manifest(images: records.images, wallSeconds: wallSeconds))
   }
 }

@@ -3,6 +3,24 @@ import Images
 import Reports
 import Tensors
 
+extension Manifest.Input {
+  /// Files with their digests: those of subjects in the order of their paths, then those of data.
+  static func reading(_ files: [String], data: [InputFile]) throws -> [Manifest.Input] {
+    var inputs: [Manifest.Input] = []
+    for file in Set(files).sorted() { inputs.append(try Manifest.Input(reading: file)) }
+    for file in data {
+      let digest = SHA256()
+      var size = 0
+      try file.readChunks {
+        digest.update($0)
+        size += $0.count
+      }
+      inputs.append(Manifest.Input(path: file.path, sha256: digest.finish(), size: size))
+    }
+    return inputs
+  }
+}
+
 extension Manifest {
   /// What every run has to say: inputs with their digests, machine, time.
   init(
@@ -12,16 +30,7 @@ extension Manifest {
     self.init(
       version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
       seed: Int(truncatingIfNeeded: seed), imageCount: images, threads: Threads.count)
-    for file in Set(files).sorted() { inputs.append(try Input(reading: file)) }
-    for file in data {
-      let digest = SHA256()
-      var size = 0
-      try file.readChunks {
-        digest.update($0)
-        size += $0.count
-      }
-      inputs.append(Input(path: file.path, sha256: digest.finish(), size: size))
-    }
+    inputs = try Input.reading(files, data: data)
     kernels = ["OpenBLAS \(Threads.blasKernels)"]
     self.wallSeconds = wallSeconds
   }
@@ -36,7 +45,7 @@ extension FeatureJob {
     var manifest = try Manifest(
       arguments: arguments, configuration: configuration, seed: seed, images: images,
       inputs: subjects.flatMap(\.inputFiles), data: samples.inputFiles, wallSeconds: wallSeconds)
-    manifest.skipped = skipped.map { .init(image: $0.id, reason: $0.reason) }
+    manifest.skipped = skipped.map(Manifest.Skip.init)
     return manifest
   }
 
@@ -58,4 +67,9 @@ extension FeatureJob {
       .init("on_bad_image", .string(options.badImages.rawValue)),
     ]
   }
+}
+
+extension Manifest.Skip {
+  /// An image that could not be read.
+  init(_ skipped: SkippedImage) { self.init(image: skipped.id, reason: skipped.reason) }
 }

@@ -8,8 +8,15 @@ protocol AnalysisSlot: AnyObject, Sendable {
   var name: String { get }
   var plan: Plan { get }
   var settings: JSONText { get }
+  var configuration: any Codable & Sendable { get }
   /// Starts on a minibatch.
   func begin(batch: Int) -> any BatchSlot
+  /// The record of a minibatch as JSON; nil if there is none.
+  func document(batch: Int) throws -> [UInt8]?
+  /// Takes in the record of a minibatch from JSON.
+  ///
+  /// - Throws: a text that says what is wrong with it.
+  func restore(batch: Int, from document: [UInt8]) throws
   /// Tables and figures from all records.
   func report() throws -> Report
 }
@@ -38,8 +45,19 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 
   var name: String { A.name }
   var settings: JSONText { analyzer.settings }
+  var configuration: any Codable & Sendable { analyzer.configuration }
 
   func begin(batch: Int) -> any BatchSlot { Batch(self, batch) }
+
+  func document(batch: Int) throws -> [UInt8]? {
+    try records.withLock { $0[batch] }.map { try RecordCoding.encode($0) }
+  }
+
+  func restore(batch: Int, from document: [UInt8]) throws {
+    let record = try RecordCoding.decode(A.Record.self, from: document)
+    guard analyzer.isSound(record, plan: plan) else { throw UnsoundRecord() }
+    records.withLock { $0[batch] = record }
+  }
 
   func report() throws -> Report {
     let ordered = records.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
@@ -66,6 +84,11 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
       owner.records.withLock { $0[number] = record }
     }
   }
+}
+
+/// A record that can be read and does not fit the plan.
+struct UnsoundRecord: Error, CustomStringConvertible {
+  var description: String { "it does not fit the layers and minibatches of the run" }
 }
 
 /// Hands each tap of one subject to the analyses that look at it.

@@ -1,11 +1,10 @@
 import Diagnostics
 import Glibc
 import Reports
-import Synchronization
 import Tensors
 
 /// Accuracy, likelihood and calibration of logits: they prove that the weights were loaded right.
-public struct ClassificationMetrics: Sendable, Hashable {
+public struct ClassificationMetrics: Sendable, Hashable, Codable {
   /// Images with a label.
   public var count = 0
   /// Hits within the first and the first five classes.
@@ -18,7 +17,7 @@ public struct ClassificationMetrics: Sendable, Hashable {
   /// Images whose logits are not finite.
   private(set) var nonfinite = 0
 
-  private struct Bin: Sendable, Hashable {
+  private struct Bin: Sendable, Hashable, Codable {
     var count = 0
     var hits = 0
     var confidence = 0.0
@@ -74,21 +73,18 @@ public struct ClassificationMetrics: Sendable, Hashable {
     return bins.reduce(0) { $0 + abs(Double($1.hits) - $1.confidence) } / Double(count)
   }
 
-  /// Gathers the metrics of each minibatch, to be added in batch order.
-  final class Collector: Sendable {
-    private struct Key: Hashable {
-      let subject: Int
-      let batch: Int
-    }
-    private struct State {
-      var parts: [Key: ClassificationMetrics] = [:]
-      /// Subjects whose head has fewer classes than the labels ask for.
-      var mismatched: [Int: Int] = [:]
-      var classes: [Int: Int] = [:]
-    }
-    private let state = Mutex(State())
+  /// What one minibatch says of one model.
+  struct Part: Sendable, Hashable, Codable {
+    /// The place of the model among the subjects.
+    let subject: Int
+    let metrics: ClassificationMetrics
+    /// The greatest label.
+    let largest: Int
+    /// Classes of the head.
+    let classes: Int
 
-    func add(_ logits: Tensor, labels: [Int?], subject: Int, batch: Int) {
+    /// Nil where no image has a label.
+    init?(_ logits: Tensor, labels: [Int?], subject: Int) {
       let classes = logits.shape.last
       var metrics = ClassificationMetrics()
       var largest = -1
@@ -100,49 +96,55 @@ public struct ClassificationMetrics: Sendable, Hashable {
           metrics.add(values[(row * classes)..<((row + 1) * classes)], label: label)
         }
       }
-      guard largest >= 0 else { return }
-      state.withLock { state in
-        state.parts[Key(subject: subject, batch: batch)] = metrics
-        state.classes[subject] = classes
-        if largest >= classes {
-          state.mismatched[subject] = max(largest, state.mismatched[subject] ?? 0)
-        }
-      }
+      guard largest >= 0 else { return nil }
+      self.subject = subject
+      self.metrics = metrics
+      self.largest = largest
+      self.classes = classes
     }
 
-    /// `metrics.csv`, or nil where no image had a label.
-    func report(labels: [String]) -> Report? {
-      let state = state.withLock { $0 }
-      guard !state.parts.isEmpty else { return nil }
-      var table = Table(
-        "metrics",
-        columns: [
-          .text("model"), .integer("n"), .real("acc"), .real("top5"), .real("nll"), .real("ece"),
-          .text("status"),
-        ])
-      var notes: [String] = []
-      for (index, label) in labels.enumerated() {
-        let parts = state.parts.filter { $0.key.subject == index }
-          .sorted { $0.key.batch < $1.key.batch }
-        guard !parts.isEmpty else { continue }
-        let sum = parts.reduce(ClassificationMetrics()) { $0 + $1.value }
-        if let largest = state.mismatched[index] {
-          notes.append(
-            "\(label): labels go up to \(largest), but its head has "
-              + "\(state.classes[index] ?? 0) classes: no metrics")
-          table.append([.text(label), 0, .empty, .empty, .empty, .empty, "class_mismatch"])
-          continue
-        }
-        let n = Double(sum.count)
-        let known = sum.count > 0
-        table.append([
-          .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
-          Cell(known && (state.classes[index] ?? 0) > 5 ? Double(sum.topFive) / n : nil),
-          Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
-          .text(sum.nonfinite > 0 ? "nan_input" : "ok"),
-        ])
-      }
-      return Report(tables: [table], figures: [], summary: table, notes: notes)
+    /// Whether a part that was read from a file has the form it needs.
+    func isSound(subjects: Int) -> Bool {
+      let counts = [metrics.count, metrics.hits, metrics.topFive, metrics.nonfinite]
+      return subject >= 0 && subject < subjects && metrics.bins.count == 10
+        && (counts + metrics.bins.flatMap { [$0.count, $0.hits] })
+          .allSatisfy { (0...1 << 40).contains($0) }
     }
+  }
+
+  /// `metrics.csv`, or nil where no image had a label.
+  ///
+  /// - Parameters:
+  ///   - parts: of all minibatches, in batch order.
+  ///   - labels: the names of the models.
+  static func report(_ all: [Part], labels: [String]) -> Report? {
+    guard !all.isEmpty else { return nil }
+    var table = Table(
+      "metrics",
+      columns: [
+        .text("model"), .integer("n"), .real("acc"), .real("top5"), .real("nll"), .real("ece"),
+        .text("status"),
+      ])
+    var notes: [String] = []
+    for (index, label) in labels.enumerated() {
+      let parts = all.filter { $0.subject == index }
+      guard let classes = parts.first?.classes else { continue }
+      let sum = parts.reduce(ClassificationMetrics()) { $0 + $1.metrics }
+      if let largest = parts.map(\.largest).max(), largest >= classes {
+        notes.append(
+          "\(label): labels go up to \(largest), but its head has \(classes) classes: no metrics")
+        table.append([.text(label), 0, .empty, .empty, .empty, .empty, "class_mismatch"])
+        continue
+      }
+      let n = Double(sum.count)
+      let known = sum.count > 0
+      table.append([
+        .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
+        Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),
+        Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
+        .text(sum.nonfinite > 0 ? "nan_input" : "ok"),
+      ])
+    }
+    return Report(tables: [table], figures: [], summary: table, notes: notes)
   }
 }

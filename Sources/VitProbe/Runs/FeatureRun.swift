@@ -16,6 +16,8 @@ public final class FeatureRun: Sendable {
     public var maximumMemory: Int?
     /// Whether accuracy and calibration are reported where samples have labels and models a head.
     public var reportsMetrics = true
+    /// Which share of the minibatches is looked at, if not all.
+    public var shard: Shard?
 
     /// The defaults.
     public init() {}
@@ -25,7 +27,7 @@ public final class FeatureRun: Sendable {
   public struct Progress: Sendable {
     /// Images done.
     public let images: Int
-    /// Images in all.
+    /// Images in all, of the shard if it is one.
     public let total: Int
   }
 
@@ -119,7 +121,7 @@ public final class FeatureRun: Sendable {
       parameters += memory.parameters
     }
     return RunEstimate(
-      images: data.count, batches: batches.batches.count, largestBatch: batches.largestBatch,
+      images: images(in: numbers), batches: numbers.count, largestBatch: batches.largestBatch,
       passBytes: passes.max() ?? 0, parameterBytes: parameters,
       analysisBytes: slots.reduce(0) {
         $0 + Self.analysisBytes($1.plan, images: batches.largestBatch)
@@ -132,54 +134,86 @@ public final class FeatureRun: Sendable {
     return layers * n * (n + 1) / 2 * 8 + n * (8192 * 4 + 10 * n * 8)
   }
 
-  /// Carries the run out.
+  /// The minibatches that are looked at.
+  var numbers: [Int] {
+    batches.batches.indices.filter { options.shard?.contains($0) ?? true }
+  }
+
+  private func images(in numbers: [Int]) -> Int {
+    numbers.reduce(0) { $0 + batches.batches[$1].count }
+  }
+
+  /// What the records depend on.
   ///
-  /// - Parameters:
-  ///   - progress: told after each minibatch, from any thread.
+  /// - Parameter inputs: the files of subjects and data with their digests.
+  func recordHeader(_ provenance: Provenance) throws -> RecordHeader {
+    let dataFiles = Set(data.inputFiles.map(\.path))
+    let settings = FeatureSettings(
+      subjects: subjects.map { SubjectSettings($0, provenance.inputs) },
+      data: DataSettings(
+        count: data.count, files: provenance.inputs.filter { dataFiles.contains($0.path) }
+      ) { (data.id($0), data.label($0)) },
+      batchSize: options.batchSize, onBadImage: options.badImages.rawValue,
+      minimumBatch: minimumBatch, reportsMetrics: options.reportsMetrics,
+      analyses: slots.map { FeatureSettings.Analysis($0) })
+    return try RecordHeader(
+      kind: FeatureSettings.kind, batches: batches.batches.count, parts: emptyRecords().parts,
+      shard: options.shard, settings: settings, provenance: provenance)
+  }
+
+  private func emptyRecords() -> FeatureRecords {
+    FeatureRecords(
+      slots, labels: subjects.map(\.label), minimumBatch: minimumBatch)
+  }
+
+  /// Carries the run out and reports on it.
+  ///
+  /// - Parameter progress: told after each minibatch, from any thread.
   /// - Throws: the error of the first minibatch that failed.
   public func callAsFunction(
     progress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> Outcome {
+    try collect(progress: progress).outcome()
+  }
+
+  /// Looks at every minibatch that is not among the records yet.
+  ///
+  /// - Parameters:
+  ///   - log: where records are kept as they come, and those of an earlier run are found.
+  ///   - shouldStop: asked before each minibatch; those in hand are finished.
+  ///   - progress: told after each minibatch, from any thread.
+  /// - Throws: ``Interruption`` if it was stopped; the error of the first minibatch that failed.
+  public func collect(
+    keeping log: RecordLog? = nil, shouldStop: @escaping @Sendable () -> Bool = { false },
+    progress: @escaping @Sendable (Progress) -> Void = { _ in }
+  ) throws -> FeatureRecords {
     struct State {
       var failure: (batch: Int, error: any Error)?
-      var skipped: [SkippedImage] = []
-      var dropped: [Int] = []
-      var images = 0
-      var done = 0
+      var images: Int
+      var done: Int
     }
+    let records = emptyRecords()
+    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
+    let known = Set(log?.earlier.map(\.batch) ?? [])
+    let all = numbers
+    let todo = all.filter { !known.contains($0) }
+    let total = images(in: all)
     let estimate = try estimate()
-    let state = Mutex(State())
+    let state = Mutex(
+      State(images: images(in: all.filter(known.contains)), done: all.count - todo.count))
     let stop = Atomic<Bool>(false)
-    let metrics = ClassificationMetrics.Collector()
-    let decoding = subjects.contains(where: \.needsImages)
-    Threads.perform(batches.batches.count, width: estimate.workers) { number in
-      if stop.load(ordering: .relaxed) { return }
+    Threads.perform(todo.count, width: estimate.workers) { place in
+      if stop.load(ordering: .relaxed) || shouldStop() { return }
+      let number = todo[place]
       do {
-        let (batch, skipped) = try data.batch(
-          number, of: batches, decoding: decoding, onBadImage: options.badImages
-        ) { Threads.forEach($0, $1) }
-        if batch.count >= minimumBatch {
-          let at = slots.map { $0.begin(batch: number) }
-          for (index, subject) in subjects.enumerated() {
-            let logits = try subject.forward(
-              batch, probe: DispatchProbe(subject: index, slots: at))
-            if options.reportsMetrics, let logits {
-              metrics.add(logits, labels: batch.labels, subject: index, batch: number)
-            }
-          }
-          for slot in at { slot.finish() }
-        }
+        try look(at: number, records)
+        try log?.append(records.entry(number))
         let images = state.withLock { state in
-          state.skipped += skipped
-          if batch.count < minimumBatch {
-            state.dropped.append(number)
-          } else {
-            state.images += batch.count
-          }
-          state.done += batches.batches[number].count
-          return state.done
+          state.images += batches.batches[number].count
+          state.done += 1
+          return state.images
         }
-        progress(Progress(images: images, total: data.count))
+        progress(Progress(images: images, total: total))
       } catch {
         stop.store(true, ordering: .relaxed)
         state.withLock { state in
@@ -189,20 +223,32 @@ public final class FeatureRun: Sendable {
     }
     let end = state.withLock { $0 }
     if let failure = end.failure { throw failure.error }
-    guard end.images > 0 else {
-      throw VitProbeError(
-        .badData, "no minibatch of \(data.name) has \(minimumBatch) images that can be read")
+    if end.done < all.count {
+      try log?.sync()
+      throw Interruption(
+        done: end.done, total: all.count, unit: "minibatches", isKept: log?.isKept ?? false)
     }
-    var reports: [(analysis: String, report: Report)] = []
-    for slot in slots { reports.append((slot.name, try slot.report())) }
-    if let report = metrics.report(labels: subjects.map(\.label)) {
-      reports.append(("metrics", report))
+    return records
+  }
+
+  private func look(at number: Int, _ records: FeatureRecords) throws {
+    let (batch, skipped) = try data.batch(
+      number, of: batches, decoding: subjects.contains(where: \.needsImages),
+      onBadImage: options.badImages
+    ) { Threads.forEach($0, $1) }
+    var metrics: [ClassificationMetrics.Part] = []
+    if batch.count >= minimumBatch {
+      let at = slots.map { $0.begin(batch: number) }
+      for (index, subject) in subjects.enumerated() {
+        let logits = try subject.forward(batch, probe: DispatchProbe(subject: index, slots: at))
+        if options.reportsMetrics, let logits,
+          let part = ClassificationMetrics.Part(logits, labels: batch.labels, subject: index)
+        {
+          metrics.append(part)
+        }
+      }
+      for slot in at { slot.finish() }
     }
-    let notes = end.dropped.sorted().map {
-      "minibatch \($0) has fewer than \(minimumBatch) images that can be read and was left out"
-    }
-    return Outcome(
-      reports: reports, skipped: end.skipped.sorted { $0.position < $1.position },
-      images: end.images, notes: notes)
+    records.add(number, images: batch.count, skipped: skipped, metrics: metrics)
   }
 }

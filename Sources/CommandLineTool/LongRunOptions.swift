@@ -1,0 +1,33 @@
+import ArgumentParser
+import Reports
+import VitProbe
+
+/// Runs that take longer than a job may, or that are shared out.
+struct LongRunOptions: ParsableArguments {
+  @Flag(help: "Go on from what an interrupted run left in the output folder.")
+  var resume = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Only every N-th minibatch, from the I-th, into one file for vitprobe merge.",
+      valueName: "I/N|slurm"))
+  var shard: String?
+
+  /// The share of this run, if it is one of several.
+  func share() throws -> Shard? { try shard.map { text throws(VitProbeError) in try Shard(text) } }
+
+  /// Makes sure that there is a folder to keep records in.
+  func check(output: String) throws {
+    guard output == "-", resume || shard != nil else { return }
+    throw ValidationError("--resume and --shard keep files; -o - has no folder for them")
+  }
+
+  /// What is printed of a shard.
+  func summary(of shard: Shard, _ files: [String], _ folder: String, isJSON: Bool) -> String {
+    guard isJSON else { return "shard \(shard): \(files.joined(separator: ", ")) in \(folder)\n" }
+    return JSONText.object([
+      .init("shard", .string(shard.description)), .init("output", .string(folder)),
+      .init("files", .array(files.map(JSONText.string))),
+    ]).pretty
+  }
+}

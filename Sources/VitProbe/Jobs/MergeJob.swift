@@ -1,0 +1,249 @@
+import Diagnostics
+import Reports
+
+/// The partial results of shards as one: the same files as one run would have written, without the
+/// models and without the data.
+public struct MergeJob: Sendable {
+  /// The command and its arguments, for the manifest.
+  public var arguments: [String]
+  /// Files of records, or folders that hold some.
+  public var parts: [String]
+  /// The analyses that may be found.
+  public var analyses: [any Analyzer.Type]
+  /// Whether minibatches may be missing.
+  public var allowsPartial = false
+
+  /// A merge.
+  public init(arguments: [String], parts: [String], analyses: [any Analyzer.Type]) {
+    self.arguments = arguments
+    self.parts = parts
+    self.analyses = analyses
+  }
+
+  /// What came of a merge.
+  public struct Outcome: Sendable {
+    /// One report an analysis.
+    public let reports: [(analysis: String, report: Report)]
+    /// Images that the reports stand on.
+    public let images: Int
+    /// Images of the whole run.
+    public let total: Int
+    /// Remarks.
+    public let notes: [String]
+    /// What `run.json` will say, without the time.
+    let manifest: Manifest
+
+    /// Images that could not be read.
+    public var skipped: Int { manifest.skipped.count }
+
+    /// Writes everything: all files appear, or none.
+    ///
+    /// - Returns: the names of the files.
+    public func write(
+      to folder: OutputFolder, formats: Set<ReportFormat>, wallSeconds: Double
+    ) throws -> [String] {
+      for (_, report) in reports { try report.write(to: folder, as: formats) }
+      var manifest = manifest
+      manifest.wallSeconds = wallSeconds
+      return try folder.finish(manifest)
+    }
+  }
+
+  private struct Part {
+    let path: String
+    let file: RecordFile
+  }
+
+  /// Reads the parts and reports on all of them together.
+  ///
+  /// - Throws: ``VitProbeError``: `.noInput`; `.badData` for damaged files, parts of different runs,
+  ///   minibatches that several parts hold, and missing ones unless they are allowed.
+  public func callAsFunction() throws -> Outcome {
+    let parts = try open()
+    guard let first = parts.first else {
+      throw VitProbeError(.usage, "merge needs the files that shards left")
+    }
+    let outline = first.file.header.outline
+    for other in parts.dropFirst() {
+      if let found = first.file.header.difference(
+        from: other.file.header, names: (first.path, other.path))
+      {
+        throw VitProbeError(.badData, "these parts are not of one run: \(found)")
+      }
+    }
+    let missing = try checkCoverage(parts)
+    var notes: [String] = []
+    for part in parts where part.file.tornLength > 0 {
+      notes.append("\(part.path): its last record is not whole and was left out")
+    }
+    let kernels = Set(parts.map(\.file.header.outline.kernels)).sorted()
+    if kernels.count > 1 {
+      notes.append(
+        "the parts were computed with different BLAS kernels (\(kernels.joined(separator: ", "))): "
+          + "they agree to rounding, not to the last bit")
+    }
+    let provenance = try provenance(parts)
+    var outcome = try report(parts, provenance)
+    if !missing.isEmpty {
+      notes.append(
+        "the results stand on \(outcome.images) of \(outcome.total) images: "
+          + "\(missing.count) of \(outline.batches) minibatches are missing")
+    }
+    var manifest = outcome.manifest
+    manifest.kernels = kernels.map { "OpenBLAS \($0)" }
+    if !missing.isEmpty, case .object(let members) = manifest.configuration {
+      manifest.configuration = .object(
+        members + [.init("missing_minibatches", .array(missing.map(JSONText.integer)))])
+    }
+    outcome = Outcome(
+      reports: outcome.reports, images: outcome.images, total: outcome.total,
+      notes: notes + outcome.notes, manifest: manifest)
+    return outcome
+  }
+
+  // MARK: Reading
+
+  private func open() throws -> [Part] {
+    var parts: [Part] = []
+    for path in try self.parts.flatMap(files) {
+      guard !parts.contains(where: { $0.path == path }) else {
+        throw VitProbeError(.usage, "\(path) is given twice")
+      }
+      let file = try RecordFile(reading: path)
+      guard file.tornLength == 0 || allowsPartial else {
+        throw VitProbeError(
+          .badData,
+          "\(path): the record at byte \(file.soundLength) is not whole; finish the shard with "
+            + "--resume, or pass --allow-partial to go without")
+      }
+      parts.append(Part(path: path, file: file))
+    }
+    return parts
+  }
+
+  /// A folder stands for the files in it; for the records of a shard that was not finished only if
+  /// minibatches may be missing.
+  private func files(_ part: String) throws -> [String] {
+    guard let found = OutputFolder.files(in: part, endingIn: RecordFile.suffix) else {
+      return [part]
+    }
+    if !found.isEmpty { return found }
+    let unfinished = OutputFolder.recordsPath(in: part)
+    if try AppendFile.contents(unfinished) != nil {
+      guard !allowsPartial else { return [unfinished] }
+      throw VitProbeError(
+        .badData,
+        "\(part) holds the records of a run that was not finished; finish it with --resume, or "
+          + "pass --allow-partial to take what is there")
+    }
+    throw VitProbeError(
+      .noInput, "\(part): there is no \(RecordFile.suffix) file in this folder")
+  }
+
+  /// - Returns: the minibatches that are not complete.
+  private func checkCoverage(_ parts: [Part]) throws -> [Int] {
+    let outline = parts[0].file.header.outline
+    var owners: [RecordPart: String] = [:]
+    for part in parts {
+      for place in part.file.entries.flatMap(\.recordParts) {
+        if let other = owners.updateValue(part.path, forKey: place) {
+          throw VitProbeError(
+            .badData,
+            "minibatch \(place.batch) is in both \(other) and \(part.path); give each shard once")
+        }
+      }
+    }
+    guard owners.count < outline.batches.multipliedReportingOverflow(by: outline.parts.count).0
+    else { return [] }
+    let missing = (0..<outline.batches).filter { batch in
+      !outline.parts.allSatisfy { owners[RecordPart(batch: batch, name: $0)] != nil }
+    }
+    if !missing.isEmpty, !allowsPartial {
+      let names = missing.prefix(8).map(String.init).joined(separator: ", ")
+      let shards = Set(parts.compactMap(\.file.header.outline.shard)).map(\.description).sorted()
+      throw VitProbeError(
+        .badData,
+        "\(missing.count) of \(outline.batches) minibatches are missing (\(names)"
+          + (missing.count > 8 ? ", …" : "") + ")"
+          + (shards.isEmpty
+            ? "" : "; the parts are of the shards \(shards.joined(separator: ", "))")
+          + "; add the other parts, or pass --allow-partial to report on what is there")
+    }
+    return missing
+  }
+
+  // MARK: Reporting
+
+  private func provenance(_ parts: [Part]) throws -> Provenance {
+    var all: [Provenance] = []
+    for part in parts {
+      do {
+        all.append(try Provenance(parsing: part.file.header.provenance))
+      } catch {
+        throw VitProbeError(.badData, "\(part.path): its header: \(error)")
+      }
+    }
+    var merged = all[0]
+    if case .object(let members) = merged.configuration {
+      merged.configuration = .object(
+        members.filter { $0.key != "shard" } + [
+          .init(
+            "parts",
+            .array(
+              zip(parts, all).map { part, provenance in
+                [
+                  "file": .string(part.path),
+                  "shard": part.file.header.outline.shard.map { .string($0.description) } ?? .null,
+                  "arguments": .array(provenance.arguments.map(JSONText.string)),
+                ]
+              }))
+        ])
+    }
+    merged.arguments = arguments
+    return merged
+  }
+
+  private func report(_ parts: [Part], _ provenance: Provenance) throws -> Outcome {
+    let header = parts[0].file.header
+    func settings<Settings: Decodable>(_ type: Settings.Type) throws -> Settings {
+      do {
+        return try RecordCoding.decode(type, from: header.settings, analyses: analyses)
+      } catch {
+        throw VitProbeError(.badData, "\(parts[0].path): its header: \(RecordCoding.reason(error))")
+      }
+    }
+    switch header.outline.kind {
+    case FeatureSettings.kind:
+      let records = try FeatureRecords(settings(FeatureSettings.self))
+      guard let plan = records.slots.first?.plan, records.parts == header.outline.parts,
+        plan.batchSizes.count == header.outline.batches
+      else { throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself") }
+      for part in parts {
+        for entry in part.file.entries { try records.restore(entry, from: part.path) }
+      }
+      let found = try records.outcome()
+      return Outcome(
+        reports: found.reports, images: found.images, total: plan.batchSizes.reduce(0, +),
+        notes: found.notes,
+        manifest: provenance.manifest(
+          images: found.images, skipped: found.skipped.map(Manifest.Skip.init), wallSeconds: 0))
+    case HessianRecords.kind:
+      let found = try settings(HessianRecords.Settings.self)
+      var records = HessianRecords(found)
+      guard found.isSound, records.parts == header.outline.parts,
+        records.units == header.outline.batches
+      else { throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself") }
+      for part in parts {
+        for entry in part.file.entries { try records.restore(entry, from: part.path) }
+      }
+      let report = try records.report()
+      return Outcome(
+        reports: [("hessian", report)], images: records.images,
+        total: found.batchImages.reduce(0, +), notes: [],
+        manifest: provenance.manifest(images: records.images, wallSeconds: 0))
+    case let kind:
+      throw VitProbeError(
+        .badData, "\(parts[0].path): records of \"\(kind)\", which this version does not know")
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import Diagnostics
+import Images
+import Reports
+import Synchronization
+import Tensors
+
+/// What analyses of features have found out so far, by minibatch: all that their reports need, and
+/// all that a file of records holds.
+public final class FeatureRecords: Sendable {
+  /// What is known of a minibatch besides the records of the analyses.
+  private struct Minibatch: Codable {
+    /// Images that could be read.
+    var images: Int
+    /// Whether they were too few for the analyses.
+    var isLeftOut: Bool
+    var skipped: [SkippedImage]
+    var metrics: [ClassificationMetrics.Part]
+  }
+
+  /// The document of a minibatch itself; the others have the names of their analyses.
+  private static let minibatchName = "minibatch"
+  private static let absent = Array("null".utf8)
+
+  let slots: [any AnalysisSlot]
+  private let labels: [String]
+  private let minimumBatch: Int
+  private let batches = Mutex<[Int: Minibatch]>([:])
+
+  init(_ slots: [any AnalysisSlot], labels: [String], minimumBatch: Int) {
+    self.slots = slots
+    self.labels = labels
+    self.minimumBatch = minimumBatch
+  }
+
+  /// The records that a file with these settings holds; none yet.
+  convenience init(_ settings: FeatureSettings) throws(VitProbeError) {
+    let slots = settings.analyses.map(\.slot)
+    guard let plan = slots.first?.plan, slots.allSatisfy({ $0.plan.batchSizes == plan.batchSizes })
+    else { throw VitProbeError(.badData, "its analyses have no plan in common") }
+    self.init(
+      slots, labels: plan.subjects.map(\.label), minimumBatch: settings.minimumBatch)
+  }
+
+  /// The documents that make a minibatch complete.
+  var parts: [String] { [Self.minibatchName] + slots.map(\.name) }
+
+  /// Takes in what is known of a minibatch once its analyses are finished.
+  func add(
+    _ number: Int, images: Int, skipped: [SkippedImage], metrics: [ClassificationMetrics.Part]
+  ) {
+    let batch = Minibatch(
+      images: images, isLeftOut: images < minimumBatch, skipped: skipped, metrics: metrics)
+    batches.withLock { $0[number] = batch }
+  }
+
+  /// A minibatch for a file.
+  func entry(_ number: Int) throws -> RecordEntry {
+    let batch = batches.withLock { $0[number] }
+    var documents = [
+      RecordEntry.Document(name: Self.minibatchName, json: try RecordCoding.encode(batch))
+    ]
+    for slot in slots {
+      documents.append(
+        .init(name: slot.name, json: try slot.document(batch: number) ?? Self.absent))
+    }
+    return RecordEntry(batch: number, documents: documents)
+  }
+
+  /// Takes in a minibatch from a file.
+  ///
+  /// - Throws: ``VitProbeError`` `.badData`.
+  func restore(_ entry: RecordEntry, from path: String) throws(VitProbeError) {
+    var name = ""
+    do {
+      guard entry.documents.map(\.name) == parts else { throw UnsoundRecord() }
+      for document in entry.documents {
+        name = document.name
+        if name == Self.minibatchName {
+          let batch = try RecordCoding.decode(Minibatch.self, from: document.json)
+          guard slots.allSatisfy({ $0.plan.canHold(batch.images) }),
+            batch.metrics.allSatisfy({ $0.isSound(subjects: labels.count) })
+          else { throw UnsoundRecord() }
+          batches.withLock { $0[entry.batch] = batch }
+        } else if document.json != Self.absent {
+          try slots.first { $0.name == name }?.restore(batch: entry.batch, from: document.json)
+        }
+      }
+    } catch {
+      throw VitProbeError(
+        .badData,
+        "\(path): minibatch \(entry.batch): \(name): \(RecordCoding.reason(error))")
+    }
+  }
+
+  /// Images analysed.
+  var images: Int {
+    batches.withLock { $0.values.reduce(0) { $0 + ($1.isLeftOut ? 0 : $1.images) } }
+  }
+
+  /// Images left out, in order.
+  var skipped: [SkippedImage] {
+    batches.withLock { $0.values.flatMap(\.skipped) }.sorted { $0.position < $1.position }
+  }
+
+  /// Tables and figures of all that is there.
+  ///
+  /// - Throws: ``VitProbeError`` `.badData` if no minibatch counts.
+  public func outcome() throws -> FeatureRun.Outcome {
+    let ordered = batches.withLock { $0.sorted { $0.key < $1.key } }
+    let images = images
+    guard images > 0 else {
+      throw VitProbeError(.badData, "no minibatch has \(minimumBatch) images that can be read")
+    }
+    var reports: [(analysis: String, report: Report)] = []
+    for slot in slots { reports.append((slot.name, try slot.report())) }
+    let metrics = ordered.flatMap(\.value.metrics)
+    if let report = ClassificationMetrics.report(metrics, labels: labels) {
+      reports.append(("metrics", report))
+    }
+    let notes = ordered.filter(\.value.isLeftOut).map {
+      "minibatch \($0.key) has fewer than \(minimumBatch) images that can be read and was left out"
+    }
+    return FeatureRun.Outcome(reports: reports, skipped: skipped, images: images, notes: notes)
+  }
+}
