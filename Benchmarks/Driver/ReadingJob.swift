@@ -7,7 +7,8 @@ import Checkpoints
   var sum: UInt64 = 0
   var bytes = 0
   var measurement = try Measurement(repeats: try arguments.integer("repeats", 3)) {
-    (sum, bytes) = (0, 0)
+    sum = 0
+    bytes = 0
     for tensor in try Checkpoint.open(path).tensors {
       let payload = try tensor.payload()
       payload.withBytes { words in
