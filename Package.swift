@@ -52,7 +52,7 @@ let package = Package(
 
     // Libraries, from the ground up
     library("Tensors", ["CKernels", "COpenBLAS"]),
-    library("Checkpoints", ["CZlib"]),
+    library("Checkpoints", ["CZlib", "CKernels"]),
     library("Images", ["CImageCodecs", "CZlib", "Checkpoints"]),
     library("Models", ["Tensors", "Checkpoints"]),
     library("Reports", ["CCrypto"]),
