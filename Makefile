@@ -6,7 +6,7 @@ PACKAGES := libopenblas-dev libfftw3-dev libpng-dev libjpeg-dev zlib1g-dev libss
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test build setup install bench lint clean
+.PHONY: demo test build setup install bench fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out
@@ -48,5 +48,27 @@ install: build
 bench: build
 	$(PYTHON) Benchmarks/run.py
 
+# SECONDS for each of the fuzzer's targets; see docs/reliability.md.
+SECONDS ?= 60
+
+fuzz: setup
+	Fuzzing/run.sh $(SECONDS)
+
+# About ten seconds once it is built.
+fuzz-smoke: setup
+	Fuzzing/run.sh 1 pickle safetensors numpy json png jpeg idx taps subject
+
+# Two kinds of tests are left out: those that measure resident memory, which the sanitizers multiply,
+# and the passes of full-sized models, which take half an hour.
+SANITIZED := swift test --skip memoryDoesNotGrow --skip fullSizeTaps
+
+asan: setup
+	OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 \
+	  $(SANITIZED) --sanitize=address --scratch-path .build-asan
+
+tsan: setup
+	OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/thread-sanitizer.txt \
+	  $(SANITIZED) --sanitize=thread --scratch-path .build-tsan
+
 clean:
-	rm -rf .build vitprobe-out
+	rm -rf .build .build-asan .build-tsan vitprobe-out

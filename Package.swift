@@ -22,6 +22,8 @@ let package = Package(
   products: [
     .library(name: "VitProbe", targets: ["VitProbe"]),
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Checkpoints", targets: ["Checkpoints"]),
+    .library(name: "Images", targets: ["Images"]),
     .library(name: "Models", targets: ["Models"]),
     .library(name: "Diagnostics", targets: ["Diagnostics"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
@@ -49,7 +51,7 @@ let package = Package(
 
     // Libraries, from the ground up
     library("Tensors", ["CKernels", "COpenBLAS"]),
-    library("Checkpoints", ["CZlib"]),
+    library("Checkpoints", ["CZlib", "CKernels"]),
     library("Images", ["CImageCodecs", "CZlib", "Checkpoints"]),
     library("Models", ["Tensors", "Checkpoints"]),
     library("Reports", ["CCrypto"]),

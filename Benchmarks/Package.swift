@@ -9,7 +9,7 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "driver",
-      dependencies: ["Tensors", "Models", "Diagnostics"].map {
+      dependencies: ["Tensors", "Checkpoints", "Models", "Diagnostics"].map {
         .product(name: $0, package: "vitprobe")
       },
       path: "Driver",

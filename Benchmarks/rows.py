@@ -117,6 +117,17 @@ def rows():
               driver("eigenvalues", model=CIFAR_VIT, batch=16, top=5),
               list(hessian_packages("vit_tiny", 16, 5, 4.0, 10.0)))
 
+    yield Row("read-pth", "a torch.save file of 350 MB, every byte added up", "steady",
+              driver("read", path="{weights}.pth"),
+              [torch("torch.load", "reading.py", "{weights}.pth", least=1, aim=1.5,
+                     modules=("torch", "safetensors")),
+               torch("torch.load(mmap=True)", "reading.py", "{weights}.pth", "--mmap", least=0,
+                     aim=1, modules=("torch", "safetensors"))], memory_least=1.0)
+    yield Row("read-safetensors", "a safetensors file of 350 MB, every byte added up", "steady",
+              driver("read", path="{weights}.safetensors"),
+              [torch("safetensors", "reading.py", "{weights}.safetensors", least=1, aim=1.5,
+                     modules=("torch", "safetensors"))], memory_least=1.0)
+
     yield Row("start", "start to first result: cka on a bundled ViT, 64 images", "process",
               Side("vitprobe", ["{vitprobe}", "cka", "demo:vit", "--limit", "64", "--threads",
                                 "{threads}", "-q", "--force", "-o", "{scratch}/start"]),

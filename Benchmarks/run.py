@@ -68,6 +68,7 @@ class Machine:
             "vitprobe": os.path.join(ROOT, ".build", "release", "vitprobe"),
             "python": options.python, "here": HERE, "scratch": scratch,
             "threads": str(options.threads), "images": os.path.join(scratch, "images.npy"),
+            "weights": os.path.join(scratch, "weights"),
         }
 
     def build_calibrator(self):
@@ -265,6 +266,12 @@ def versions(machine, records):
     }
 
 
+def write_weights(machine):
+    """The checkpoints that are read, as PyTorch and safetensors write them; without them, no row."""
+    subprocess.run([machine.options.python, os.path.join(HERE, "peers", "reading.py"), "--make",
+                    machine.paths["weights"]], check=False)
+
+
 def write_csv(path, records):
     names = ["row", "kind", "round", "role", "side", "seconds", "peak_rss_mib",
              "calibration_before", "calibration_after", "slowed"]
@@ -311,6 +318,8 @@ def main():
             machine.calibrate()
         if any("{images}" in word for row in wanted for word in row.ours.command):
             write_images(machine.paths["images"])
+        if any("{weights}" in word for row in wanted for word in row.ours.command):
+            write_weights(machine)
         for row in wanted:
             reason = machine.missing(row.ours)
             if reason:

@@ -1,3 +1,4 @@
+import CKernels
 import CZlib
 import Synchronization
 
@@ -170,9 +171,11 @@ struct CRC32 {
   private(set) var value: UInt32 = 0
 
   mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    let done = ck_crc32(&value, start, bytes.count)
+    guard done < bytes.count else { return }
     value = UInt32(
-      truncatingIfNeeded: crc32_z(
-        uLong(value), bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count))
+      truncatingIfNeeded: crc32_z(uLong(value), start?.advanced(by: done), bytes.count - done))
   }
 
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {

@@ -139,7 +139,8 @@ import Testing
         let (batch, _) = try images.batch(
           number, of: plan, decoding: true, onBadImage: .fail, forEach: serialLoop)
         let at = slots.map { $0.begin(batch: number) }
-        _ = try model.forward(batch, probe: DispatchProbe(subject: 0, slots: at))
+        _ = try model.forward(
+          batch, probe: DispatchProbe(subject: 0, samples: batch.ids, slots: at))
         for slot in at { slot.finish() }
       }
       return try slots.flatMap { try $0.report().tables.map(\.csv) }

@@ -114,6 +114,10 @@ void ck_expand_axis(const float *x, float *y, size_t outer, size_t count, size_t
 double ck_dot(const float *x, const float *y, size_t n);
 // Index of the first value that is NaN or infinite, or n.
 size_t ck_first_nonfinite(const float *x, size_t n);
+
+// The CRC-32 of ZIP files, carried on from *crc (0 at first) over a first part of the bytes, whose
+// length is returned: whole sixteens, or 0 where the CPU or the length does not suit.
+size_t ck_crc32(uint32_t *crc, const uint8_t *bytes, size_t n);
 // Copies `cols` columns of x[rows, ld] into y[rows, cols], less each column's mean (Float64 sums).
 void ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols);
 // Multiplies x by the power of two 2^-e that brings its largest magnitude into [0.5, 1); returns e

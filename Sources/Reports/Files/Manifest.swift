@@ -71,6 +71,8 @@ public struct Manifest: Sendable, Equatable {
   public var imageCount: Int
   /// Images that were left out.
   public var skipped: [Skip] = []
+  /// Remarks: values that are not finite, minibatches left out, tensors not used.
+  public var notes: [String] = []
   /// Worker threads.
   public var threads: Int
   /// The kernels in use: instruction sets, BLAS core.
@@ -114,6 +116,7 @@ public struct Manifest: Sendable, Equatable {
       "n_images": .integer(imageCount),
       "skipped": .array(
         skipped.map { ["image": .string($0.image), "reason": .string($0.reason)] }),
+      "notes": .array(notes.map(JSONText.string)),
       "threads": .integer(threads),
       "kernels": .array(kernels.map(JSONText.string)),
       "wall_seconds": .real(wallSeconds),

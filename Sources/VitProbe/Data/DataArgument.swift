@@ -69,7 +69,15 @@ public struct DataArgument: Sendable, Hashable {
     let carried = ["labels", "y", "targets"].lazy.compactMap { file[$0] }.first
     var numbers: [Int]?
     if let carried, labels == nil, carried.shape == [entry.shape[0]] {
-      numbers = try carried.floats().map { Int($0) }
+      numbers = try carried.floats().enumerated().map { index, value in
+        guard let label = Int(exactly: value) else {
+          throw VitProbeError(
+            .badData,
+            "\(path): \"\(carried.name)\" has \(value) at \(index); expected a whole "
+              + "number")
+        }
+        return label
+      }
     }
     let rows = try TensorRows(entry)
     let name = path.split(separator: "/").last.map(String.init) ?? path

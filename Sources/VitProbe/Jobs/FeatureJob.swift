@@ -158,6 +158,9 @@ public struct PreparedRun: Sendable {
     return try folder.finish(
       log.provenance.manifest(
         images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
+        notes: run.subjects.flatMap { subject in subject.notes.map { "\(subject.label): \($0)" } }
+          + outcome.notes
+          + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
         wallSeconds: wallSeconds))
   }
 

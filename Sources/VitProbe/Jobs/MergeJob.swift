@@ -226,7 +226,8 @@ public struct MergeJob: Sendable {
         reports: found.reports, images: found.images, total: plan.batchSizes.reduce(0, +),
         notes: found.notes,
         manifest: provenance.manifest(
-          images: found.images, skipped: found.skipped.map(Manifest.Skip.init), wallSeconds: 0))
+          images: found.images, skipped: found.skipped.map(Manifest.Skip.init), notes: found.notes,
+          wallSeconds: 0))
     case HessianRecords.kind:
       let found = try settings(HessianRecords.Settings.self)
       var records = HessianRecords(found)

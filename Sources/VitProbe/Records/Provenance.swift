@@ -56,13 +56,16 @@ struct Provenance: Sendable {
   }
 
   /// The manifest of a run that was given this.
-  func manifest(images: Int, skipped: [Manifest.Skip] = [], wallSeconds: Double) -> Manifest {
+  func manifest(
+    images: Int, skipped: [Manifest.Skip] = [], notes: [String] = [], wallSeconds: Double
+  ) -> Manifest {
     var manifest = Manifest(
       version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
       seed: seed, imageCount: images, threads: Threads.count)
     manifest.inputs = inputs
     manifest.estimators = estimators
     manifest.skipped = skipped
+    manifest.notes = notes
     manifest.kernels = ["OpenBLAS \(Threads.blasKernels)"]
     manifest.wallSeconds = wallSeconds
     return manifest

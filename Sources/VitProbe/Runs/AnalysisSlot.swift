@@ -101,11 +101,23 @@ struct UnsoundRecord: Error, CustomStringConvertible {
 /// Hands each tap of one subject to the analyses that look at it.
 final class DispatchProbe: Probe {
   private let subject: Int
+  private let samples: [String]
   private let slots: [any BatchSlot]
+  /// The first value that is not finite.
+  private(set) var nonfinite: NonfiniteValue?
 
-  init(subject: Int, slots: [any BatchSlot]) {
+  /// - Parameter samples: the names of the samples of the minibatch.
+  init(subject: Int, samples: [String], slots: [any BatchSlot]) {
     self.subject = subject
+    self.samples = samples
     self.slots = slots
+  }
+
+  /// Looks for values that are not finite, unless some were found before.
+  func check(_ value: Tensor, of layer: String) {
+    if nonfinite == nil {
+      nonfinite = NonfiniteValue(in: value, subject: subject, layer: layer, samples: samples)
+    }
   }
 
   func wants(_ tap: Tap) -> Bool {
@@ -113,6 +125,7 @@ final class DispatchProbe: Probe {
   }
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    check(value, of: tap.name)
     for slot in slots {
       if let index = slot.index(subject: subject, tap: tap.name) {
         slot.observe(subject: subject, tap: index, value: value)

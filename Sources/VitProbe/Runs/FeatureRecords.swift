@@ -15,6 +15,8 @@ public final class FeatureRecords: Sendable {
     var isLeftOut: Bool
     var skipped: [SkippedImage]
     var metrics: [ClassificationMetrics.Part]
+    /// Where NaN or infinities appear, a value for each subject that has some.
+    var nonfinite: [NonfiniteValue]
   }
 
   /// The document of a minibatch itself; the others have the names of their analyses.
@@ -45,10 +47,12 @@ public final class FeatureRecords: Sendable {
 
   /// Takes in what is known of a minibatch once its analyses are finished.
   func add(
-    _ number: Int, images: Int, skipped: [SkippedImage], metrics: [ClassificationMetrics.Part]
+    _ number: Int, images: Int, skipped: [SkippedImage], metrics: [ClassificationMetrics.Part],
+    nonfinite: [NonfiniteValue]
   ) {
     let batch = Minibatch(
-      images: images, isLeftOut: images < minimumBatch, skipped: skipped, metrics: metrics)
+      images: images, isLeftOut: images < minimumBatch, skipped: skipped, metrics: metrics,
+      nonfinite: nonfinite)
     batches.withLock { $0[number] = batch }
   }
 
@@ -116,9 +120,11 @@ public final class FeatureRecords: Sendable {
     if let report = ClassificationMetrics.report(metrics, labels: labels) {
       reports.append(("metrics", report))
     }
-    let notes = ordered.filter(\.value.isLeftOut).map {
+    var notes = ordered.filter(\.value.isLeftOut).map {
       "minibatch \($0.key) has fewer than \(minimumBatch) images that can be read and was left out"
     }
+    let nonfinite = ordered.flatMap { number, batch in batch.nonfinite.map { (number, $0) } }
+    notes += NonfiniteValue.notes(nonfinite, labels: labels)
     return FeatureRun.Outcome(reports: reports, skipped: skipped, images: images, notes: notes)
   }
 }

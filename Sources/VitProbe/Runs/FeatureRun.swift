@@ -240,10 +240,14 @@ public final class FeatureRun: Sendable {
       onBadImage: options.badImages
     ) { Threads.forEach($0, $1) }
     var metrics: [ClassificationMetrics.Part] = []
+    var nonfinite: [NonfiniteValue] = []
     if batch.count >= minimumBatch {
       let at = slots.map { $0.begin(batch: number) }
       for (index, subject) in subjects.enumerated() {
-        let logits = try subject.forward(batch, probe: DispatchProbe(subject: index, slots: at))
+        let probe = DispatchProbe(subject: index, samples: batch.ids, slots: at)
+        let logits = try subject.forward(batch, probe: probe)
+        if let logits { probe.check(logits, of: "logits") }
+        if let found = probe.nonfinite { nonfinite.append(found) }
         if options.reportsMetrics, let logits,
           let part = ClassificationMetrics.Part(logits, labels: batch.labels, subject: index)
         {
@@ -252,6 +256,7 @@ public final class FeatureRun: Sendable {
       }
       for slot in at { slot.finish() }
     }
-    records.add(number, images: batch.count, skipped: skipped, metrics: metrics)
+    records.add(
+      number, images: batch.count, skipped: skipped, metrics: metrics, nonfinite: nonfinite)
   }
 }

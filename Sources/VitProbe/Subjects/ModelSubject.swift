@@ -19,6 +19,7 @@ public struct ModelSubject: Subject {
   public let inputFiles: [String]
   private let parameterBytes: Int
   private let parameterCount: Int
+  private let nonfiniteNote: String?
 
   /// The epoch that a training file says it is of.
   public let epoch: Int?
@@ -42,6 +43,7 @@ public struct ModelSubject: Subject {
     }
     parameterBytes = summary.parameterBytes
     parameterCount = summary.parameterCount
+    nonfiniteNote = loaded.nonfiniteNote
   }
 
   /// The architecture family, for colours.
@@ -78,6 +80,7 @@ public struct ModelSubject: Subject {
       let more = report.unmatched.count > 8 ? ", … (vitprobe inspect lists all)" : ""
       notes.append("\(report.unmatched.count) tensor(s) of the file were not used: \(shown)\(more)")
     }
+    if let nonfiniteNote { notes.append(nonfiniteNote) }
     return notes
   }
 

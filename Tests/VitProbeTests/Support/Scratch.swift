@@ -58,7 +58,7 @@ final class Scratch: Sendable {
     }
   }
 
-  private static func entries(_ path: String) -> [String] {
+  static func entries(_ path: String) -> [String] {
     guard let stream = opendir(path) else { return [] }
     defer { closedir(stream) }
     var result: [String] = []

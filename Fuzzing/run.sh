@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Fuzzes every reader: Fuzzing/run.sh [SECONDS per target, 10] [TARGET...]
+#
+# Prints a line for each target: inputs run, inputs per second, edges of the code reached. Inputs that
+# reach new code go to $VITPROBE_FUZZ (default .build/inputs) and serve the next run; one that traps,
+# hangs for 10 s or asks for more than 512 MB at once is saved there as crash-*, and the script fails.
+# Every crasher is to be put into Corpus/TARGET, where the tests replay it.
+set -euo pipefail
+cd "$(dirname "$0")"
+seconds=${1:-10}
+shift || true
+if [ $# -gt 0 ]; then
+  targets=("$@")
+else
+  targets=(safetensors numpy torch pickle json config png jpeg idx cifar array labels features taps
+    subject)
+fi
+inputs=${VITPROBE_FUZZ:-.build/inputs}
+
+# Edges are counted in every Swift and C module of the tool; AddressSanitizer watches both.
+swift build -c release --product fuzz --sanitize=address \
+  -Xswiftc -sanitize=fuzzer -Xcc -fsanitize=fuzzer-no-link -Xcc -Wno-unused-command-line-argument
+
+failed=0
+printf '%-12s %12s %10s %8s\n' target inputs inputs/s edges
+for target in "${targets[@]}"; do
+  mkdir -p "$inputs/$target"
+  log="$inputs/$target.log"
+  # Leaks are left to the sanitized tests: a failed allocation in the middle of a parse is not one.
+  ASAN_OPTIONS=detect_leaks=0 OPENBLAS_NUM_THREADS=1 .build/release/fuzz "$target" \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=512 \
+    -max_len=8192 -print_final_stats=1 -artifact_prefix="$inputs/$target-" \
+    "$inputs/$target" "Corpus/$target" >"$log" 2>&1 || {
+    failed=1
+    echo "$target: FAILED, see $log"
+  }
+  awk -v target="$target" '
+    /cov:/ { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
+    /number_of_executed_units/ { inputs = $2 }
+    /average_exec_per_sec/ { rate = $2 }
+    END { printf "%-12s %12d %10d %8d\n", target, inputs, rate, edges }' "$log"
+done
+exit $failed
