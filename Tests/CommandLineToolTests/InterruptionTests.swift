@@ -41,10 +41,10 @@ import Testing
 
   /// Waits until so many records are there; false if the program ends or takes too long first.
   private func waitForRecords(_ count: Int, in folder: String) -> Bool {
-    for _ in 0..<3000 {
+    for _ in 0..<30_000 {
       let bytes = Scratch.read(inputs.scratch.file("\(folder)/.vitprobe-records")) ?? []
       if bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= 4 + count { return true }
-      usleep(10_000)
+      usleep(1000)
     }
     return false
   }
@@ -110,7 +110,9 @@ import Testing
   /// Killed again and again at moments of no choosing.
   @Test func aKillLosesTheMinibatchesInHandAndNoMore() throws {
     let data = inputs.images(200)
+    let start = ContinuousClock.now
     let whole = try run(features(data, "whole"))
+    let duration = start.duration(to: .now) / .microseconds(1)
     #expect(whole.code == 0, "\(whole.errors)")
     let expected = results("whole")
     #expect(expected.count > 9)
@@ -122,7 +124,11 @@ import Testing
       let process = try Program.start(
         features(data, "out") + ["--resume"], in: inputs.scratch.path)
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      usleep(useconds_t(100_000 + (state >> 33) % 500_000))
+      if kills == 0 {
+        #expect(waitForRecords(1, in: "out"))
+      } else {
+        usleep(useconds_t(0.8 * duration * Double(state >> 40) / Double(1 << 24)))
+      }
       process.send(SIGKILL)
       let result = try process.wait()
       finished = result.code == 0

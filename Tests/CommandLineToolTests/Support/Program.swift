@@ -56,19 +56,29 @@ enum Program {
 
     /// Waits until it has said something on stderr; false if that takes too long.
     func waits(toSay text: String) -> Bool {
-      for _ in 0..<3000 {
+      for _ in 0..<15_000 {
         let said = Scratch.read(scratch.file("err")) ?? []
         if String(decoding: said, as: UTF8.self).contains(text) { return true }
-        usleep(10_000)
+        usleep(2000)
       }
       return false
     }
 
-    /// Waits for its end.
+    /// Waits for its end; one that does not come within minutes is a failure.
     func wait() throws -> Result {
       var ending: Int32 = 0
-      while waitpid(id, &ending, 0) < 0 {
-        guard errno == EINTR else { throw Failure(description: "cannot wait: \(errno)") }
+      for turn in 0... {
+        let ended = waitpid(id, &ending, WNOHANG)
+        if ended == id { break }
+        guard ended == 0 || errno == EINTR else {
+          throw Failure(description: "cannot wait: \(errno)")
+        }
+        guard turn < 150_000 else {
+          kill(id, SIGKILL)
+          waitpid(id, &ending, 0)
+          throw Failure(description: "the program did not end")
+        }
+        usleep(2000)
       }
       let signal = ending & 0x7F
       return Result(
