@@ -14,12 +14,14 @@ struct GramMatrix {
   /// Row-major, symmetric, `n * n`.
   private(set) var values: [Double]
 
-  static let chunk = 8192
+  /// Columns of a chunk: what is centred is multiplied while it is in cache, up to half a megabyte.
+  static func chunk(_ n: Int) -> Int { min(8192, max(512, (1 << 17) / max(1, n) / 64 * 64)) }
 
   /// The Gram matrix of the rows `x[i * stride ..< i * stride + columns]`, columns centred.
   init(_ x: UnsafePointer<Float>, n: Int, columns: Int, stride: Int) {
     self.n = n
-    let chunks = max(1, (columns + Self.chunk - 1) / Self.chunk)
+    let size = Self.chunk(n)
+    let chunks = max(1, (columns + size - 1) / size)
     // Chunks are shared out in a number of groups fixed by the shape; each group adds up its own.
     let groups = min(8, chunks)
     var sums = [Double](repeating: 0, count: groups * n * n)
@@ -29,8 +31,8 @@ struct GramMatrix {
       let input = Unshared(UnsafeMutablePointer(mutating: x))
       Threads.forEach(groups) { group in
         for chunk in (chunks * group / groups)..<(chunks * (group + 1) / groups) {
-          let start = chunk * Self.chunk
-          let width = min(Self.chunk, columns - start)
+          let start = chunk * size
+          let width = min(size, columns - start)
           if width > 0 {
             Self.add(
               input.pointer + start, n: n, width: width, stride: stride,
@@ -53,9 +55,9 @@ struct GramMatrix {
     guard let centred = ck_scratch(2, n * width), let product = ck_scratch(3, n * n) else {
       preconditionFailure("The system has no memory left for a Gram matrix of \(n) images")
     }
-    ck_centre_columns(x, stride, centred, n, width)
-    // A power of two brings the largest value near 1, exactly: squares neither overflow nor vanish.
-    let exponent = ck_scale_to_unit(centred, n * width)
+    let largest = ck_centre_columns(x, stride, centred, n, width)
+    // A power of two brings extreme values near 1, exactly: squares neither overflow nor vanish.
+    let exponent = ck_scale_to_unit(centred, n * width, largest)
     cblas_ssyrk(
       CblasRowMajor, CblasLower, CblasNoTrans, blasint(n), blasint(width), 1, centred,
       blasint(width), 0, product, blasint(n))
