@@ -6,7 +6,7 @@ PACKAGES := libopenblas-dev libfftw3-dev libpng-dev libjpeg-dev zlib1g-dev libss
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test build setup install bench fuzz fuzz-smoke asan tsan lint clean
+.PHONY: demo test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out
@@ -47,6 +47,10 @@ install: build
 
 bench: build
 	$(PYTHON) Benchmarks/run.py
+
+# Fails if a fixed job takes 10 % more instructions than are recorded (valgrind, python3, binutils).
+instructions: setup
+	$(PYTHON) Benchmarks/instructions.py --check
 
 # SECONDS for each of the fuzzer's targets; see docs/reliability.md.
 SECONDS ?= 60

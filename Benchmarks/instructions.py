@@ -34,7 +34,7 @@ JOBS = {
 def count(driver, words):
     """Instructions of one run of the driver."""
     environment = dict(os.environ, OPENBLAS_CORETYPE="Haswell", OPENBLAS_NUM_THREADS="1",
-                       SWIFT_DETERMINISTIC_HASHING="1")
+                       OPENBLAS_L2_SIZE="512", SWIFT_DETERMINISTIC_HASHING="1")
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
                driver, *words, "threads=1", "repeats=1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -26,6 +26,8 @@ class Side:
     least: float = 0.0
     """How many times as long as ours this should take at least, and as an aim."""
     aim: float = 0.0
+    variables: tuple = ()
+    """What the environment must say."""
 
 
 @dataclass
@@ -47,9 +49,9 @@ def driver(job, **values):
                 + [f"{name}={value}" for name, value in values.items()])
 
 
-def torch(label, script, *words, least, aim, modules=("torch", "timm"), keep=True):
+def torch(label, script, *words, least, aim, modules=("torch", "timm"), keep=True, variables=()):
     return Side(label, ["{python}", os.path.join("{here}", "peers", script), *map(str, words)],
-                modules, KEEP_MEMORY if keep else {}, least, aim)
+                modules, KEEP_MEMORY if keep else {}, least, aim, variables)
 
 
 def forward(name, model, batch, n, least, aim, formats):
@@ -83,6 +85,12 @@ def rows():
     yield forward("forward-vit-base", VIT_BASE, 8, 16, 2.0, 2.4, (False,))
     yield forward("forward-resnet18", "resnet18", 32, 64, 1.1, 1.3, (False, True))
     yield forward("forward-resnet50", "resnet50", 16, 32, 1.1, 1.3, (False, True))
+    yield forward("forward-swin-tiny", "swin_tiny_patch4_window7_224", 8, 16, 1.5, 2.5, (False,))
+    # The reference is no package: REFINER_VIT names a checkout of zhoudaquan/Refiner_ViT.
+    yield Row("forward-refiner-s", "forward, all block taps: Refiner_ViT_S, batch 8", "steady",
+              driver("forward", model="Refiner_ViT_S", batch=8, n=16),
+              [torch("Refiner_ViT", "refiner.py", 8, 16, least=1.5, aim=2.5,
+                     variables=("REFINER_VIT",))], work=16)
 
     cka = ("torch", "timm", "torch_cka")
     yield Row("cka-vit-tiny", "CKA of all blocks, 256 images in memory to matrix: ViT-Ti", "steady",

@@ -109,6 +109,9 @@ class Machine:
         first = self.words(side)[0]
         if not shutil.which(first):
             return f"{os.path.basename(first)} is not there"
+        for name in side.variables:
+            if name not in os.environ:
+                return f"{name} is not set"
         for name in side.modules:
             if name not in self.modules:
                 check = [self.options.python, "-W", "ignore", "-c", f"import {name}"]
