@@ -69,6 +69,7 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
     tests("TensorsTests", ["Tensors"]),
     tests("CheckpointsTests", ["Checkpoints"]),
     tests("ImagesTests", ["Images"]),
@@ -77,7 +78,10 @@ let package = Package(
     tests("ReportsTests", ["Reports"]),
     tests(
       "VitProbeTests",
-      ["VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "Tensors"]),
-    tests("CommandLineToolTests", ["CommandLineTool", "Checkpoints", "Reports"]),
+      [
+        "VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "Tensors",
+        "TestSupport",
+      ]),
+    tests("CommandLineToolTests", ["CommandLineTool", "Checkpoints", "Reports", "TestSupport"]),
   ]
 )

@@ -1,4 +1,5 @@
 import Checkpoints
+import TestSupport
 import Testing
 
 /// What a user who made a mistake gets to see: one message, and the exit code of its kind.

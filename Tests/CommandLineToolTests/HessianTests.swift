@@ -1,4 +1,5 @@
 import Checkpoints
+import TestSupport
 import Testing
 
 /// `vitprobe hessian` as a user runs it: what it writes, and what it says of mistakes.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Runs that are stopped or killed, and what is left of them.

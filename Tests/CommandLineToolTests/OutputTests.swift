@@ -1,5 +1,6 @@
 import Checkpoints
 import Reports
+import TestSupport
 import Testing
 
 /// What commands print and write.

@@ -1,5 +1,6 @@
 import Glibc
 import Reports
+import TestSupport
 import Testing
 
 /// Runs that are shared out, and what merge makes of them.

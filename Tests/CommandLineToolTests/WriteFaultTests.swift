@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Disks that are full, folders that may not be written to, readers that leave.

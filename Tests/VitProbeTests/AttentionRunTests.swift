@@ -4,6 +4,7 @@ import Glibc
 import Images
 import Reports
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VitProbe

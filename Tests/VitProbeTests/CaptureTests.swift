@@ -3,6 +3,7 @@ import Diagnostics
 import Images
 import Reports
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VitProbe

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// The corpus of the fuzzer and every input that once trapped, read again. A trap ends the test run.

@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Images
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VitProbe

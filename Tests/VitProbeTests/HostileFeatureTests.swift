@@ -1,6 +1,7 @@
 import Checkpoints
 import Diagnostics
 import Reports
+import TestSupport
 import Testing
 
 @testable import VitProbe

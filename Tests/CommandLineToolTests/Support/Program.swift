@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// The built program, run as a user does.
 enum Program {
@@ -37,13 +38,14 @@ enum Program {
   ///   - isOutputClosed: whether nobody reads what it prints.
   ///   - outputPath: where what it prints goes, if not to the result.
   ///   - fileSizeLimit: the size in KiB beyond which no file grows.
+  ///   - environment: what it has besides what the tests have.
   static func run(
     _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
-    outputPath: String? = nil, fileSizeLimit: Int? = nil
+    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:]
   ) throws -> Result {
     try start(
       arguments, in: folder, isOutputClosed: isOutputClosed, outputPath: outputPath,
-      fileSizeLimit: fileSizeLimit
+      fileSizeLimit: fileSizeLimit, environment: environment
     ).wait()
   }
 
@@ -91,7 +93,7 @@ enum Program {
   /// Starts the program; see `run`.
   static func start(
     _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
-    outputPath: String? = nil, fileSizeLimit: Int? = nil
+    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:]
   ) throws -> Process {
     let scratch = Scratch()
     var actions = posix_spawn_file_actions_t()
@@ -110,11 +112,13 @@ enum Program {
     }
     posix_spawn_file_actions_addopen(&actions, 2, scratch.file("err"), flags, 0o600)
 
-    // The shell changes to the folder; it sets the limit too, and ignores the signal that would end
-    // the program at it.
+    // The shell changes to the folder; it sets the environment and the limit too, and ignores the
+    // signal that would end the program at it.
+    let settings = environment.map { "export \($0)='\($1)' && " }.joined()
     let limit = fileSizeLimit.map { "trap '' XFSZ && ulimit -f \($0) && " } ?? ""
     let words =
-      ["/bin/bash", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, try path()] + arguments
+      ["/bin/bash", "-c", "cd \"$0\" && \(settings)\(limit)exec \"$@\"", folder, try path()]
+      + arguments
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     var process: pid_t = 0

@@ -4,6 +4,7 @@ import Models
 import Reports
 import Synchronization
 import Tensors
+import TestSupport
 
 @testable import VitProbe
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import Images
 import Reports
+import TestSupport
 import Testing
 
 @testable import VitProbe

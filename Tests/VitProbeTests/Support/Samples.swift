@@ -4,6 +4,7 @@ import Images
 import Models
 import Reports
 import Tensors
+import TestSupport
 
 @testable import VitProbe
 

@@ -1,10 +1,10 @@
 import Glibc
 
 /// A folder for one test, gone with everything in it when the object is.
-final class Scratch: Sendable {
-  let path: String
+package final class Scratch: Sendable {
+  package let path: String
 
-  init() {
+  package init() {
     var template = Array("/tmp/vitprobe-tests-XXXXXX".utf8CString)
     path =
       mkdtemp(&template) == nil
@@ -14,11 +14,11 @@ final class Scratch: Sendable {
   deinit { Self.remove(path) }
 
   /// The path of a file in the folder.
-  func file(_ name: String) -> String { path + "/" + name }
+  package func file(_ name: String) -> String { path + "/" + name }
 
   /// Writes a file and returns its path.
   @discardableResult
-  func write(_ bytes: [UInt8], as name: String) -> String {
+  package func write(_ bytes: [UInt8], as name: String) -> String {
     let target = file(name)
     let descriptor = open(target, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     var rest = bytes[...]
@@ -33,19 +33,21 @@ final class Scratch: Sendable {
 
   /// Writes a text and returns its path.
   @discardableResult
-  func write(_ text: String, as name: String) -> String { write(Array(text.utf8), as: name) }
+  package func write(_ text: String, as name: String) -> String {
+    write(Array(text.utf8), as: name)
+  }
 
   /// Makes a folder and returns its path.
-  func folder(_ name: String) -> String {
+  package func folder(_ name: String) -> String {
     mkdir(file(name), 0o700)
     return file(name)
   }
 
   /// The names in the folder or in one below it, sorted.
-  func names(in folder: String = "") -> [String] { Self.entries(file(folder)).sorted() }
+  package func names(in folder: String = "") -> [String] { Self.entries(file(folder)).sorted() }
 
   /// The content of a file; nil if there is none.
-  static func read(_ path: String) -> [UInt8]? {
+  package static func read(_ path: String) -> [UInt8]? {
     let descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -58,7 +60,7 @@ final class Scratch: Sendable {
     }
   }
 
-  private static func entries(_ path: String) -> [String] {
+  package static func entries(_ path: String) -> [String] {
     guard let stream = opendir(path) else { return [] }
     defer { closedir(stream) }
     var result: [String] = []
