@@ -7,8 +7,9 @@ import Tensors
 public struct ClassificationMetrics: Sendable, Hashable, Codable {
   /// Images with a label.
   public var count = 0
-  /// Hits within the first and the first five classes.
+  /// Images whose class has the largest score.
   public var hits = 0
+  /// Images whose class is among the five largest scores.
   public var topFive = 0
   /// Sum of negative log-likelihoods (nats).
   public var negativeLogLikelihood = 0.0
