@@ -64,7 +64,8 @@ fuzz-smoke: setup
 
 # Two kinds of tests are left out: those that measure resident memory, which the sanitizers multiply,
 # and the passes of full-sized models, which take half an hour. ThreadSanitizer itself does not live
-# with the limit on the size of files that stands for a full disk.
+# with the limit on the size of files that stands for a full disk; it runs on optimised code, since it
+# would slow the numerical tests to hours otherwise.
 SANITIZED := swift test --skip memoryDoesNotGrow --skip memoryIsWhatWasAnnounced --skip fullSizeTaps
 
 asan: setup
@@ -73,7 +74,8 @@ asan: setup
 
 tsan: setup
 	OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/thread-sanitizer.txt \
-	  $(SANITIZED) --skip aFullDisk --sanitize=thread --scratch-path .build-tsan
+	  $(SANITIZED) --skip aFullDisk --sanitize=thread --scratch-path .build-tsan \
+	  -c release -Xswiftc -enable-testing
 
 clean:
 	rm -rf .build .build-asan .build-tsan vitprobe-out

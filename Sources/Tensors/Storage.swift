@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -121,11 +122,17 @@ final class StoragePool: Sendable {
       }
       return (nil, evicted)
     }
-    for block in evicted { Self.unmap(block) }
-    return found ?? Self.map(size)
+    for block in evicted {
+      ck_take_over(block.address)
+      Self.unmap(block)
+    }
+    guard let found else { return Self.map(size) }
+    ck_take_over(found.address)
+    return found
   }
 
   func give(_ block: Block) {
+    ck_hand_over(block.address)
     state.withLock { state in
       state.liveBytes -= block.bytes
       state.freeBytes += block.bytes

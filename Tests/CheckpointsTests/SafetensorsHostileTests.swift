@@ -94,7 +94,8 @@ private let hostile: [HostileFile] = [
     .limitExceeded),
   .init("NUL in a name", safetensors("{\"a\\u0000b\":\(entry)}"), .malformed, says: "NUL"),
   .init("half a surrogate", safetensors("{\"\\ud800\":\(entry)}"), .malformed, says: "surrogate"),
-  .init("comment", safetensors("{/**/}")),
+  // Counted from the start of the file, whose header begins at byte 8.
+  .init("comment", safetensors("{/**/}"), .malformed, says: "byte 9 (JSON)"),
   .init("trailing comma", safetensors("{\"a\":\(entry),}")),
   .init("not a tensor", safetensors("{\"a\":1}")),
 
