@@ -8,7 +8,7 @@ static _Thread_local int is_worker = 0;
 int ck_thread_is_worker(void) { return is_worker; }
 void ck_set_thread_is_worker(int value) { is_worker = value; }
 
-enum { SLOTS = 4 };
+enum { SLOTS = 6 };
 struct scratch {
   float *data[SLOTS];
   size_t count[SLOTS];
