@@ -205,6 +205,23 @@ void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_
            ldc, accumulate);
 }
 
+// Rows at once of a product of which the lower triangle is wanted: few, so that little is done beyond it.
+enum { LOWER_ROWS = 24 };
+
+int ck_gram_lower(size_t n, size_t k, const float *x, size_t ldx, float *c) {
+  const struct kernels *kind = kernels();
+  size_t width = 2 * kind->lanes;
+  float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(k, n));
+  if (!panels) return 0;
+  ck_pack_panels(x, ldx, 1, k, n, 0, (n + width - 1) / width, panels);
+  for (size_t top = 0; top < n; top += LOWER_ROWS) {
+    size_t rows = n - top < LOWER_ROWS ? n - top : LOWER_ROWS;
+    multiply(kind, rows, top + rows, k, 1, x + top * ldx, ldx, 0,
+             (struct panels){panels, width * k, width}, c + top * n, n, 0);
+  }
+  return 1;
+}
+
 // Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
 // once.
 enum { FEW_ROWS = 36, PACKED_AT_ONCE = 1 << 17 };

@@ -64,7 +64,7 @@ final class Storage: @unchecked Sendable {
 /// Recycled memory for tensors.
 ///
 /// The system clears fresh pages, which costs as much as computing on them. What is given back is kept:
-/// small blocks for requests of about the same size, large ones on huge pages as extents that are cut
+/// small blocks for requests of about the same size, large ones as stretches of huge pages that are cut
 /// and joined again as requests need. What is in use and what is kept unused stay together below 1.1
 /// times the largest amount in use at once.
 final class StoragePool: Sendable {
@@ -88,6 +88,15 @@ final class StoragePool: Sendable {
       return block
     }
 
+    mutating func keep(_ block: Block) {
+      freeBytes += block.bytes
+      if StoragePool.isLarge(block.bytes) {
+        extents.insert(block)
+      } else {
+        free[block.bytes, default: []].append(block)
+      }
+    }
+
     /// Gives up unused memory, largest first, until no more than `allowed` bytes are left.
     mutating func evict(downTo allowed: Int) -> [Block] {
       var evicted: [Block] = []
@@ -109,23 +118,23 @@ final class StoragePool: Sendable {
   /// Bytes of pooled tensor memory in use now.
   var liveBytes: Int { state.withLock { $0.liveBytes } }
 
+  /// Bytes that are kept for later.
+  var keptBytes: Int { state.withLock { $0.freeBytes } }
+
   /// The most bytes of pooled tensor memory in use at one time.
   var peakBytes: Int { state.withLock { $0.peakLiveBytes } }
 
-  private static let hugePage = 1 << 21
+  /// Large blocks are multiples of the step and lie on huge pages.
+  private static let (step, hugePage) = (1 << 16, 1 << 21)
 
-  private static func isLarge(_ size: Int) -> Bool { size >= hugePage }
+  private static func isLarge(_ size: Int) -> Bool { size >= step }
 
-  /// Sizes are rounded so that near-equal requests meet: powers of two below 64 KiB, then 64 KiB
-  /// steps, then whole huge pages.
+  /// Sizes are rounded so that near-equal requests meet: powers of two, then multiples of the step.
   private static func roundedSize(_ bytes: Int) -> Int {
-    if bytes <= 1 << 16 {
-      var size = 64
-      while size < bytes { size *= 2 }
-      return size
-    }
-    let step = bytes > hugePage - (1 << 16) ? hugePage : 1 << 16
-    return (bytes + step - 1) / step * step
+    if bytes > step / 2 { return (bytes + step - 1) / step * step }
+    var size = 64
+    while size < bytes { size *= 2 }
+    return size
   }
 
   func take(bytes: Int) -> Block {
@@ -139,35 +148,35 @@ final class StoragePool: Sendable {
       return (nil, state.evict(downTo: room + max(state.peakLiveBytes / 10, 1 << 24)))
     }
     for block in evicted { Self.unmap(block) }
-    return found ?? Self.map(size)
+    return found ?? map(size)
   }
 
   func give(_ block: Block) {
     state.withLock { state in
       state.liveBytes -= block.bytes
-      state.freeBytes += block.bytes
-      if Self.isLarge(block.bytes) {
-        state.extents.insert(block)
-      } else {
-        state.free[block.bytes, default: []].append(block)
-      }
+      state.keep(block)
     }
   }
 
-  private static func map(_ size: Int) -> Block {
-    if !isLarge(size) {
-      guard let address = aligned_alloc(64, size) else { outOfMemory(size) }
+  private func map(_ size: Int) -> Block {
+    if !Self.isLarge(size) {
+      guard let address = aligned_alloc(64, size) else { Self.outOfMemory(size) }
       return Block(address: address, bytes: size)
     }
-    let raw = mmap(nil, size + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard let raw, raw != MAP_FAILED else { outOfMemory(size) }
+    let huge = Self.hugePage
+    let whole = (size + huge - 1) / huge * huge
+    let raw = mmap(nil, whole + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let raw, raw != MAP_FAILED else { Self.outOfMemory(whole) }
     let start = UInt(bitPattern: raw)
-    let aligned = (start + UInt(hugePage) - 1) / UInt(hugePage) * UInt(hugePage)
-    let before = Int(aligned - start)
+    let before = Int((start + UInt(huge) - 1) / UInt(huge) * UInt(huge) - start)
     if before > 0 { munmap(raw, before) }
-    munmap(raw + before + size, hugePage - before)
-    madvise(raw + before, size, Int32(MADV_HUGEPAGE))
-    return Block(address: raw + before, bytes: size)
+    let base = raw + before
+    munmap(base + whole, huge - before)
+    madvise(base, whole, Int32(MADV_HUGEPAGE))
+    if whole > size {
+      state.withLock { $0.keep(.init(address: base + size, bytes: whole - size)) }
+    }
+    return Block(address: base, bytes: size)
   }
 
   private static func unmap(_ block: Block) {
