@@ -18,6 +18,8 @@ build: setup
 test: setup
 	swift build --build-tests
 	OPENBLAS_NUM_THREADS=1 swift test --skip-build --quiet
+	for kernels in avx2 sse2; do OPENBLAS_NUM_THREADS=1 VITPROBE_KERNELS=$$kernels \
+	  swift test --skip-build --quiet --filter 'ProductTests|WinogradTests' || exit 1; done
 
 setup:
 	@missing=""; \

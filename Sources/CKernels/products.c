@@ -1,6 +1,8 @@
 #include "CKernels.h"
 #include "clones.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 // A tile of `rows` rows: see product_tile.h.
@@ -49,14 +51,28 @@ struct kernels {
 #endif
 #include "product_tile.h"
 
-static const struct kernels *kernels(void) {
+static const struct kernels *chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void choose(void) {
+  const char *wanted = getenv("VITPROBE_KERNELS");
+  const struct kernels *available[3];
+  int count = 0;
 #if defined(__x86_64__)
-  // A few loads each: cheaper than to remember, and nothing to share between threads.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-    return &kernels_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernels_avx2;
+    available[count++] = &kernels_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    available[count++] = &kernels_avx2;
 #endif
-  return &kernels_base;
+  available[count++] = &kernels_base;
+  chosen = available[0];
+  for (int i = 0; wanted && i < count; i++)
+    if (strcmp(wanted, available[i]->name) == 0) chosen = available[i];
+}
+
+static const struct kernels *kernels(void) {
+  pthread_once(&once, choose);
+  return chosen;
 }
 
 const char *ck_product_kernels(void) { return kernels()->name; }

@@ -4,7 +4,12 @@
 
 #include <string.h>
 
-enum { LANES = CK_WINOGRAD_CHANNELS, EXTENT = CK_WINOGRAD_EXTENT, SIDE = EXTENT + 2 };
+enum {
+  LANES = CK_WINOGRAD_CHANNELS,
+  EXTENT = CK_WINOGRAD_EXTENT,
+  SIDE = EXTENT + 2,
+  PRODUCTS = CK_WINOGRAD_PRODUCTS,
+};
 
 typedef float vector __attribute__((ext_vector_type(CK_WINOGRAD_CHANNELS), aligned(4)));
 
@@ -74,40 +79,57 @@ static inline __attribute__((always_inline)) void filter(const float *g, ptrdiff
   }
 }
 
+size_t ck_winograd_columns(void) {
+  size_t width = ck_panel_width();
+  return width > LANES ? width : LANES;
+}
+
+// Columns column ..< column + LANES of row `row` of an operand of panels.
+static inline void store_columns(float *operand, size_t k, size_t width, size_t row, size_t column,
+                                 const float *values) {
+  size_t run = width < LANES ? width : LANES;
+  for (size_t j = 0; j < LANES; j += run) {
+    size_t at = column + j;
+    memcpy(operand + at / width * width * k + row * width + at % width, values + j,
+           run * sizeof(float));
+  }
+}
+
 CLONES int ck_winograd_filters(const float *weight, size_t out, size_t in, int adjoint,
                                size_t first, size_t count, float *panels) {
   size_t width = ck_panel_width();
   size_t k = adjoint ? out : in, n = adjoint ? in : out;
-  size_t operand = ck_panels_count(k, n);
-  ptrdiff_t step = adjoint ? -(ptrdiff_t)in : (ptrdiff_t)in;
-  // The last tap is the first of a filter that is turned around.
-  const float *origin = weight + (adjoint ? 8 * in : 0);
-  float *rows = adjoint ? NULL : ck_scratch(CK_SCRATCH_PRODUCT, SIDE * SIDE * width * in);
-  if (!adjoint && !rows) return 0;
-  for (size_t panel = first; panel < first + count; panel++) {
-    size_t column = panel * width, cols = n - column < width ? n - column : width;
-    float *into = panels + column * k;
-    vector u[SIDE][SIDE];
-    if (adjoint) {
-      for (size_t o = 0; o < out; o++)
-        for (size_t i = 0; i < width; i += LANES) {
-          if (i < cols)
-            filter(origin + o * 9 * in + column + i, step, u);
-          else
-            memset(u, 0, sizeof u);
-          for (int f = 0; f < SIDE * SIDE; f++)
-            STORE(into + f * operand + o * width + i, u[f / SIDE][f % SIDE]);
-        }
-      continue;
-    }
+  size_t operand = ck_panels_count(k, n), padded = operand / k;
+  vector u[SIDE][SIDE];
+  if (adjoint) {
+    // The last tap is the first of a filter that is turned around.
+    const float *origin = weight + 8 * in;
+    size_t end = first + count == n ? padded : first + count;
+    for (size_t column = first; column < end; column += LANES)
+      for (size_t o = 0; o < out; o++) {
+        if (column < n)
+          filter(origin + o * 9 * in + column, -(ptrdiff_t)in, u);
+        else
+          memset(u, 0, sizeof u);
+        for (int f = 0; f < PRODUCTS; f++)
+          store_columns(panels + f * operand, k, width, o, column,
+                        (const float *)&u[f / SIDE][f % SIDE]);
+      }
+    return 1;
+  }
+  float *rows = ck_scratch(CK_SCRATCH_PRODUCT, PRODUCTS * width * in);
+  if (!rows) return 0;
+  for (size_t column = first; column < first + count; column += width) {
+    size_t cols = n - column < width ? n - column : width;
     for (size_t o = 0; o < cols; o++)
       for (size_t i = 0; i < in; i += LANES) {
-        filter(origin + (column + o) * 9 * in + i, step, u);
-        for (int f = 0; f < SIDE * SIDE; f++)
+        filter(weight + (column + o) * 9 * in + i, (ptrdiff_t)in, u);
+        for (int f = 0; f < PRODUCTS; f++)
           STORE(rows + ((size_t)f * width + o) * in + i, u[f / SIDE][f % SIDE]);
       }
-    for (int f = 0; f < SIDE * SIDE; f++)
-      ck_pack_panels(rows + (size_t)f * width * in, in, 1, in, cols, 0, 1, into + f * operand);
+    for (int f = 0; f < PRODUCTS; f++)
+      ck_pack_panels(rows + (size_t)f * width * in, in, 1, in, cols, 0, 1,
+                     panels + f * operand + column * k);
   }
   return 1;
 }

@@ -28,8 +28,12 @@ public enum Threads {
     return configured.load(ordering: .relaxed)
   }
 
-  /// The name of the BLAS kernels in use, such as `Haswell` or `SkylakeX`.
-  public static var blasKernels: String { String(cString: openblas_get_corename()) }
+  /// What computes: the instructions that products of tensors run on, and OpenBLAS's kernels for the small
+  /// problems in Float64, such as `avx512f, OpenBLAS SkylakeX`. Results are the same bytes where this
+  /// is the same.
+  public static var kernels: String {
+    "\(String(cString: ck_product_kernels())), OpenBLAS \(String(cString: openblas_get_corename()))"
+  }
 
   /// Runs `body` once for each index, in any order, on several threads unless the caller already
   /// is one of several.

@@ -9,7 +9,8 @@
 
 #include <stddef.h>
 
-// The instructions that products run on: "avx512f", "avx2", "neon" or "sse2".
+// The instructions that products run on: "avx512f", "avx2", "neon" or "sse2"; the best that the processor
+// has, or those that the environment names in VITPROBE_KERNELS.
 const char *ck_product_kernels(void);
 
 // Panels: the right operand of a product, op(B)[k, n], cut into panels of so many columns, each of them

@@ -23,7 +23,9 @@ struct ck_winograd {
 
 // Transformed filters as panels, CK_WINOGRAD_PRODUCTS operands [k, n] one after the other, from
 // weight[out, 3, 3, in]: k = in and n = out, or where `adjoint` (filters turned by half a turn) k = out
-// and n = in. Makes panels first ..< first + count of every operand. 0 when memory is exhausted.
+// and n = in. Makes columns first ..< first + count of every operand; both are multiples of
+// ck_winograd_columns(), but for the last. 0 when memory is exhausted.
+size_t ck_winograd_columns(void);
 int ck_winograd_filters(const float *weight, size_t out, size_t in, int adjoint, size_t first,
                         size_t count, float *panels);
 // v[CK_WINOGRAD_PRODUCTS, tiles, channels]: the transformed map at tiles first ..< first + tiles.

@@ -45,8 +45,8 @@ struct WinogradConvolution {
     let products = CK_WINOGRAD_PRODUCTS
     let result = Tensor(uninitialized: [products, ck_panels_count(k, n)])
     let (from, to) = (Shared(weight.pointer), Shared(result.pointer))
-    let width = ck_panel_width()
-    Threads.forEachTile(of: (n + width - 1) / width, target: 1) { first, count in
+    Threads.forEachTile(of: n, target: 1, unit: ck_winograd_columns()) { first, count in
+      guard count > 0 else { return }
       let done = ck_winograd_filters(
         from.pointer, out, channels, isAdjoint ? 1 : 0, first, count, to.pointer)
       precondition(done != 0, "The system has no memory left for transformed filters")

@@ -87,7 +87,7 @@ public final class RecordLog: Sendable {
     }
     if records.header.outline.kernels != header.outline.kernels {
       notes.append(
-        "the earlier minibatches were computed with the BLAS kernels "
+        "the earlier minibatches were computed with the kernels "
           + "\(records.header.outline.kernels), the others with \(header.outline.kernels): they "
           + "agree to rounding, not to the last bit")
     }
