@@ -124,9 +124,9 @@ public struct HessianRun: Sendable {
       + settings.densityProbes * max(settings.steps, HessianRecord.leastDensitySteps)
   }
 
-  /// Bytes of the solver's long vectors for one subject, Lanczos extended once.
+  /// Bytes of the solver's long vectors for one subject.
   private func vectorBytes(_ parameters: ParameterVector) -> Int {
-    let most = settings.solver == .lanczos ? 2 * settings.steps : settings.top
+    let most = settings.solver == .lanczos ? settings.basisLimit : settings.top
     // In Float32; and a few working vectors in Float64.
     return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
   }
