@@ -44,12 +44,19 @@ enum Launch {
   /// Refuses to be one of several processes that would all do the same.
   static func refuse(_ reason: String) throws {
     guard processes > 1 else { return }
-    if place > 0 {
-      // The launcher ends all at the first that fails; the first process is the one that says why.
-      sleep(1)
-    }
     throw LaunchRefusal(
-      message: "\(processes) processes were started for one run: \(reason)", isSaid: place > 0)
+      message: "\(processes) processes were started for one run: \(reason)",
+      isSaid: leavesItToTheFirst())
+  }
+
+  /// Whether another process says what all of them would say. It is given the time: the launcher ends
+  /// all as soon as one has failed.
+  static func leavesItToTheFirst() -> Bool {
+    guard place > 0, !CommandLine.arguments.contains(where: { $0.hasPrefix("--shard") }) else {
+      return false
+    }
+    sleep(1)
+    return true
   }
 
   /// What to type to start the same again.

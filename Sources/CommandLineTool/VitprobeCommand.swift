@@ -40,6 +40,7 @@ struct VitprobeCommand: ParsableCommand {
       exit(withError: ExitCode(failure.kind.rawValue))
     } catch {
       if Self.exitCode(for: error) == .validationFailure || "\(type(of: error))" == "CommandError" {
+        if Launch.leavesItToTheFirst() { Glibc.exit(VitProbeError.Kind.usage.rawValue) }
         exit(withError: error)
       }
       let failure = VitProbeError(error)

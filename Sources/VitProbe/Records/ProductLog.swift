@@ -69,7 +69,8 @@ final class ProductLog: Sendable {
   var hasRoom: Bool {
     state.withLock { state in
       guard let head = state.head else { return false }
-      let (after, overflow) = state.length.addingReportingOverflow(ProductFile.bytes(head.dimension))
+      let size = ProductFile.bytes(head.dimension)
+      let (after, overflow) = state.length.addingReportingOverflow(size)
       if !overflow, after <= limit { return true }
       let remark =
         "the products beyond the first \(state.count) of a model were not kept, for want of room; "
