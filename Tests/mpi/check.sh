@@ -13,17 +13,17 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 echo "not a folder" > file
 
-ranks() {  # ranks N COMMAND...: a launcher that hangs is a failure
+ranks() {  # ranks N COMMAND...: a launcher that hangs, for LIMIT seconds, is a failure
   local count=$1
   shift
-  timeout 120 mpirun --allow-run-as-root --oversubscribe -n "$count" "$@"
+  timeout "${LIMIT:-600}" mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$count" "$@"
 }
 fail() { echo "mpi: $*" >&2; exit 1; }
 
-# Five minibatches, the last of 6 images; with 7 ranks two have none.
-job=(hessian demo:vit --scope dataset --limit 70 --batch-size 16 --steps 8 --top 3 --tol 0.1
-  --trace 4 --density 1 --threads 1 --quiet)
-ends=(hessian demo:vit --scope dataset --limit 70 --batch-size 16 --threads 1 --no-progress)
+# Five minibatches, the last of 3 images; with 7 ranks two have none.
+job=(hessian demo:vit --scope dataset --limit 35 --batch-size 8 --steps 8 --top 3 --tol 0.1
+  --trace 4 --threads 1 --quiet)
+ends=(hessian demo:vit --scope dataset --limit 35 --batch-size 8 --threads 1 --no-progress)
 
 # same FILE A B: equal but for the numbers in LIMITS, which may differ by that part of the largest in
 # their column.
@@ -63,9 +63,8 @@ for count in 1 2 3 7; do
   same hessian_eigs.csv plain "of-$count" \
     "eigenvalue=$value eigenvalue_without_l2=$value residual=$value"
   same hessian_summary.csv plain "of-$count" "ape=$value ane=$value lambda_max_mean=$value \
-    lambda_min_mean=$value trace=$value trace_se=$value neg_fraction_slq=1e-4"
-  # A density of few probes has a bulk of directions that rounding decides on.
-  same hessian_density.csv plain "of-$count" "x=$value density=1e-4 bandwidth=1e-5"
+    lambda_min_mean=$value trace=$value trace_se=$value"
+  same hessian_density.csv plain "of-$count" "x=$value density=$value bandwidth=$value"
 done
 cmp plain/hessian_eigs.csv of-1/hessian_eigs.csv
 
@@ -100,9 +99,9 @@ expect 65 'rank 1: .*bad.npy' ranks 3 "$program" "${ends[@]}" --data bad.npy --l
 
 # started N FOLDER: starts a run, waits until two products are kept, and says the launcher's number.
 started() {
-  mpirun --allow-run-as-root --oversubscribe -n "$1" "$program" "${ends[@]}" -o "$2" > out 2>&1 &
+  mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$1" "$program" "${ends[@]}" -o "$2" > out 2>&1 &
   launcher=$!
-  for _ in $(seq 600); do
+  for _ in $(seq 3000); do
     [ "$(stat -c %s "$2/.vitprobe-products" 2> /dev/null || echo 0)" -lt 2500000 ] || return 0
     sleep 0.1
   done
@@ -110,7 +109,7 @@ started() {
 }
 ended() {  # ended CODE: the launcher ends with it
   local code=0
-  for _ in $(seq 300); do
+  for _ in $(seq 1200); do
     kill -0 "$launcher" 2> /dev/null || break
     sleep 0.1
   done

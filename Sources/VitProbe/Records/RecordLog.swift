@@ -24,6 +24,7 @@ public final class RecordLog: Sendable {
   /// The products of the solver in hand, where one takes long enough for them to be kept.
   let products: ProductLog?
   private let path: String
+  private let productsPath: String
   private let state: Mutex<State>
 
   /// - Parameters:
@@ -38,6 +39,7 @@ public final class RecordLog: Sendable {
     self.header = header
     self.provenance = provenance
     path = OutputFolder.recordsPath(in: folder)
+    productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
     var earlier: [RecordEntry] = []
@@ -177,7 +179,8 @@ public final class RecordLog: Sendable {
 
   /// Removes the hidden files, once the results stand in their place.
   public func remove() {
-    products?.remove()
+    // Also those that an interrupted run of another kind has left.
+    AppendFile.remove(productsPath)
     state.withLock { state in
       state.file?.remove()
       state.file = nil

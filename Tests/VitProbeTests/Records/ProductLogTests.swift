@@ -142,6 +142,10 @@ import Testing
     let last = try log(run, folder)
     #expect(last.notes == ["going on from 1 of 2 models"])
     #expect(RecordStudy.files([try run.collect(keeping: last).report()]) == whole)
+    // Left by a run that died, and found by one that keeps no products.
+    folder.write(products, as: ".vitprobe-products")
+    try RecordStudy.log(run, in: folder.path).remove()
+    #expect(!folder.names().contains(".vitprobe-products"))
   }
 
   @Test func noMoreDiskIsTakenThanAllowed() throws {
