@@ -61,10 +61,10 @@ for count in 1 2 3 7; do
   echo "$count ranks; largest differences:"
   value=1e-6
   same hessian_eigs.csv plain "of-$count" \
-    "eigenvalue=$value eigenvalue_without_l2=$value residual=$value"
+    "eigenvalue=$value eigenvalue_without_l2=$value residual=1e-4"
   same hessian_summary.csv plain "of-$count" "ape=$value ane=$value lambda_max_mean=$value \
     lambda_min_mean=$value trace=$value trace_se=$value"
-  same hessian_density.csv plain "of-$count" "x=$value density=$value bandwidth=$value"
+  same hessian_density.csv plain "of-$count" "x=$value density=1e-5 bandwidth=$value"
 done
 cmp plain/hessian_eigs.csv of-1/hessian_eigs.csv
 
