@@ -85,13 +85,13 @@ expect 73 'error: ' ranks 3 "$program" "${ends[@]}" -o file
 
 # A pixel that is no number, in a minibatch of the second rank alone.
 {
-  head -c $((20 * 32 * 32 * 3 * 4)) /dev/zero
+  head -c $((10 * 3 * 32 * 32 * 4)) /dev/zero
   printf '\0\0\300\177'
-  head -c $((44 * 32 * 32 * 3 * 4 - 4)) /dev/zero
+  head -c $((54 * 3 * 32 * 32 * 4 - 4)) /dev/zero
 } > pixels
 {
   printf '\223NUMPY\1\0\166\0'
-  printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 32, 32, 3), }"
+  printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 3, 32, 32), }"
   cat pixels
 } > bad.npy
 seq 64 | awk '{ print $1 % 10 }' > labels.txt
