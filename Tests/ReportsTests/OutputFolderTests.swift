@@ -43,7 +43,7 @@ import Testing
     #expect(
       members.map(\.key) == [
         "tool", "version", "arguments", "configuration", "inputs", "outputs", "seed", "estimators",
-        "n_images", "skipped", "notes", "threads", "kernels", "wall_seconds",
+        "n_images", "skipped", "notes", "threads", "ranks", "kernels", "wall_seconds",
       ])
   }
 

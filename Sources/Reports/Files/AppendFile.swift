@@ -72,14 +72,19 @@ public final class AppendFile {
   /// Adds a piece at the end.
   /// - Throws: ``FileError`` `.io`; the pieces before it are whole, and no further one is taken.
   public func append(_ bytes: [UInt8]) throws(FileError) {
+    try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+      try append(UnsafeRawBufferPointer(buffer))
+    }
+  }
+
+  /// Adds a piece at the end.
+  /// - Throws: ``FileError`` `.io`; the pieces before it are whole, and no further one is taken.
+  public func append(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard !isBroken else {
       throw FileError(.io, path: path, message: "cannot write it, since an earlier write failed")
     }
-    let (calls, file) = (calls, file)
     do throws(SystemError) {
-      try bytes.withUnsafeBufferPointer { (buffer) throws(SystemError) in
-        try calls.writeAll(UnsafeRawBufferPointer(buffer), to: file)
-      }
+      try calls.writeAll(bytes, to: file)
       length += bytes.count
     } catch {
       isBroken = true
@@ -123,6 +128,9 @@ public final class AppendFile {
     return bytes
   }
 
+  /// Removes a file that nobody has open, if it is there.
+  public static func remove(_ path: String) { try? FileSystemCalls.system.remove(path) }
+
   private static func temporary(_ path: String) -> String { path + ".new" }
 }
 
@@ -130,6 +138,12 @@ extension OutputFolder {
   /// Where a run keeps what it has so far, in the folder at `path`; never counted as foreign.
   public static func recordsPath(in path: String) -> String {
     PathKind.join(path, AtomicFile.prefix + "records")
+  }
+
+  /// Where a run keeps the long vectors of the work in hand, in the folder at `path`; never counted
+  /// as foreign.
+  public static func productsPath(in path: String) -> String {
+    PathKind.join(path, AtomicFile.prefix + "products")
   }
 
   /// The paths of a folder's files whose names end in `suffix`, in the order of their bytes; nil if

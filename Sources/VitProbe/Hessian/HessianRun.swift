@@ -131,6 +131,14 @@ public struct HessianRun: Sendable {
     return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
   }
 
+  /// Bytes on disk that the products for one subject take while its solver is at work, at most; nil
+  /// if none are kept.
+  private func keptBytes(_ parameters: ParameterVector) -> Double? {
+    guard settings.scope == .dataset else { return nil }
+    let extended = settings.solver == .lanczos ? min(settings.steps, parameters.count) : 0
+    return Double(productsOfALoss + extended) * Double(ProductFile.bytes(parameters.count))
+  }
+
   /// Multiply-adds of a forward pass; a product runs through the pass and its gradient, three of
   /// them, in both directions.
   static let passesOfAProduct = 6
@@ -149,6 +157,11 @@ public struct HessianRun: Sendable {
         "\(subject.label): \(productsOfALoss * numbers.count) products of about "
           + "\(product.figures) G multiply-adds, \(total.figures) T in all; up to "
           + "\((Double(vectorBytes(parameters)) / 1e6).figures) MB for the solver's vectors")
+      if let kept = keptBytes(parameters) {
+        lines.append(
+          "\(subject.label): up to \((kept / 1e6).figures) MB on disk while it is computed, for "
+            + "--resume (--keep 0: none)")
+      }
     }
     for (subject, _) in zip(subjects, passes) {
       let classes = subject.loaded.model.classCount ?? 0
@@ -198,86 +211,152 @@ public struct HessianRun: Sendable {
 
   /// Looks at every minibatch that is not among the records yet.
   ///
-  /// A Hessian of the whole data set is one piece: when the run is stopped, models that are finished
-  /// are kept, and the one in hand begins again next time.
+  /// A Hessian of the whole data set is one piece. What is kept of the one in hand are its products,
+  /// with which a later run comes to the same place at once.
   ///
   /// - Parameters:
   ///   - log: where records are kept as they come, and those of an earlier run are found.
+  ///   - ranks: who shares the minibatches of a data set. This is the first; the others
+  ///     ``assist(_:)``.
   ///   - shouldStop: asked before each minibatch, which is finished; on the whole data set, before
   ///     each product.
   ///   - progress: told of products made and planned.
   /// - Throws: ``Interruption`` if it was stopped.
   public func collect(
-    keeping log: RecordLog? = nil, shouldStop: () -> Bool = { false },
-    progress: (Int, Int) -> Void = { _, _ in }
+    keeping log: RecordLog? = nil, sharing ranks: any Ranks = SingleRank(),
+    shouldStop: () -> Bool = { false }, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> HessianRecords {
+    precondition(ranks.rank == 0, "only the first rank collects")
+    precondition(
+      ranks.count == 1 || settings.scope == .dataset, "ranks share the Hessian of a data set only")
+    do {
+      let records = try collected(log, ranks, shouldStop, progress)
+      RankOrder.end.give(to: ranks)
+      return records
+    } catch {
+      if !(error is RankFailure) { RankOrder.end.give(to: ranks) }
+      throw error
+    }
+  }
+
+  private func collected(
+    _ log: RecordLog?, _ ranks: any Ranks, _ shouldStop: () -> Bool,
+    _ progress: (Int, Int) -> Void
   ) throws -> HessianRecords {
     var records = emptyRecords(log?.provenance.inputs ?? [])
     for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
-    let units = settings.scope == .batch ? numbers : [0]
+    let isWhole = settings.scope == .dataset
+    let units = isWhole ? [0] : numbers
     let total = units.count * subjects.count
     var done = records.count
     var count = ProductCount(losses: total - done, planned: productsOfALoss)
     func stopped() throws -> Interruption {
       try log?.sync()
+      let products = log?.products?.count ?? 0
       return Interruption(
         done: done, total: total,
-        unit: settings.scope == .batch ? "minibatches, counted for each model" : "models",
+        unit: !isWhole
+          ? "minibatches, counted for each model"
+          : "models" + (products > 0 ? " and \(products) products of the next" : ""),
         isKept: log?.isKept ?? false)
     }
     for (index, (subject, vector)) in zip(subjects, parameters).enumerated() {
       for unit in units where !records.has(unit, subject: index) {
         if shouldStop() { throw try stopped() }
-        let numbers = settings.scope == .batch ? [unit] : Array(0..<batchCount)
-        let found = try record(
-          subject, vector, numbers.map { try lossBatch($0, subject) },
-          number: settings.scope == .batch ? unit : nil
-        ) {
-          if settings.scope == .dataset, shouldStop() { throw try stopped() }
+        func tick() throws {
+          if isWhole, shouldStop() { throw try stopped() }
           count.add()
-          progress(count.made * numbers.count, count.expected * numbers.count)
+          progress(
+            count.made * (isWhole ? batchCount : 1), count.expected * (isWhole ? batchCount : 1))
+        }
+        let found: HessianRecord
+        if isWhole {
+          RankOrder.open(index).give(to: ranks)
+          let hessian = try shared(index, ranks)
+          log?.products?.begin(model: index, dimension: hessian.dimension)
+          found = try record(
+            KeptProducts(base: hessian, log: log), loss: hessian.loss, images: imageCount,
+            number: nil, { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }, tick)
+        } else {
+          let batch = try lossBatch(unit, subject)
+          let hessian = try NetworkHessian(
+            subject.loaded, parameters: vector, batches: [batch], memory: memory)
+          found = try record(
+            hessian, loss: hessian.loss, images: batch.count, number: unit,
+            { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
         }
         count.finishLoss()
         records.add(found, unit: unit, subject: index)
         try log?.append(records.entry(unit, subject: index))
+        log?.products?.remove()
         done += 1
       }
     }
     return records
   }
 
+  /// Does a share of the work that the first rank leads, until it is done or stops.
+  ///
+  /// - Parameter ranks: who shares the minibatches of the data set; this is not the first.
+  /// - Throws: ``RankFailure``.
+  public func assist(_ ranks: any Ranks) throws {
+    precondition(ranks.rank > 0, "the first rank leads")
+    var hessian: RankedHessian?
+    while true {
+      switch RankOrder.next(from: ranks) {
+      case .open(let model):
+        hessian = nil
+        hessian = try shared(model, ranks)
+      case .multiply(let count): try hessian?.assist(count)
+      case .end: return
+      }
+    }
+  }
+
+  /// The Hessian of the whole data set, of whose minibatches every N-th is this rank's own.
+  private func shared(_ index: Int, _ ranks: any Ranks) throws -> RankedHessian {
+    try RankedHessian(images: imageCount, ranks: ranks) {
+      let own = Shard(index: ranks.rank, count: ranks.count)
+      let batches = try (0..<batchCount).filter(own.contains).map {
+        try lossBatch($0, subjects[index])
+      }
+      let hessian = try NetworkHessian(
+        subjects[index].loaded, parameters: parameters[index], batches: batches,
+        images: imageCount, memory: memory)
+      return (hessian, batches.allSatisfy(\.images.isFinite))
+    }
+  }
+
   private func record(
-    _ subject: ModelSubject, _ vector: ParameterVector, _ batches: [LossBatch], number: Int?,
-    progress: () throws -> Void
+    _ hessian: some SymmetricOperator, loss: Double, images: Int, number: Int?,
+    _ blame: () -> String, _ progress: () throws -> Void
   ) throws -> HessianRecord {
-    let images = batches.reduce(0) { $0 + $1.count }
-    let hessian = try NetworkHessian(
-      subject.loaded, parameters: vector, batches: batches, memory: memory)
     let which = number.map { "minibatch \($0)" } ?? "the data set"
-    guard hessian.loss.isFinite else {
+    guard loss.isFinite else {
       return HessianRecord(
-        undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "the loss of \(which) is not finite: \(blame(subject, batches))")
+        undefined: "nan_input", batch: number, images: images, loss: loss,
+        note: "the loss of \(which) is not finite: \(blame())")
     }
     do {
       return try HessianRecord(
-        solving: hessian, settings: settings, batch: number, images: images, loss: hessian.loss,
+        solving: hessian, settings: settings, batch: number, images: images, loss: loss,
         threads: Threads.count, progress: progress)
     } catch SpectrumError.nonFiniteProduct(let solver, let product) {
       let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(
-        undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "\(which): \(error); \(blame(subject, batches))")
+        undefined: "nan_input", batch: number, images: images, loss: loss,
+        note: "\(which): \(error); \(blame())")
     }
   }
 
   /// Where NaN or infinity came from, as far as it can be said.
-  private func blame(_ subject: ModelSubject, _ batches: [LossBatch]) -> String {
+  private func blame(_ subject: ModelSubject, imagesAreFinite: Bool) -> String {
     let bad = subject.loaded.parameters.filter { !$0.tensor.isFinite }
     if let first = bad.first {
       let more = bad.count > 1 ? " and \(bad.count - 1) more tensors hold" : " holds"
       return "\(first.specification.name)\(more) NaN or infinity"
     }
-    return batches.allSatisfy(\.images.isFinite)
+    return imagesAreFinite
       ? "weights and images are finite, so the network overflows"
       : "images hold NaN or infinity"
   }
