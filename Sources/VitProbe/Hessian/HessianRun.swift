@@ -21,8 +21,14 @@ public struct HessianRun: Sendable {
   private let shard: Shard?
   private let parameters: [ParameterVector]
   private let memory: Int
-  /// Multiply-adds of a forward pass of one image, for each subject.
-  private let passes: [Int]
+  /// What a forward pass of one image costs, for each subject.
+  private let passes: [Pass]
+
+  private struct Pass {
+    let multiplyAdds: Int
+    /// Bytes of all its values.
+    let bytes: Int
+  }
 
   /// Plans a run.
   ///
@@ -88,10 +94,11 @@ public struct HessianRun: Sendable {
           subject.loaded, globs: settings.parameters, label: subject.label))
     }
     self.parameters = parameters
-    var passes: [Int] = []
+    var passes: [Pass] = []
     for subject in subjects {
       do {
-        passes.append(try ModelSummary(subject.loaded.architecture).multiplyAdds)
+        let summary = try ModelSummary(subject.loaded.architecture)
+        passes.append(Pass(multiplyAdds: summary.multiplyAdds, bytes: summary.activationBytes))
       } catch {
         throw VitProbeError(error)
       }
@@ -131,6 +138,19 @@ public struct HessianRun: Sendable {
     return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
   }
 
+  /// What a recorded loss with its gradient holds, in values of a forward pass: steps that a pass fuses,
+  /// their cotangents, and what a product has in hand.
+  private static let passesOfARecording = 6
+
+  /// Minibatches in hand at once: one a thread, where their recordings and vectors stay within the
+  /// memory.
+  private var minibatchesAtOnce: Int {
+    let largest = zip(parameters, passes).map { vector, pass in
+      vectorBytes(vector) + Self.passesOfARecording * pass.bytes * batches.batchSize
+    }
+    return max(1, min(Threads.count, memory / max(1, largest.max() ?? 1)))
+  }
+
   /// Bytes on disk that the products for one subject take while its solver is at work, at most; nil
   /// if none are kept.
   private func keptBytes(_ parameters: ParameterVector) -> Double? {
@@ -151,7 +171,8 @@ public struct HessianRun: Sendable {
         "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
           + "\(numbers.count) minibatches of \(batches.batchSize), "
           + "\(settings.scope.rawValue) scope")
-      let product = Double(Self.passesOfAProduct * pass) * Double(batches.batchSize) / 1e9
+      let product =
+        Double(Self.passesOfAProduct * pass.multiplyAdds) * Double(batches.batchSize) / 1e9
       let total = product * Double(productsOfALoss * numbers.count) / 1e3
       lines.append(
         "\(subject.label): \(productsOfALoss * numbers.count) products of about "
@@ -218,9 +239,9 @@ public struct HessianRun: Sendable {
   ///   - log: where records are kept as they come, and those of an earlier run are found.
   ///   - ranks: who shares the minibatches of a data set. This is the first; the others
   ///     ``assist(_:)``.
-  ///   - shouldStop: asked before each minibatch, which is finished; on the whole data set, before
-  ///     each product.
-  ///   - progress: told of products made and planned.
+  ///   - shouldStop: asked before each minibatch; those in hand are finished. On the whole data set,
+  ///     asked before each product.
+  ///   - progress: told of products made and planned; from any thread, one call at a time.
   /// - Throws: ``Interruption`` if it was stopped.
   public func collect(
     keeping log: RecordLog? = nil, sharing ranks: any Ranks = SingleRank(),
@@ -229,8 +250,18 @@ public struct HessianRun: Sendable {
     precondition(ranks.rank == 0, "only the first rank collects")
     precondition(
       ranks.count == 1 || settings.scope == .dataset, "ranks share the Hessian of a data set only")
+    var records = emptyRecords(log?.provenance.inputs ?? [])
+    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
+    guard settings.scope == .dataset else {
+      return try withoutActuallyEscaping(shouldStop) { shouldStop in
+        try withoutActuallyEscaping(progress) { progress in
+          try collectMinibatches(
+            records, log, Callbacks(shouldStop: shouldStop, progress: progress))
+        }
+      }
+    }
     do {
-      let records = try collected(log, ranks, shouldStop, progress)
+      try collectWhole(&records, log, ranks, shouldStop, progress)
       RankOrder.end.give(to: ranks)
       return records
     } catch {
@@ -239,60 +270,118 @@ public struct HessianRun: Sendable {
     }
   }
 
-  private func collected(
-    _ log: RecordLog?, _ ranks: any Ranks, _ shouldStop: () -> Bool,
-    _ progress: (Int, Int) -> Void
+  /// What the caller gave; called under a lock.
+  private struct Callbacks: @unchecked Sendable {
+    let shouldStop: () -> Bool
+    let progress: (Int, Int) -> Void
+  }
+
+  /// A Hessian for each model and minibatch; several at once.
+  private func collectMinibatches(
+    _ records: HessianRecords, _ log: RecordLog?, _ callbacks: Callbacks
   ) throws -> HessianRecords {
-    var records = emptyRecords(log?.provenance.inputs ?? [])
-    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
-    let isWhole = settings.scope == .dataset
-    let units = isWhole ? [0] : numbers
-    let total = units.count * subjects.count
+    struct State {
+      var records: HessianRecords
+      var count: ProductCount
+      var failure: (place: Int, error: any Error)?
+      var isStopped = false
+    }
+    let todo = subjects.indices.flatMap { index in
+      numbers.filter { !records.has($0, subject: index) }.map { (subject: index, batch: $0) }
+    }
+    let width = min(minibatchesAtOnce, max(1, todo.count))
+    let state = Mutex(
+      State(
+        records: records,
+        count: ProductCount(losses: todo.count, planned: productsOfALoss, atOnce: width)))
+    Threads.perform(todo.count, width: width) { place in
+      let goesOn = state.withLock { state in
+        if !state.isStopped { state.isStopped = callbacks.shouldStop() }
+        return !state.isStopped
+      }
+      guard goesOn else { return }
+      let (subject, number) = todo[place]
+      do {
+        var products = 0
+        let found = try minibatch(number, of: subject, threads: width > 1 ? 1 : Threads.count) {
+          products += 1
+          state.withLock { state in
+            state.count.add()
+            callbacks.progress(state.count.made, state.count.expected)
+          }
+        }
+        try state.withLock { state in
+          state.count.finishLoss(products)
+          state.records.add(found, unit: number, subject: subject)
+          try log?.append(state.records.entry(number, subject: subject))
+        }
+      } catch {
+        state.withLock { state in
+          state.isStopped = true
+          if state.failure.map({ place < $0.place }) ?? true { state.failure = (place, error) }
+        }
+      }
+    }
+    let end = state.withLock { $0 }
+    if let failure = end.failure { throw failure.error }
+    let total = numbers.count * subjects.count
+    guard end.records.count == total else {
+      try log?.sync()
+      throw Interruption(
+        done: end.records.count, total: total, unit: "minibatches, counted for each model",
+        isKept: log?.isKept ?? false)
+    }
+    return end.records
+  }
+
+  private func minibatch(
+    _ number: Int, of index: Int, threads: Int, tick: () -> Void
+  ) throws -> HessianRecord {
+    let subject = subjects[index]
+    let batch = try lossBatch(number, subject)
+    let hessian = try NetworkHessian(
+      subject.loaded, parameters: parameters[index], batches: [batch], memory: memory)
+    return try record(
+      hessian, loss: hessian.loss, images: batch.count, number: number, threads: threads,
+      { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
+  }
+
+  /// One Hessian for each model.
+  private func collectWhole(
+    _ records: inout HessianRecords, _ log: RecordLog?, _ ranks: any Ranks,
+    _ shouldStop: () -> Bool, _ progress: (Int, Int) -> Void
+  ) throws {
     var done = records.count
-    var count = ProductCount(losses: total - done, planned: productsOfALoss)
+    var count = ProductCount(losses: subjects.count - done, planned: productsOfALoss)
     func stopped() throws -> Interruption {
       try log?.sync()
       let products = log?.products?.count ?? 0
       return Interruption(
-        done: done, total: total,
-        unit: !isWhole
-          ? "minibatches, counted for each model"
-          : "models" + (products > 0 ? " and \(products) products of the next" : ""),
+        done: done, total: subjects.count,
+        unit: "models" + (products > 0 ? " and \(products) products of the next" : ""),
         isKept: log?.isKept ?? false)
     }
-    for (index, (subject, vector)) in zip(subjects, parameters).enumerated() {
-      for unit in units where !records.has(unit, subject: index) {
+    for (index, subject) in subjects.enumerated() where !records.has(0, subject: index) {
+      if shouldStop() { throw try stopped() }
+      RankOrder.open(index).give(to: ranks)
+      let hessian = try shared(index, ranks)
+      log?.products?.begin(model: index, dimension: hessian.dimension)
+      let before = count.made
+      let found = try record(
+        KeptProducts(base: hessian, log: log), loss: hessian.loss, images: imageCount,
+        number: nil, threads: Threads.count,
+        { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }
+      ) {
         if shouldStop() { throw try stopped() }
-        func tick() throws {
-          if isWhole, shouldStop() { throw try stopped() }
-          count.add()
-          progress(
-            count.made * (isWhole ? batchCount : 1), count.expected * (isWhole ? batchCount : 1))
-        }
-        let found: HessianRecord
-        if isWhole {
-          RankOrder.open(index).give(to: ranks)
-          let hessian = try shared(index, ranks)
-          log?.products?.begin(model: index, dimension: hessian.dimension)
-          found = try record(
-            KeptProducts(base: hessian, log: log), loss: hessian.loss, images: imageCount,
-            number: nil, { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }, tick)
-        } else {
-          let batch = try lossBatch(unit, subject)
-          let hessian = try NetworkHessian(
-            subject.loaded, parameters: vector, batches: [batch], memory: memory)
-          found = try record(
-            hessian, loss: hessian.loss, images: batch.count, number: unit,
-            { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
-        }
-        count.finishLoss()
-        records.add(found, unit: unit, subject: index)
-        try log?.append(records.entry(unit, subject: index))
-        log?.products?.remove()
-        done += 1
+        count.add()
+        progress(count.made * batchCount, count.expected * batchCount)
       }
+      count.finishLoss(count.made - before)
+      records.add(found, unit: 0, subject: index)
+      try log?.append(records.entry(0, subject: index))
+      log?.products?.remove()
+      done += 1
     }
-    return records
   }
 
   /// Does a share of the work that the first rank leads, until it is done or stops.
@@ -328,7 +417,7 @@ public struct HessianRun: Sendable {
   }
 
   private func record(
-    _ hessian: some SymmetricOperator, loss: Double, images: Int, number: Int?,
+    _ hessian: some SymmetricOperator, loss: Double, images: Int, number: Int?, threads: Int,
     _ blame: () -> String, _ progress: () throws -> Void
   ) throws -> HessianRecord {
     let which = number.map { "minibatch \($0)" } ?? "the data set"
@@ -340,7 +429,7 @@ public struct HessianRun: Sendable {
     do {
       return try HessianRecord(
         solving: hessian, settings: settings, batch: number, images: images, loss: loss,
-        threads: Threads.count, progress: progress)
+        threads: threads, progress: progress)
     } catch SpectrumError.nonFiniteProduct(let solver, let product) {
       let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(
