@@ -12,9 +12,11 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"]
+) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies, exclude: ["Fixtures"], swiftSettings: swiftSettings)
+    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -22,6 +24,7 @@ let package = Package(
   products: [
     .library(name: "VitProbe", targets: ["VitProbe"]),
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "StrictJSON", targets: ["StrictJSON"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Images", targets: ["Images"]),
     .library(name: "Models", targets: ["Models"]),
@@ -58,14 +61,21 @@ let package = Package(
       linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
 
     // Libraries, from the ground up
+    library("DurableFiles", []),
+    library("StrictJSON", []),
     library("Tensors", ["CKernels", "COpenBLAS"]),
-    library("Checkpoints", ["CZlib", "CKernels"]),
+    library("Checkpoints", ["DurableFiles", "StrictJSON", "CZlib", "CKernels"]),
     library("Images", ["CImageCodecs", "CZlib", "Checkpoints"]),
-    library("Models", ["Tensors", "Checkpoints"]),
-    library("Reports", ["CCrypto"]),
-    library("Diagnostics", ["Tensors", "Reports", "CKernels", "COpenBLAS", "CFFTW"]),
+    library("Models", ["Tensors", "Checkpoints", "StrictJSON"]),
+    library("Reports", ["DurableFiles", "StrictJSON", "CCrypto"]),
     library(
-      "VitProbe", ["Tensors", "Checkpoints", "Images", "Models", "Diagnostics", "Reports"]),
+      "Diagnostics", ["Tensors", "Reports", "StrictJSON", "CKernels", "COpenBLAS", "CFFTW"]),
+    library(
+      "VitProbe",
+      [
+        "Tensors", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "DurableFiles",
+        "StrictJSON",
+      ]),
 
     // Empty without the trait MPI
     library(
@@ -76,26 +86,33 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "VitProbe", "Checkpoints", "Diagnostics", "Images", "Models", "Reports", "Tensors",
+        "VitProbe", "Checkpoints", "Diagnostics", "DurableFiles", "Images", "Models", "Reports",
+        "StrictJSON", "Tensors",
         .target(name: "MPIReduction", condition: .when(traits: ["MPI"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
 
     // Tests
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+    .target(
+      name: "TestSupport", dependencies: ["DurableFiles"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    tests("DurableFilesTests", ["DurableFiles", "TestSupport"], exclude: []),
+    tests("StrictJSONTests", ["StrictJSON"], exclude: []),
     tests("TensorsTests", ["Tensors"]),
-    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("CheckpointsTests", ["Checkpoints", "StrictJSON", "TestSupport"]),
     tests("ImagesTests", ["Images"]),
-    tests("ModelsTests", ["Models", "Tensors", "Checkpoints"]),
+    tests("ModelsTests", ["Models", "Tensors", "Checkpoints", "StrictJSON"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
-    tests("ReportsTests", ["Reports"]),
+    tests("ReportsTests", ["Reports", "DurableFiles", "StrictJSON", "TestSupport"]),
     tests(
       "VitProbeTests",
       [
-        "VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "Tensors",
-        "TestSupport",
+        "VitProbe", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "StrictJSON",
+        "Tensors", "TestSupport",
       ]),
-    tests("CommandLineToolTests", ["CommandLineTool", "Checkpoints", "Reports", "TestSupport"]),
+    tests(
+      "CommandLineToolTests",
+      ["CommandLineTool", "Checkpoints", "Reports", "StrictJSON", "TestSupport"]),
   ]
 )

@@ -15,6 +15,7 @@ let package = Package(
         .product(name: "Checkpoints", package: "vitprobe"),
         .product(name: "Images", package: "vitprobe"),
         .product(name: "Models", package: "vitprobe"),
+        .product(name: "StrictJSON", package: "vitprobe"),
       ],
       path: "Sources/Fuzz",
       swiftSettings: [

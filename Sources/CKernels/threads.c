@@ -8,6 +8,30 @@ static _Thread_local int is_worker = 0;
 int ck_thread_is_worker(void) { return is_worker; }
 void ck_set_thread_is_worker(int value) { is_worker = value; }
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define CK_SEES_HAND_OVERS 1
+#endif
+#endif
+
+void ck_hand_over(void *address) {
+#ifdef CK_SEES_HAND_OVERS
+  __tsan_release(address);
+#else
+  (void)address;
+#endif
+}
+
+void ck_take_over(void *address) {
+#ifdef CK_SEES_HAND_OVERS
+  __tsan_acquire(address);
+#else
+  (void)address;
+#endif
+}
+
 enum { SLOTS = 6 };
 struct scratch {
   float *data[SLOTS];

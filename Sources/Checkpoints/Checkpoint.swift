@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// A file or folder of named tensors: weights of a model, or features.
 ///
 /// Opening reads and checks headers and ranges only; bytes are fetched tensor by tensor. Files are

@@ -1,4 +1,5 @@
 import Glibc
+import StrictJSON
 
 /// A folder as `save_pretrained` and the Hugging Face hub lay it out: `config.json`, perhaps
 /// `preprocessor_config.json`, and weights in one file or in shards with an index.
@@ -59,7 +60,7 @@ struct HuggingFaceFolder {
     }
     var order: [String] = []
     var listed: [String: Set<String>] = [:]
-    for member in map.members {
+    for member in map {
       let name = try shardName(member.value, of: member.name, index: indexPath)
       if listed[name] == nil { order.append(name) }
       listed[name, default: []].insert(member.name)
@@ -95,7 +96,8 @@ struct HuggingFaceFolder {
           advice: "The index and the files do not belong together")
       }
     }
-    if let stray = owner.keys.sorted().first(where: { map[$0] == nil }) {
+    let known = Set(map.map(\.name))
+    if let stray = owner.keys.sorted().first(where: { !known.contains($0) }) {
       throw CheckpointError(
         .malformed, file: indexPath, place: "weight_map",
         found: "tensor \"\(stray)\" of \"\(owner[stray] ?? "")\" is not listed",

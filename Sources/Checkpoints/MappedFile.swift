@@ -1,3 +1,4 @@
+import DurableFiles
 import Glibc
 
 /// A regular file mapped read-only into memory for as long as the object lives.
@@ -29,7 +30,7 @@ public final class MappedFile: @unchecked Sendable {
     }
     let address = mmap(nil, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
     guard let address, address != MAP_FAILED else {
-      let reason = describeErrno(errno)
+      let reason = FileError.text(of: errno)
       close(file.descriptor)
       throw CheckpointError(.unreadable, file: path, found: "cannot map the file: \(reason)")
     }
@@ -81,7 +82,7 @@ public final class MappedFile: @unchecked Sendable {
         offset + done)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
-        let reason = count < 0 ? describeErrno(errno) : "it ends at byte \(offset + done)"
+        let reason = count < 0 ? FileError.text(of: errno) : "it ends at byte \(offset + done)"
         throw CheckpointError(.unreadable, file: path, found: "cannot read the file: \(reason)")
       }
       done += count
@@ -105,14 +106,14 @@ struct RegularFile {
       let code = errno
       guard code == ENOENT || code == ENOTDIR else {
         throw CheckpointError(
-          .unreadable, file: path, found: "cannot open the file: \(describeErrno(code))")
+          .unreadable, file: path, found: "cannot open the file: \(FileError.text(of: code))")
       }
       throw CheckpointError(
         .noSuchFile, file: path, found: "no such file", advice: "Check the spelling of the path")
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      let reason = describeErrno(errno)
+      let reason = FileError.text(of: errno)
       close(descriptor)
       throw CheckpointError(.unreadable, file: path, found: "cannot inspect the file: \(reason)")
     }
@@ -128,11 +129,4 @@ struct RegularFile {
     self.size = Int(status.st_size)
     self.modified = status.st_mtim
   }
-}
-
-/// What the system says about an `errno` value.
-func describeErrno(_ code: CInt) -> String {
-  var buffer = [CChar](repeating: 0, count: 128)
-  guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

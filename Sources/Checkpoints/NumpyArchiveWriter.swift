@@ -1,3 +1,5 @@
+import DurableFiles
+
 /// Writes a `.npz` file array by array, or several arrays side by side, stored without compression,
 /// so that the data of each lie at a multiple of 64 bytes and can be mapped. It appears under its
 /// name only when ``finish()`` succeeds.
@@ -15,7 +17,7 @@ public struct NumpyArchiveWriter: ~Copyable {
     var end: Int { data + size }
   }
 
-  private var file: AtomicFile
+  private var file: TensorFile
   private var members: [Member] = []
   private var names: Set<String> = []
 
@@ -23,11 +25,11 @@ public struct NumpyArchiveWriter: ~Copyable {
   ///
   /// - Throws: ``CheckpointError`` if that is not possible.
   public init(creating path: String) throws(CheckpointError) {
-    try self.init(creating: path, operations: SystemFileOperations())
+    try self.init(creating: path, calls: .system)
   }
 
-  init(creating path: String, operations: any FileOperations) throws(CheckpointError) {
-    file = try AtomicFile(creating: path, operations: operations)
+  init(creating path: String, calls: FileSystemCalls) throws(CheckpointError) {
+    file = try TensorFile(creating: path, calls: calls)
   }
 
   /// Starts the next array; those before need not be complete.
@@ -119,7 +121,7 @@ public struct NumpyArchiveWriter: ~Copyable {
   }
 
   /// Writes the header of an array, now that its checksum is known.
-  private func complete(_ member: Member) throws(CheckpointError) {
+  private mutating func complete(_ member: Member) throws(CheckpointError) {
     guard member.position == member.end else {
       throw CheckpointError(
         .cannotWrite, file: file.path,

@@ -1,7 +1,7 @@
 /// Writes a `.npy` file in pieces: version 1.0, row-major, little-endian, data at a multiple of 64
 /// bytes. It appears under its name only when ``finish()`` succeeds.
 public struct NumpyWriter: ~Copyable {
-  private var file: AtomicFile
+  private var file: TensorFile
   private var position: Int
   private let end: Int
 
@@ -13,7 +13,7 @@ public struct NumpyWriter: ~Copyable {
     creating path: String, dtype: ElementType = .float32, shape: [Int]
   ) throws(CheckpointError) {
     let header = try numpyHeader(dtype, shape, file: path, place: "")
-    let file = try AtomicFile(creating: path)
+    var file = try TensorFile(creating: path)
     try file.write(header.bytes, at: 0)
     self.file = file
     position = header.bytes.count

@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// Reads safetensors files by the rules of the format (huggingface/safetensors): a little-endian
 /// length, a JSON header, then the bytes of all tensors without hole or overlap.
 struct SafetensorsReader {
@@ -45,7 +47,7 @@ struct SafetensorsReader {
         found: "a header that does not end with \"}\" and spaces", expected: "\"}\"")
     }
     let json = try JSONValue.parse(header, file: path, offset: 8)
-    guard let members = json.objectValue?.members else {
+    guard let members = json.objectValue else {
       throw CheckpointError(
         .malformed, file: path, place: "byte 8", found: json.kindName, expected: "a JSON object")
     }
@@ -82,7 +84,7 @@ struct SafetensorsReader {
     func failure(_ place: String, _ found: String, _ expected: String) -> CheckpointError {
       CheckpointError(.malformed, file: file, place: place, found: found, expected: expected)
     }
-    guard let members = value.objectValue?.members else {
+    guard let members = value.objectValue else {
       throw failure("__metadata__", value.kindName, "an object of strings")
     }
     var result: [String: String] = [:]
@@ -105,22 +107,22 @@ struct SafetensorsReader {
     guard !name.utf8.contains(0) else {
       throw failure("a name with a NUL character", "a name without one")
     }
-    guard let object = value.objectValue else {
+    guard let fields = value.objectValue else {
       throw failure(value.kindName, "an object with dtype, shape and data_offsets")
     }
-    if let extra = object.members.first(where: {
+    if let extra = fields.first(where: {
       !["dtype", "shape", "data_offsets"].contains($0.name)
     }) {
       throw failure("the field \"\(extra.name)\"", "dtype, shape and data_offsets alone")
     }
-    guard let typeName = object["dtype"]?.stringValue else {
+    guard let typeName = value["dtype"]?.stringValue else {
       throw failure("no dtype, or one that is not a string", "dtype as a string")
     }
     guard let dtype = ElementType(rawValue: typeName) else {
       throw failure("the unknown dtype \"\(typeName)\"", "one of F32, F16, BF16 and the like")
     }
-    let shape = try integers(object["shape"], "shape", file: file, tensor: name)
-    let offsets = try integers(object["data_offsets"], "data_offsets", file: file, tensor: name)
+    let shape = try integers(value["shape"], "shape", file: file, tensor: name)
+    let offsets = try integers(value["data_offsets"], "data_offsets", file: file, tensor: name)
     guard shape.count <= maximumRank else {
       throw CheckpointError(
         .limitExceeded, file: file, place: "tensor \"\(name)\"", found: "\(shape.count) axes",

@@ -1,3 +1,6 @@
+import DurableFiles
+import StrictJSON
+
 /// Writes a safetensors file tensor by tensor, or several tensors side by side, without holding
 /// any of them in memory.
 ///
@@ -22,7 +25,7 @@ public struct SafetensorsWriter: ~Copyable {
     }
   }
 
-  private var file: AtomicFile
+  private var file: TensorFile
   private let declarations: [Declaration]
   private let ends: [Int]
   private var positions: [Int]
@@ -36,15 +39,15 @@ public struct SafetensorsWriter: ~Copyable {
     creating path: String, tensors: [Declaration], metadata: [String: String] = [:]
   ) throws(CheckpointError) {
     try self.init(
-      creating: path, tensors: tensors, metadata: metadata, operations: SystemFileOperations())
+      creating: path, tensors: tensors, metadata: metadata, calls: .system)
   }
 
   init(
     creating path: String, tensors: [Declaration], metadata: [String: String],
-    operations: any FileOperations
+    calls: FileSystemCalls
   ) throws(CheckpointError) {
     let (header, starts, ends) = try Self.header(tensors, metadata, path: path)
-    let file = try AtomicFile(creating: path, operations: operations)
+    var file = try TensorFile(creating: path, calls: calls)
     try file.write(header, at: 0)
     self.file = file
     declarations = tensors
@@ -92,12 +95,9 @@ public struct SafetensorsWriter: ~Copyable {
   private static func header(
     _ tensors: [Declaration], _ metadata: [String: String], path: String
   ) throws(CheckpointError) -> (header: [UInt8], starts: [Int], ends: [Int]) {
-    var text = "{"
+    var members: [JSONValue.Member] = []
     if !metadata.isEmpty {
-      text += "\"__metadata__\":{"
-      text += metadata.sorted { $0.key < $1.key }
-        .map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ",")
-      text += "}"
+      members.append(.init("__metadata__", .sorted(metadata.mapValues(JSONValue.string))))
     }
     var names: Set<String> = []
     var starts: [Int] = []
@@ -115,15 +115,19 @@ public struct SafetensorsWriter: ~Copyable {
           found: "\(tensor.dtype) of shape \(tensor.shape)",
           expected: "names that are distinct and possible, and shapes that fit 64 bits")
       }
-      if text.utf8.count > 1 { text += "," }
-      text += "\(quoted(tensor.name)):{\"dtype\":\"\(tensor.dtype)\",\"shape\":["
-      text += tensor.shape.map(String.init).joined(separator: ",")
-      text += "],\"data_offsets\":[\(position),\(end)]}"
+      members.append(
+        .init(
+          tensor.name,
+          [
+            "dtype": .string(tensor.dtype.description),
+            "shape": .array(tensor.shape.map(JSONValue.integer)),
+            "data_offsets": [.integer(position), .integer(end)],
+          ]))
       starts.append(position)
       ends.append(end)
       position = end
     }
-    text += "}"
+    let text = JSONValue.object(members).compact
     let length = (text.utf8.count + 8 + 63) / 64 * 64 - 8
     guard length <= SafetensorsReader.maximumHeader,
       position <= Int.max - length - 8
@@ -137,21 +141,5 @@ public struct SafetensorsWriter: ~Copyable {
     bytes.append(contentsOf: text.utf8)
     bytes.append(contentsOf: repeatElement(0x20, count: length + 8 - bytes.count))
     return (bytes, starts.map { $0 + length + 8 }, ends.map { $0 + length + 8 })
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\u{00}"..<"\u{20}":
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 import Tensors
 import VitProbe
 
@@ -28,7 +29,7 @@ struct FeatureCommandRunner {
     }
     for one in prepared { try run.checkMemory(try one.run.estimate()) }
     var skipped = 0
-    var objects: [JSONText] = []
+    var objects: [JSONValue] = []
     // Opened before anything is computed: a folder that may not be written to is an error now.
     var folders: [OutputFolder?] = []
     for one in prepared {
@@ -124,7 +125,7 @@ struct FeatureCommandRunner {
     row("analyses of a minibatch", mebibytes(estimate.analysisBytes))
     row("peak memory", mebibytes(estimate.totalBytes))
     if output.json {
-      return JSONText.object([
+      return JSONValue.object([
         .init("images", .integer(estimate.images)), .init("batches", .integer(estimate.batches)),
         .init("workers", .integer(estimate.workers)),
         .init("peak_memory_bytes", .integer(estimate.totalBytes)),
@@ -149,15 +150,15 @@ struct FeatureCommandRunner {
 
   private func summary(
     _ outcome: FeatureRun.Outcome, _ one: PreparedRun, _ folder: String, _ files: [String]
-  ) -> JSONText {
+  ) -> JSONValue {
     [
       "data": .string(one.dataName), "images": .integer(outcome.images),
       "skipped": .integer(outcome.skipped.count), "output": .string(folder),
-      "files": .array(files.map(JSONText.string)),
+      "files": .array(files.map(JSONValue.string)),
       "analyses": .object(
-        outcome.reports.map { JSONText.Member($0.analysis, $0.report.summary.json) }),
+        outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
       "notes": .array(
-        (outcome.notes + outcome.reports.flatMap(\.report.notes)).map(JSONText.string)),
+        (outcome.notes + outcome.reports.flatMap(\.report.notes)).map(JSONValue.string)),
     ]
   }
 }

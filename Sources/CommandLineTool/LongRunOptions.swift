@@ -1,5 +1,6 @@
 import ArgumentParser
 import Reports
+import StrictJSON
 import VitProbe
 
 /// Runs that take longer than a job may, or that are shared out.
@@ -35,9 +36,9 @@ struct LongRunOptions: ParsableArguments {
   /// What is printed of a shard.
   func summary(of shard: Shard, _ files: [String], _ folder: String, isJSON: Bool) -> String {
     guard isJSON else { return "shard \(shard): \(files.joined(separator: ", ")) in \(folder)\n" }
-    return JSONText.object([
+    return JSONValue.object([
       .init("shard", .string(shard.description)), .init("output", .string(folder)),
-      .init("files", .array(files.map(JSONText.string))),
+      .init("files", .array(files.map(JSONValue.string))),
     ]).pretty
   }
 }

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 import Tensors
 
 /// A diagnostic of features: it turns each minibatch into one small record, and the records, in batch
@@ -29,7 +30,7 @@ public protocol Analyzer: Sendable {
   init(_ configuration: Configuration)
 
   /// The settings, for the manifest.
-  var settings: JSONText { get }
+  var settings: JSONValue { get }
 
   /// Whether the analysis can make something of a tap's value.
   func accepts(_ tap: Tap) -> Bool

@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 import Tensors
 
 /// A model with its weights, and how it came to be.

@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 /// How images are prepared for a model: resize, centre crop, scale to 0...1, then
 /// `(x - mean) / std` for each channel.
@@ -87,7 +88,8 @@ extension Preprocessing {
   /// - Parameters:
   ///   - fallback: for what the settings leave out.
   public init?(of checkpoint: Checkpoint, fallback: Preprocessing) {
-    if let text = checkpoint.metadata["preprocessing"], let json = JSONValue(text: text),
+    if let text = checkpoint.metadata["preprocessing"],
+      let json = try? JSONValue(parsing: Array(text.utf8), limits: JSONLimits(bytes: 1 << 20)),
       let own = Preprocessing(pretrained: json, fallback: fallback)
     {
       self = own
@@ -156,16 +158,6 @@ extension Preprocessing {
 }
 
 extension JSONValue {
-  /// The document in `text`; nil if it is none.
-  init?(text: String) {
-    let bytes = Array(text.utf8)
-    let value = bytes.withUnsafeBytes { bytes in
-      try? JSONValue.parse(bytes, file: "metadata", limits: JSONLimits(bytes: 1 << 20))
-    }
-    guard let value else { return nil }
-    self = value
-  }
-
   /// Positive or zero numbers, one a channel.
   fileprivate var statistics: [Double]? {
     guard let values = arrayValue?.compactMap(\.doubleValue), !values.isEmpty,

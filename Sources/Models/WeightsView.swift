@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 /// The tensors of a checkpoint seen through a dialect: shapes and values by canonical name.
 public struct WeightsView: Sendable {

@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -147,11 +148,13 @@ final class StoragePool: Sendable {
       let room = state.peakLiveBytes - state.liveBytes
       return (nil, state.evict(downTo: room + max(state.peakLiveBytes / 10, 1 << 24)))
     }
+    ck_take_over(Unmanaged.passUnretained(self).toOpaque())
     for block in evicted { Self.unmap(block) }
     return found ?? map(size)
   }
 
   func give(_ block: Block) {
+    ck_hand_over(Unmanaged.passUnretained(self).toOpaque())
     state.withLock { state in
       state.liveBytes -= block.bytes
       state.keep(block)

@@ -1,4 +1,5 @@
 import Checkpoints
+import DurableFiles
 import Images
 import Models
 import Reports

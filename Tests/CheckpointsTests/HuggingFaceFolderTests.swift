@@ -1,4 +1,6 @@
 import Glibc
+import StrictJSON
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -26,8 +28,8 @@ import Testing
 
   private let one = "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}"
 
-  private func write(index: String, shards: [String: [String]]) -> TemporaryFolder {
-    let folder = TemporaryFolder()
+  private func write(index: String, shards: [String: [String]]) -> Scratch {
+    let folder = Scratch()
     folder.write(Array(index.utf8), as: "model.safetensors.index.json")
     for (name, tensors) in shards {
       let header = tensors.enumerated().map { place, tensor in
@@ -72,7 +74,7 @@ import Testing
   }
 
   @Test func saysWhichFilesItLookedFor() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let error = try #require(failure { try Checkpoint.check(folder.path) })
     #expect(error.kind == .missing)
     #expect(error.description.contains("model.safetensors"))

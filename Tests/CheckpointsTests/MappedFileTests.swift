@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Checkpoints
 
 @Suite struct MappedFileTests {
   @Test func mapsTheWholeFile() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.write([1, 2, 3], as: "a")
     let file = try MappedFile(path: path)
     #expect(file.count == 3)
@@ -13,7 +14,7 @@ import Testing
   }
 
   @Test func saysWhatIsWrongWithAPath() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let pipe = folder.path + "/pipe"
     #expect(mkfifo(pipe, 0o600) == 0)
     let loop = folder.path + "/loop"
@@ -30,7 +31,7 @@ import Testing
   }
 
   @Test func aFileChangedWhileOpenIsNoticedBeforeItIsRead() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let bytes = try contents(fixture("f4.npy"))
     let array = try NumpyArray.open(folder.write(bytes, as: "a.npy"))
     folder.write(Array(bytes.dropLast(4)), as: "a.npy")

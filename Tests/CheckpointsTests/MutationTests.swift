@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -18,7 +19,7 @@ import Testing
       ["views.pth", "deit.pth", "protocol4.pth", "parameters.pth", "evil_side.pth"],
     ])
   func mutantsAreReadOrRefused(seeds: [String]) throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let originals = try seeds.map { try contents(fixture($0)) }
     var generator = SeededGenerator(state: UInt64(seeds[0].utf8.count))
     var refused = 0
@@ -33,7 +34,7 @@ import Testing
 
   /// Mutants of the pickle alone, in an archive that is sound otherwise: checksums hide nothing.
   @Test func mutatedPicklesAreReadOrRefused() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     var pickles: [[UInt8]] = []
     for name in ["views.pth", "deit.pth", "protocol4.pth", "parameters.pth", "evil_side.pth"] {
       let archive = try ZipArchive(MappedFile(path: fixture(name)))
@@ -54,7 +55,7 @@ import Testing
 
   /// Mutants of the header text alone, with a length that fits it.
   @Test func mutatedHeadersAreReadOrRefused() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let whole = try contents(fixture("dtypes.safetensors"))
     let length = Int(whole.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     let header = Array(whole[8..<8 + length])

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -216,7 +217,7 @@ private let archives: [HostileFile] = [
   func archiveIsRefused(_ file: HostileFile) { file.expectRefusal(extension: "npz") }
 
   @Test func whatTheFormatsAllowIsAccepted() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let descriptor = array.withUnsafeBytes { CRC32.checksum($0) }
     for bytes in [
       archive { _ in }, compressed { _ in }, ZipBuilder([]).bytes(),
@@ -268,7 +269,7 @@ private let archives: [HostileFile] = [
 
   @Test func aBombIsMeasuredByWhatTheFileCanHold() throws {
     // Zeros compress 1000 to 1 and honestly say so.
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let large = npy(npyHeader("(1000000,)"), data: 4_000_000)
     var member = ZipBuilder.Member("a.npy", deflated(large))
     member.method = 8
@@ -280,7 +281,7 @@ private let archives: [HostileFile] = [
 
   @Test(arguments: ["f4.npy", "stored.npz", "deflated.npz"])
   func everyTruncationIsRefused(name: String) throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let whole = try contents(fixture(name))
     for length in 0..<whole.count {
       let path = folder.write(Array(whole[..<length]), as: "short")

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -71,7 +72,7 @@ import Testing
   }
 
   @Test func whatIsWrittenIsRead() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.path + "/out.npy"
     var writer = try NumpyWriter(creating: path, shape: [2, 3])
     try fixtureFloats[..<1].withUnsafeBytes { try writer.append($0) }
@@ -85,7 +86,7 @@ import Testing
   }
 
   @Test func writtenArchivesAreRead() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.path + "/out.npz"
     var writer = try NumpyArchiveWriter(creating: path)
     try writer.begin("blocks.0/attn", shape: [2, 3])
@@ -100,11 +101,11 @@ import Testing
     #expect(try checkpoint["blocks.0/attn"]?.floats() == fixtureFloats)
     #expect(try checkpoint["blocks.0/attn"]?.payload().isAligned(to: 64) == true)
     #expect(try checkpoint["bytes"]?.floats() == [1, 2, 3])
-    #expect(folder.names == ["out.npz"])
+    #expect(folder.names() == ["out.npz"])
   }
 
   @Test func anIncompleteArchiveNeverAppears() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let error = failure {
       var writer = try NumpyArchiveWriter(creating: folder.path + "/out.npz")
       try writer.begin("a", shape: [2])
@@ -124,6 +125,6 @@ import Testing
       try writer.begin("a", shape: [0])
     }
     #expect(twice?.kind == .cannotCreate)
-    #expect(folder.names.isEmpty)
+    #expect(folder.names().isEmpty)
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -23,7 +24,7 @@ struct HostileFile: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   func expectRefusal(extension suffix: String) {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.write(bytes, as: "hostile." + suffix)
     let error = failure {
       for tensor in try Checkpoint.open(path).tensors { _ = try tensor.floats() }
@@ -93,7 +94,8 @@ private let hostile: [HostileFile] = [
     .limitExceeded),
   .init("NUL in a name", safetensors("{\"a\\u0000b\":\(entry)}"), .malformed, says: "NUL"),
   .init("half a surrogate", safetensors("{\"\\ud800\":\(entry)}"), .malformed, says: "surrogate"),
-  .init("comment", safetensors("{/**/}")),
+  // Counted from the start of the file, whose header begins at byte 8.
+  .init("comment", safetensors("{/**/}"), .malformed, says: "byte 9 (JSON)"),
   .init("trailing comma", safetensors("{\"a\":\(entry),}")),
   .init("not a tensor", safetensors("{\"a\":1}")),
 
@@ -171,7 +173,7 @@ private let hostile: [HostileFile] = [
   }
 
   @Test func whatTheFormatAllowsIsAccepted() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     for bytes in [
       safetensors("{}   "), tensor("[]", "[0,4]", payload: 4),
       tensor("[0,1000000]", "[0,0]", payload: 0),
@@ -186,7 +188,7 @@ private let hostile: [HostileFile] = [
   }
 
   @Test func infinityAndNaNAreLegal() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     var bytes = tensor()
     bytes.replaceSubrange(
       (bytes.count - 8)..., with: little(Float.nan.bitPattern) + little(Float.infinity.bitPattern))
@@ -195,14 +197,14 @@ private let hostile: [HostileFile] = [
   }
 
   @Test func aHundredThousandTensorsAreListed() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let header = (0..<100_000).map { "\"\($0)\":\(entry)" }.joined(separator: ",")
     let path = folder.write(safetensors("{\(header)}"), as: "many.safetensors")
     #expect(try Checkpoint.open(path).tensors.count == 100_000)
   }
 
   @Test func everyTruncationIsRefused() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let whole = try contents(fixture("dtypes.safetensors"))
     for length in 0..<whole.count {
       let path = folder.write(Array(whole[..<length]), as: "short.safetensors")

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -49,7 +50,7 @@ import Testing
   }
 
   @Test func whatIsWrittenIsRead() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.path + "/out.safetensors"
     var writer = try SafetensorsWriter(
       creating: path,
@@ -63,7 +64,7 @@ import Testing
     try [UInt8]([1, 2, 3]).withUnsafeBytes { try writer.append($0, to: 1) }
     try fixtureFloats[2...].withUnsafeBufferPointer { try writer.append($0, to: 0) }
     try writer.finish()
-    #expect(folder.names == ["out.safetensors"])
+    #expect(folder.names() == ["out.safetensors"])
 
     let checkpoint = try Checkpoint.open(path)
     #expect(checkpoint.metadata == ["layout": "nhwc", "quote\"": "\n\t\u{2}"])
@@ -75,7 +76,7 @@ import Testing
   }
 
   @Test func aWriterRefusesWhatItWasNotToldOf() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let path = folder.path + "/out.safetensors"
     let tooMuch = failure {
       var writer = try SafetensorsWriter(creating: path, tensors: [.init(name: "a", shape: [1])])
@@ -96,6 +97,6 @@ import Testing
       let error = failure { _ = try SafetensorsWriter(creating: path, tensors: tensors) }
       #expect(error?.kind == .cannotCreate)
     }
-    #expect(folder.names.isEmpty)
+    #expect(folder.names().isEmpty)
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -258,7 +259,7 @@ private let tensors: [HostileFile] = [
   func tensorIsRefused(_ file: HostileFile) { file.expectRefusal(extension: "pth") }
 
   @Test func everyWayToWriteAStateDictIsRead() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let name = "S'a'\n"
     let ordered = Pickle.global("collections", "OrderedDict")
     let pair = Pickle.tuple([Pickle.string("a"), Pickle.tensor()])
@@ -303,7 +304,7 @@ private let tensors: [HostileFile] = [
   /// Small files that would take hours or all memory if shared values were walked once for each
   /// reference to them.
   @Test func valuesSharedManyTimesCostOnce() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let many = 50_000
     let empty = op("]")
     let pairs = op("(") + (0..<many).flatMap { _ in op("NN") + [0x86] } + op("e")
@@ -322,7 +323,7 @@ private let tensors: [HostileFile] = [
   }
 
   @Test func bigEndianStoragesAreSwapped() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let values = fixtureFloats.prefix(4)
     let bytes = torchArchive(
       stateDict(),
@@ -333,7 +334,7 @@ private let tensors: [HostileFile] = [
   }
 
   @Test func integersOfAllWidthsAreData() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let long = [0x8A, 255] + [UInt8](repeating: 0x7F, count: 255)
     let numbers: [(String, [UInt8], String?)] = [
       ("huge", long, nil), ("none", [0x8A, 0], "0"), ("minus", [0x8A, 1, 0xFF], "-1"),
@@ -351,7 +352,7 @@ private let tensors: [HostileFile] = [
   }
 
   @Test func everyTruncationIsRefused() throws {
-    let folder = TemporaryFolder()
+    let folder = Scratch()
     let whole = try contents(fixture("protocol2.pth"))
     for length in 0..<whole.count {
       let path = folder.write(Array(whole[..<length]), as: "short.pth")

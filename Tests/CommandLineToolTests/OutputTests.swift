@@ -1,5 +1,6 @@
 import Checkpoints
 import Reports
+import StrictJSON
 import TestSupport
 import Testing
 
@@ -83,12 +84,12 @@ import Testing
     for command in ["run", "capture"] {
       let result = try inputs.run(command, Inputs.vit, "--data", data, "--json", "-o", command)
       #expect(result.code == 0)
-      let document = try JSONText(parsing: Array(result.output.utf8))
+      let document = try JSONValue(parsing: Array(result.output.utf8))
       #expect(document["images"] == .integer(16))
-      #expect(document["files"]?.elements?.contains(.string("run.json")) == true)
+      #expect(document["files"]?.arrayValue?.contains(.string("run.json")) == true)
     }
     let plan = try inputs.run("run", Inputs.vit, "--data", data, "--json", "--dry-run")
-    #expect(try JSONText(parsing: Array(plan.output.utf8))["images"] == .integer(16))
+    #expect(try JSONValue(parsing: Array(plan.output.utf8))["images"] == .integer(16))
   }
 
   @Test func aReaderThatLeavesEndsItQuietly() throws {

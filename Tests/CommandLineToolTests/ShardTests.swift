@@ -1,5 +1,6 @@
 import Glibc
 import Reports
+import StrictJSON
 import TestSupport
 import Testing
 
@@ -42,11 +43,11 @@ import Testing
     #expect(merged.code == 0, "\(merged.errors)")
     #expect(results("merged") == results("whole"))
     #expect(results("whole").keys.contains(command == "run" ? "metrics.csv" : "hessian_eigs.csv"))
-    let summary = try JSONText(parsing: Array(merged.output.utf8))
+    let summary = try JSONValue(parsing: Array(merged.output.utf8))
     #expect(summary["images"] == .integer(35) && summary["total"] == .integer(35))
     // Images, checkpoint and settings are known to the manifest as they are to that of a run.
     let manifests = try ["whole", "merged"].map {
-      try JSONText(parsing: Scratch.read(inputs.scratch.file("\($0)/run.json")) ?? [])
+      try JSONValue(parsing: Scratch.read(inputs.scratch.file("\($0)/run.json")) ?? [])
     }
     for key in ["inputs", "outputs", "seed", "estimators", "n_images", "kernels"] {
       #expect(manifests[0][key] == manifests[1][key], "\(key)")

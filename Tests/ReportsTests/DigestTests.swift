@@ -1,3 +1,5 @@
+import DurableFiles
+import TestSupport
 import Testing
 
 @testable import Reports
@@ -36,19 +38,18 @@ import Testing
   }
 
   @Test func files() throws {
-    let folder = try Scratch()
-    let path = folder.path("letters")
-    Fixtures.write(String(repeating: "a", count: 3_000_001), path)
+    let folder = Scratch()
+    let path = folder.write(String(repeating: "a", count: 3_000_001), as: "letters")
     let (digest, size) = try Digest.sha256(file: path)
     #expect(size == 3_000_001)
     #expect(digest == Digest.sha256([UInt8](repeating: 97, count: 3_000_001)))
 
     let missing = #expect(throws: FileError.self) {
-      try Digest.sha256(file: folder.path("absent"))
+      try Digest.sha256(file: folder.file("absent"))
     }
     #expect(missing?.kind == .missing)
-    #expect(missing?.description.contains(folder.path("absent")) == true)
-    let unreadable = #expect(throws: FileError.self) { try Digest.sha256(file: folder.root) }
+    #expect(missing?.description.contains(folder.file("absent")) == true)
+    let unreadable = #expect(throws: FileError.self) { try Digest.sha256(file: folder.path) }
     #expect(unreadable?.kind == .io)
   }
 }

@@ -1,4 +1,7 @@
+import DurableFiles
 import Glibc
+import StrictJSON
+import TestSupport
 import Testing
 
 @testable import Reports
@@ -21,8 +24,8 @@ import Testing
   }
 
   @Test func makesTheFolderAndListsWhatItWrote() throws {
-    let scratch = try Scratch()
-    let written = try run(scratch.path("new/deep/out/"), [("a.csv", "1\n"), ("b.svg", "<svg/>")])
+    let scratch = Scratch()
+    let written = try run(scratch.file("new/deep/out/"), [("a.csv", "1\n"), ("b.svg", "<svg/>")])
     #expect(written.outputs.map(\.name) == ["a.csv", "b.svg"])
     #expect(written.outputs[0].sha256 == Digest.sha256("1\n".utf8))
     #expect(written.outputs[1].size == 6)
@@ -34,40 +37,40 @@ import Testing
       ])
     #expect(contents["new/deep/out/run.json"] == written.json.pretty)
     // Read back by the reader, in the order of the document.
-    let document = try JSONText(parsing: Array(written.json.pretty.utf8))
+    let document = try JSONValue(parsing: Array(written.json.pretty.utf8))
     #expect(document == written.json)
     guard case .object(let members) = document else {
       Issue.record("an object")
       return
     }
     #expect(
-      members.map(\.key) == [
+      members.map(\.name) == [
         "tool", "version", "arguments", "configuration", "inputs", "outputs", "seed", "estimators",
         "n_images", "skipped", "notes", "threads", "ranks", "kernels", "wall_seconds",
       ])
   }
 
   @Test func replacesItsOwnAndRemovesWhatIsStale() throws {
-    let scratch = try Scratch()
-    try run(scratch.path("out"), [("a", "1"), ("b", "1")])
-    Fixtures.write("mine", scratch.path("out/notes.md"))
-    try run(scratch.path("out"), [("b", "2"), ("c", "2")])
+    let scratch = Scratch()
+    try run(scratch.file("out"), [("a", "1"), ("b", "1")])
+    scratch.write("mine", as: "out/notes.md")
+    try run(scratch.file("out"), [("b", "2"), ("c", "2")])
     var contents = scratch.contents
     contents["out/run.json"] = nil
     #expect(contents == ["out/": "", "out/b": "2", "out/c": "2", "out/notes.md": "mine"])
   }
 
   @Test func refusesAForeignFolder() throws {
-    let scratch = try Scratch()
-    Fixtures.write("thesis", scratch.path("thesis.tex"))
+    let scratch = Scratch()
+    scratch.write("thesis", as: "thesis.tex")
     let before = scratch.contents
-    let error = #expect(throws: FileError.self) { try run(scratch.root, [("a", "1")]) }
+    let error = #expect(throws: FileError.self) { try run(scratch.path, [("a", "1")]) }
     #expect(error?.kind == .cannotCreate)
     #expect(error?.description.contains("thesis.tex") == true)
     #expect(error?.description.contains("--force") == true)
     #expect(scratch.contents == before)
 
-    try run(scratch.root, [("a", "1"), ("thesis.tex", "replaced")], force: true)
+    try run(scratch.path, [("a", "1"), ("thesis.tex", "replaced")], force: true)
     #expect(scratch.contents["thesis.tex"] == "replaced")
   }
 
@@ -76,87 +79,87 @@ import Testing
     "{\"tool\":\"vitprobe\",\"outputs\":[}",
   ])
   func aManifestOfAnotherProgramIsForeign(text: String) throws {
-    let scratch = try Scratch()
-    Fixtures.write(text, scratch.path("run.json"))
-    #expect(throws: FileError.self) { try run(scratch.root, [("a", "1")]) }
+    let scratch = Scratch()
+    scratch.write(text, as: "run.json")
+    #expect(throws: FileError.self) { try run(scratch.path, [("a", "1")]) }
     #expect(scratch.contents == ["run.json": text])
   }
 
   /// A document from a stranger must not make us remove files that it names.
   @Test func aManifestCannotReachOutOfItsFolder() throws {
-    let scratch = try Scratch()
-    Fixtures.write("precious", scratch.path("precious"))
-    mkdir(scratch.path("out"), 0o777)
-    Fixtures.write("here", scratch.path("out/stale"))
-    Fixtures.write(
+    let scratch = Scratch()
+    scratch.write("precious", as: "precious")
+    mkdir(scratch.file("out"), 0o777)
+    scratch.write("here", as: "out/stale")
+    scratch.write(
       """
       {"tool":"vitprobe","outputs":[{"name":"../precious"},{"name":"stale"},{"name":".."},{}]}
-      """, scratch.path("out/run.json"))
-    try run(scratch.path("out"), [("a", "1")])
+      """, as: "out/run.json")
+    try run(scratch.file("out"), [("a", "1")])
     #expect(scratch.contents["precious"] == "precious")
     #expect(scratch.contents["out/stale"] == nil)
   }
 
   @Test func doesNotReplaceAFileThatNoRunWrote() throws {
-    let scratch = try Scratch()
-    try run(scratch.path("out"), [("a", "1")])
-    Fixtures.write("mine", scratch.path("out/b"))
+    let scratch = Scratch()
+    try run(scratch.file("out"), [("a", "1")])
+    scratch.write("mine", as: "out/b")
     let before = scratch.contents
     let late = #expect(throws: FileError.self) {
-      try run(scratch.path("out"), [("a", "2"), ("b", "2")])
+      try run(scratch.file("out"), [("a", "2"), ("b", "2")])
     }
-    #expect(late?.kind == .cannotCreate && late?.path == scratch.path("out/b"))
+    #expect(late?.kind == .cannotCreate && late?.path == scratch.file("out/b"))
     let early = #expect(throws: FileError.self) {
-      try OutputFolder(scratch.path("out"), writing: ["a", "b"])
+      try OutputFolder(scratch.file("out"), writing: ["a", "b"])
     }
-    #expect(early?.path == scratch.path("out/b"))
+    #expect(early?.path == scratch.file("out/b"))
     #expect(scratch.contents == before)
   }
 
   @Test(arguments: ["../x", "a/b", "", ".", "..", ".vitprobe-lock"])
   func namesArePlain(name: String) throws {
-    let scratch = try Scratch()
-    #expect(throws: FileError.self) { try run(scratch.path("out"), [(name, "1")]) }
+    let scratch = Scratch()
+    #expect(throws: FileError.self) { try run(scratch.file("out"), [(name, "1")]) }
     #expect(scratch.contents.isEmpty)
   }
 
   @Test func keepsTwoRunsApart() throws {
-    let scratch = try Scratch()
+    let scratch = Scratch()
     do {
-      let first = try OutputFolder(scratch.path("out"))
+      let first = try OutputFolder(scratch.file("out"))
       try first.write("1", to: "a")
-      let error = #expect(throws: FileError.self) { try OutputFolder(scratch.path("out")) }
+      let error = #expect(throws: FileError.self) { try OutputFolder(scratch.file("out")) }
       #expect(error?.kind == .cannotCreate)
       #expect(error?.description.contains("process \(getpid()) on ") == true)
       try first.commit(manifest)
     }
     #expect(scratch.contents.keys.contains("out/.vitprobe-lock") == false)
     // A lock file without a living holder does not count.
-    Fixtures.write("process 1 on elsewhere\n", scratch.path("out/.vitprobe-lock"))
-    try run(scratch.path("out"), [("a", "2")])
+    scratch.write("process 1 on elsewhere\n", as: "out/.vitprobe-lock")
+    try run(scratch.file("out"), [("a", "2")])
     #expect(scratch.contents["out/a"] == "2")
   }
 
   @Test func aRunThatEndsWithoutACommitLeavesNoTrace() throws {
-    let scratch = try Scratch()
+    let scratch = Scratch()
     do {
-      let folder = try OutputFolder(scratch.path("x/out"))
+      let folder = try OutputFolder(scratch.file("x/out"))
       try folder.write("1", to: "a")
     }
     #expect(scratch.contents.isEmpty)
-    try run(scratch.path("out"), [("a", "1")])
+    try run(scratch.file("out"), [("a", "1")])
     let before = scratch.contents
     do {
-      let folder = try OutputFolder(scratch.path("out"))
+      let folder = try OutputFolder(scratch.file("out"))
       try folder.write("2", to: "a")
     }
     #expect(scratch.contents == before)
   }
 
   @Test func anOutputThatIsAFileOrUnderOne() throws {
-    let scratch = try Scratch()
-    Fixtures.write("file", scratch.path("out"))
-    for path in [scratch.path("out"), scratch.path("out/deeper")] {
+    let scratch = Scratch()
+    scratch.write("file", as: "out")
+    for path in [scratch.file("out"), scratch.file("out/deeper")] {
       let error = #expect(throws: FileError.self) { try OutputFolder(path) }
       #expect(error?.kind == .cannotCreate)
     }
@@ -171,20 +174,20 @@ import Testing
     let later = [("a", "new a"), ("b", "new b"), ("c", "new c")]
     let total = FaultyCalls()
     do {
-      let scratch = try Scratch()
-      try run(scratch.path("out"), earlier)
-      try run(scratch.path("out"), later, total.calls)
+      let scratch = Scratch()
+      try run(scratch.file("out"), earlier)
+      try run(scratch.file("out"), later, total.calls)
     }
     #expect(total.count > 40)
     var outcomes: Set<String> = []
     for failing in 0..<total.count {
-      let scratch = try Scratch()
-      try run(scratch.path("out"), earlier)
+      let scratch = Scratch()
+      try run(scratch.file("out"), earlier)
       let faulty = FaultyCalls(failing: failing, code: ENOSPC, forever: forever)
       do {
-        try run(scratch.path("out"), later, faulty.calls)
+        try run(scratch.file("out"), later, faulty.calls)
       } catch {
-        #expect(error.path.hasPrefix(scratch.path("out")), "call \(failing): \(error)")
+        #expect(error.path.hasPrefix(scratch.file("out")), "call \(failing): \(error)")
         #expect(error.code == ENOSPC)
       }
       for (name, text) in scratch.contents
@@ -192,9 +195,9 @@ import Testing
         #expect((earlier + later).contains { "out/" + $0.0 == name && $0.1 == text }, "\(name)")
       }
       // The next run opens the folder and changes nothing.
-      do { _ = try OutputFolder(scratch.path("out")) }
+      do { _ = try OutputFolder(scratch.file("out")) }
       var after = scratch.contents
-      let listed = Manifest.outputNames(in: scratch.path("out"))
+      let listed = Manifest.outputNames(in: scratch.file("out"))
       after["out/run.json"] = nil
       func tree(_ files: [(String, String)]) -> [String: String] {
         Dictionary(
@@ -206,5 +209,15 @@ import Testing
       outcomes.insert(isOld ? "old" : "new")
     }
     #expect(outcomes == ["old", "new"])
+  }
+
+  @Test func foldersListTheirParts() throws {
+    let scratch = Scratch()
+    for name in ["b.vpart", "a.vpart", "c.csv"] { scratch.write("", as: name) }
+    mkdir(scratch.file("d.vpart"), 0o700)
+    #expect(
+      OutputFolder.files(in: scratch.path, endingIn: ".vpart")
+        == ["a.vpart", "b.vpart"].map(scratch.file))
+    #expect(OutputFolder.files(in: scratch.file("a.vpart"), endingIn: ".vpart") == nil)
   }
 }

@@ -46,6 +46,25 @@ package final class Scratch: Sendable {
   /// The names in the folder or in one below it, sorted.
   package func names(in folder: String = "") -> [String] { Self.entries(file(folder)).sorted() }
 
+  /// Every file below with its text, by its path from the folder; folders end in `/`.
+  package var contents: [String: String] {
+    var found: [String: String] = [:]
+    func visit(_ prefix: String) {
+      for name in Self.entries(file(prefix)) {
+        let inner = prefix + name
+        var status = stat()
+        if lstat(file(inner), &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+          found[inner + "/"] = ""
+          visit(inner + "/")
+        } else {
+          found[inner] = Self.read(file(inner)).map { String(decoding: $0, as: UTF8.self) }
+        }
+      }
+    }
+    visit("")
+    return found
+  }
+
   /// The content of a file; nil if there is none.
   package static func read(_ path: String) -> [UInt8]? {
     let descriptor = open(path, O_RDONLY)

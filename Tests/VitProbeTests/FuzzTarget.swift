@@ -2,6 +2,7 @@ import Checkpoints
 import Glibc
 import Images
 import Models
+import StrictJSON
 import VitProbe
 
 /// Everything that reads what somebody else wrote, each as one call on bytes. An input may be read or
@@ -39,7 +40,7 @@ enum FuzzTarget: String, CaseIterable {
     switch self {
     case .safetensors, .numpy, .torch: onFile(bytes) { try Self.readCheckpoint($0) }
     case .pickle: onFile(Self.archive(around: bytes)) { try Self.readCheckpoint($0) }
-    case .json: _ = try? JSONValue.parse(bytes, file: "input")
+    case .json: Self.readJSON(bytes)
     case .config:
       FuzzFolder.shared.write(bytes)
       guard let checkpoint = try? Checkpoint.open(FuzzFolder.shared.path) else { return }
@@ -75,6 +76,13 @@ enum FuzzTarget: String, CaseIterable {
   }
 
   // MARK: Readers
+
+  /// What was read is written and read again: the same value.
+  private static func readJSON(_ bytes: UnsafeRawBufferPointer) {
+    guard let value = try? JSONValue(parsing: bytes) else { return }
+    let again = try? JSONValue(parsing: Array(value.compact.utf8))
+    precondition(again == value, "a document does not read back")
+  }
 
   private static func readCheckpoint(_ path: String) throws {
     for ema in [false, true] {

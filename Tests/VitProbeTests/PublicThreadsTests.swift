@@ -3,6 +3,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import StrictJSON
 import Tensors
 import TestSupport
 import Testing
@@ -15,7 +16,7 @@ import Testing
     _ layers: [FeatureLayer], ids: [String]? = nil, label: String = "f", in scratch: Scratch
   ) throws -> FeatureSubject {
     var metadata = ["format": "vitprobe-features", "label": label]
-    metadata["ids"] = ids.map { JSONText.array($0.map(JSONText.string)).compact }
+    metadata["ids"] = ids.map { JSONValue.array($0.map(JSONValue.string)).compact }
     let path = try featureFile(layers, metadata: metadata, in: scratch, as: label + ".safetensors")
     return try #require(try open(path) as? FeatureSubject)
   }

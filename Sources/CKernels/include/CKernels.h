@@ -21,6 +21,11 @@
 int ck_thread_is_worker(void);
 void ck_set_thread_is_worker(int value);
 
+// Tell ThreadSanitizer that memory passes from one thread to another under a lock of the Swift
+// standard library, which it does not see. Nothing without it.
+void ck_hand_over(void *address);
+void ck_take_over(void *address);
+
 // A per-thread scratch buffer of at least `count` floats, 64-byte aligned; slots 0...3 are
 // independent and anybody's, the last two are for products. Contents are undefined at each call. NULL
 // when memory is exhausted.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 import Tensors
 import VitProbe
 
@@ -53,11 +54,11 @@ struct CaptureCommand: ParsableCommand {
     for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
     if output.json {
       Terminal.data(
-        JSONText.object([
+        JSONValue.object([
           .init("data", .string(capture.data.name)), .init("images", .integer(outcome.images)),
           .init("skipped", .integer(outcome.skipped.count)),
           .init("output", .string(folder.path)),
-          .init("files", .array(files.map(JSONText.string))),
+          .init("files", .array(files.map(JSONValue.string))),
           .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
         ]).pretty)
     } else {
@@ -71,11 +72,11 @@ struct CaptureCommand: ParsableCommand {
 
   private func plan(_ capture: FeatureCapture, _ estimate: RunEstimate) -> String {
     if output.json {
-      return JSONText.object([
+      return JSONValue.object([
         .init("images", .integer(estimate.images)),
         .init("batches", .integer(capture.batchCount)),
         .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
-        .init("file_bytes", capture.byteCount.map(JSONText.integer) ?? .null),
+        .init("file_bytes", capture.byteCount.map(JSONValue.integer) ?? .null),
         .init("peak_memory_bytes", .integer(estimate.totalBytes)),
       ]).pretty
     }

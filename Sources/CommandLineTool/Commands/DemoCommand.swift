@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Reports
+import StrictJSON
 import Tensors
 import VitProbe
 
@@ -45,10 +46,10 @@ struct DemoCommand: ParsableCommand {
       for note in report.notes { Terminal.detail("note: \(name): \(note)") }
     }
     if output.json {
-      let summary: JSONText = [
-        "output": .string(folder.path), "files": .array(outcome.files.map(JSONText.string)),
+      let summary: JSONValue = [
+        "output": .string(folder.path), "files": .array(outcome.files.map(JSONValue.string)),
         "analyses": .object(
-          outcome.reports.map { JSONText.Member($0.analysis, $0.report.summary.json) }),
+          outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
       ]
       Terminal.data(summary.pretty + "\n")
       return

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Reports
+import StrictJSON
 import Tensors
 import VitProbe
 
@@ -212,10 +213,10 @@ struct HessianCommand: ParsableCommand {
     }
     log.remove()
     if output.json {
-      let summary: JSONText = [
+      let summary: JSONValue = [
         "images": .integer(run.imageCount), "output": .string(folder.path),
-        "files": .array(files.map(JSONText.string)), "hessian": report.summary.json,
-        "notes": .array(report.notes.map(JSONText.string)),
+        "files": .array(files.map(JSONValue.string)), "hessian": report.summary.json,
+        "notes": .array(report.notes.map(JSONValue.string)),
       ]
       Terminal.data(summary.pretty + "\n")
     } else {

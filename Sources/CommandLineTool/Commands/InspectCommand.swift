@@ -1,5 +1,6 @@
 import ArgumentParser
 import Reports
+import StrictJSON
 import VitProbe
 
 /// `vitprobe inspect`

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Reports
+import StrictJSON
 import VitProbe
 
 /// `vitprobe merge`
@@ -52,16 +53,17 @@ struct MergeCommand: ParsableCommand {
     if outcome.skipped > 0 { throw ExitCode(1) }
   }
 
-  private func summary(_ outcome: MergeJob.Outcome, _ folder: String, _ files: [String]) -> JSONText
+  private func summary(_ outcome: MergeJob.Outcome, _ folder: String, _ files: [String])
+    -> JSONValue
   {
     [
       "images": .integer(outcome.images), "total": .integer(outcome.total),
       "skipped": .integer(outcome.skipped), "output": .string(folder),
-      "files": .array(files.map(JSONText.string)),
+      "files": .array(files.map(JSONValue.string)),
       "analyses": .object(
-        outcome.reports.map { JSONText.Member($0.analysis, $0.report.summary.json) }),
+        outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
       "notes": .array(
-        (outcome.notes + outcome.reports.flatMap(\.report.notes)).map(JSONText.string)),
+        (outcome.notes + outcome.reports.flatMap(\.report.notes)).map(JSONValue.string)),
     ]
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Models
 import Reports
+import StrictJSON
 import Tensors
 import VitProbe
 

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 import Tensors
 
 /// Attention maps and what they do to tokens, along depth: how alike tokens become (over-smoothing),
@@ -43,7 +44,7 @@ public struct AttentionAnalyzer: Analyzer {
   }
 
   /// The settings as JSON.
-  public var settings: JSONText { configuration.json }
+  public var settings: JSONValue { configuration.json }
 
   /// Attention maps, tokens of a grid, and feature maps.
   public func accepts(_ tap: Tap) -> Bool {

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// How attention maps are looked at.
 public struct AttentionSettings: Sendable, Codable, Hashable {
@@ -11,7 +12,7 @@ public struct AttentionSettings: Sendable, Codable, Hashable {
   /// The defaults.
   public init() {}
 
-  var json: JSONText {
+  var json: JSONValue {
     ["threshold": .real(threshold), "rank_images": .integer(rankImages)]
   }
 }

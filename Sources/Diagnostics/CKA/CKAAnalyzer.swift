@@ -1,6 +1,7 @@
 import CKernels
 import COpenBLAS
 import Reports
+import StrictJSON
 import Tensors
 
 /// Centred kernel alignment between all pairs of taps, within and across subjects.
@@ -35,7 +36,7 @@ public struct CKAAnalyzer: Analyzer {
   public init(_ configuration: CKASettings = CKASettings()) { self.configuration = configuration }
 
   /// The settings as JSON.
-  public var settings: JSONText { configuration.json }
+  public var settings: JSONValue { configuration.json }
 
   /// Everything but attention maps and logits has rows to compare.
   public func accepts(_ tap: Tap) -> Bool {

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// How centred kernel alignment is estimated and shown.
 public struct CKASettings: Sendable, Codable, Hashable {
@@ -58,7 +59,7 @@ public struct CKASettings: Sendable, Codable, Hashable {
   /// The defaults: unbiased, linear, all tokens, weighted by size.
   public init() {}
 
-  var json: JSONText {
+  var json: JSONValue {
     [
       "rows": .string(rows.rawValue), "estimator": .string(estimator.rawValue),
       "batch_weight": .string(batchWeight.rawValue),

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 import Tensors
 
 /// Relative log amplitudes of Fourier-transformed feature maps.
@@ -46,7 +47,7 @@ public struct FourierAnalyzer: Analyzer {
   }
 
   /// The settings as JSON.
-  public var settings: JSONText { configuration.json }
+  public var settings: JSONValue { configuration.json }
 
   /// Tokens of a grid, and maps.
   public func accepts(_ tap: Tap) -> Bool {

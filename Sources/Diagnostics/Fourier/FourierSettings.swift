@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// Which spectrum of feature maps is taken and how it is drawn.
 public struct FourierSettings: Sendable, Codable, Hashable {
@@ -36,7 +37,7 @@ public struct FourierSettings: Sendable, Codable, Hashable {
   /// A map whose sum is smaller counts as dead.
   static let faint = 1e-5
 
-  var json: JSONText {
+  var json: JSONValue {
     [
       "variant": .string(variant.rawValue), "axis": .string(axis.rawValue),
       "amplitude_floor": .real(Self.floor),

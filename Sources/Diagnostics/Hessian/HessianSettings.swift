@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// What is computed of a Hessian, and how.
 public struct HessianSettings: Sendable, Codable, Hashable {
@@ -49,12 +50,12 @@ public struct HessianSettings: Sendable, Codable, Hashable {
   public init() {}
 
   /// The settings for the manifest.
-  public var json: JSONText {
+  public var json: JSONValue {
     [
       "solver": .string(solver.rawValue), "top": .integer(top), "steps": .integer(steps),
       "tol": .real(tolerance), "max_iter": .integer(maximumIterations),
       "scope": .string(scope.rawValue), "l2": .real(weightDecay),
-      "params": .array(parameters.map(JSONText.string)), "trace": .integer(traceProbes),
+      "params": .array(parameters.map(JSONValue.string)), "trace": .integer(traceProbes),
       "hutch_plus_plus": .bool(usesHutchPlusPlus), "density": .integer(densityProbes),
     ]
   }

@@ -1,5 +1,6 @@
 import CKernels
 import Reports
+import StrictJSON
 import Tensors
 
 /// The variance of feature maps along depth.
@@ -48,7 +49,7 @@ public struct VarianceAnalyzer: Analyzer {
   }
 
   /// The settings as JSON.
-  public var settings: JSONText { configuration.json }
+  public var settings: JSONValue { configuration.json }
 
   /// Tokens of a grid, and maps.
   public func accepts(_ tap: Tap) -> Bool {

@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// Which variance of feature maps is taken.
 public struct VarianceSettings: Sendable, Codable, Hashable {
@@ -21,5 +22,5 @@ public struct VarianceSettings: Sendable, Codable, Hashable {
   /// The defaults: over the places of a map.
   public init() {}
 
-  var json: JSONText { ["variant": .string(variant.rawValue)] }
+  var json: JSONValue { ["variant": .string(variant.rawValue)] }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 extension AlterNetConfiguration {
   /// Reads a configuration off names and shapes. The width of a head is 64 unless `base` says otherwise;

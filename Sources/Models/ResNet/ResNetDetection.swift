@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 extension ResNetConfiguration {
   /// Reads a configuration off names and shapes; everything but the size of the images can be read.

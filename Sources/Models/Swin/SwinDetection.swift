@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 extension SwinConfiguration {
   /// Reads a configuration off names and shapes. The size of the images cannot be read, but for files

@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 extension ViTConfiguration {
   /// Reads a configuration off names and shapes. Heads cannot be read: they are taken from `base`,

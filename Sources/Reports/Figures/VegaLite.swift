@@ -1,10 +1,12 @@
+import StrictJSON
+
 extension Figure {
   /// The figure as a Vega-Lite 5 specification with its data inside, for editing and for tools
   /// that draw such specifications. Limits and colours are those of ``svg``.
-  public var vegaLite: JSONText {
+  public var vegaLite: JSONValue {
     let layout = FigureLayout(self)
     let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, colorBar).json }
-    let document: JSONText = [
+    let document: JSONValue = [
       "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
       "title": ["text": .string(title), "subtitle": .string(subtitle), "anchor": "start"],
       "description": .string(summary),
@@ -20,15 +22,15 @@ extension Figure {
   }
 }
 
-extension JSONText {
+extension JSONValue {
   /// The document with U+FFFD for what the drawings that come of it could not hold.
-  fileprivate var displayable: JSONText {
+  fileprivate var displayable: JSONValue {
     switch self {
     case .null, .bool, .integer, .real: self
     case .string(let text): .string(text.displayable)
     case .array(let elements): .array(elements.map(\.displayable))
     case .object(let members):
-      .object(members.map { Member($0.key.displayable, $0.value.displayable) })
+      .object(members.map { Member($0.name.displayable, $0.value.displayable) })
     }
   }
 }
@@ -45,8 +47,8 @@ private struct VegaPanel {
     self.bar = bar
   }
 
-  var json: JSONText {
-    var members: [JSONText.Member] = []
+  var json: JSONValue {
+    var members: [JSONValue.Member] = []
     if !panel.title.isEmpty { members.append(.init("title", .string(panel.title))) }
     members.append(.init("width", .real(frame.plot.width)))
     members.append(.init("height", .real(frame.plot.height)))
@@ -63,12 +65,12 @@ private struct VegaPanel {
   }
 
   /// Vega-Lite wants a layer.
-  private static var nothing: JSONText { ["data": ["values": []], "mark": "point"] }
+  private static var nothing: JSONValue { ["data": ["values": []], "mark": "point"] }
 
   // MARK: Encodings
 
-  private func position(_ field: String, _ axis: Axis, _ scale: AxisScale) -> JSONText {
-    var members: [JSONText.Member] = [
+  private func position(_ field: String, _ axis: Axis, _ scale: AxisScale) -> JSONValue {
+    var members: [JSONValue.Member] = [
       .init("field", .string(field)), .init("type", "quantitative"),
       .init("title", .string(axis.title + (axis.unit.map { " (\($0))" } ?? ""))),
       .init(
@@ -80,7 +82,7 @@ private struct VegaPanel {
     ]
     if let ticks = axis.ticks {
       let words = ticks.reversed().reduce("''") { rest, tick in
-        let label = JSONText.string(tick.label).compact
+        let label = JSONValue.string(tick.label).compact
         return "datum.value == \(tick.value) ? \(label) : \(rest)"
       }
       members.append(
@@ -91,12 +93,12 @@ private struct VegaPanel {
     return .object(members)
   }
 
-  private func x(_ field: String = "x") -> JSONText { position(field, panel.x, frame.x) }
-  private func y(_ field: String = "y") -> JSONText { position(field, panel.y, frame.y) }
+  private func x(_ field: String = "x") -> JSONValue { position(field, panel.x, frame.x) }
+  private func y(_ field: String = "y") -> JSONValue { position(field, panel.y, frame.y) }
 
-  private var colorBarScale: JSONText {
+  private var colorBarScale: JSONValue {
     let bar = bar ?? Figure.ColorBar("", .magma)
-    let stops = (0...16).map { JSONText.string(bar.map.color(at: Double($0) / 16).hex) }
+    let stops = (0...16).map { JSONValue.string(bar.map.color(at: Double($0) / 16).hex) }
     let (low, high) = (bar.range.lowerBound, bar.range.upperBound)
     return [
       "domain": .array((0...16).map { .real(low + (high - low) * Double($0) / 16) }),
@@ -104,24 +106,24 @@ private struct VegaPanel {
     ]
   }
 
-  private func scale(_ names: [String], _ range: [String]) -> JSONText {
-    ["domain": .array(names.map(JSONText.string)), "range": .array(range.map(JSONText.string))]
+  private func scale(_ names: [String], _ range: [String]) -> JSONValue {
+    ["domain": .array(names.map(JSONValue.string)), "range": .array(range.map(JSONValue.string))]
   }
 
   private func layer(
-    _ rows: [JSONText], _ mark: JSONText, _ encoding: [JSONText.Member]
-  ) -> JSONText {
+    _ rows: [JSONValue], _ mark: JSONValue, _ encoding: [JSONValue.Member]
+  ) -> JSONValue {
     ["data": ["values": .array(rows)], "mark": mark, "encoding": .object(encoding)]
   }
 
   /// Null for what does not exist.
-  private func number(_ value: Double?) -> JSONText {
+  private func number(_ value: Double?) -> JSONValue {
     value.flatMap { $0.isFinite ? .real($0) : nil } ?? .null
   }
 
   // MARK: Marks
 
-  private var shades: [JSONText] {
+  private var shades: [JSONValue] {
     panel.marks.compactMap {
       guard case .shade(let shade) = $0 else { return nil }
       return layer(
@@ -146,11 +148,11 @@ private struct VegaPanel {
   }
 
   /// Series in their own colours: bands, lines and markers of one table.
-  private var curves: [JSONText] {
+  private var curves: [JSONValue] {
     guard !plain.isEmpty else { return [] }
     let names = plain.map(\.name)
     let rows = plain.flatMap { series in
-      series.points.map { point -> JSONText in
+      series.points.map { point -> JSONValue in
         [
           "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
           "low": number(point.low), "high": number(point.high), "label": .string(point.label),
@@ -158,17 +160,17 @@ private struct VegaPanel {
         ]
       }
     }
-    func nominal(_ range: [String]) -> JSONText {
+    func nominal(_ range: [String]) -> JSONValue {
       [
         "field": "series", "type": "nominal", "title": nil, "scale": scale(names, range),
         "legend": ["symbolOpacity": 1],
       ]
     }
-    let color = JSONText.Member("color", nominal(plain.map { $0.style.color.hex }))
-    let tooltip = JSONText.Member(
+    let color = JSONValue.Member("color", nominal(plain.map { $0.style.color.hex }))
+    let tooltip = JSONValue.Member(
       "tooltip",
       .array(["series", "label", "x", "y", "low", "high"].map { ["field": .string($0)] }))
-    var layers: [JSONText] = []
+    var layers: [JSONValue] = []
     if plain.contains(where: { $0.points.contains { $0.low != nil } }) {
       let bands = plain.contains { $0.interval == .band }
       layers.append(
@@ -189,7 +191,7 @@ private struct VegaPanel {
             [
               "field": "series", "type": "nominal", "title": nil,
               "scale": [
-                "domain": .array(names.map(JSONText.string)), "range": .array(dashes),
+                "domain": .array(names.map(JSONValue.string)), "range": .array(dashes),
               ],
             ]),
         ]),
@@ -207,9 +209,9 @@ private struct VegaPanel {
   }
 
   /// Series coloured by the colour bar: segments, because a line has one colour.
-  private var painted: [JSONText] {
-    var segments: [JSONText] = []
-    var points: [JSONText] = []
+  private var painted: [JSONValue] {
+    var segments: [JSONValue] = []
+    var points: [JSONValue] = []
     for case .series(let series) in panel.marks where series.paint != .style {
       func value(_ index: Int) -> Double {
         switch series.paint {
@@ -238,11 +240,11 @@ private struct VegaPanel {
         }
       }
     }
-    let color: JSONText = [
+    let color: JSONValue = [
       "field": "value", "type": "quantitative", "scale": colorBarScale,
       "legend": ["title": .string(bar?.title ?? "")],
     ]
-    var layers: [JSONText] = []
+    var layers: [JSONValue] = []
     if !segments.isEmpty {
       layers.append(
         layer(
@@ -272,13 +274,13 @@ private struct VegaPanel {
     return layers
   }
 
-  private var areas: [JSONText] {
+  private var areas: [JSONValue] {
     let areas = panel.marks.compactMap { mark -> Area? in
       if case .area(let area) = mark { area } else { nil }
     }
     guard !areas.isEmpty else { return [] }
     let rows = areas.flatMap { area in
-      area.points.map { point -> JSONText in
+      area.points.map { point -> JSONValue in
         let y = frame.y.isLog ? point.y.map { max($0, frame.y.low) } : point.y
         return ["series": .string(area.name), "x": .real(point.x), "y": number(y)]
       }
@@ -299,10 +301,10 @@ private struct VegaPanel {
     ]
   }
 
-  private var bars: [JSONText] {
+  private var bars: [JSONValue] {
     panel.marks.compactMap {
       guard case .bars(let bars) = $0 else { return nil }
-      let rows = bars.heights.indices.map { index -> JSONText in
+      let rows = bars.heights.indices.map { index -> JSONValue in
         [
           "start": .real(bars.edges[index]), "end": .real(bars.edges[index + 1]),
           "y": .real(bars.heights[index]), "series": .string(bars.name),
@@ -318,7 +320,7 @@ private struct VegaPanel {
     }
   }
 
-  private var lines: [JSONText] {
+  private var lines: [JSONValue] {
     panel.marks.compactMap {
       switch $0 {
       case .level(let value, let name, let dash):
@@ -330,14 +332,14 @@ private struct VegaPanel {
     }
   }
 
-  private func rule(_ name: String?, _ dash: Dash) -> JSONText {
+  private func rule(_ name: String?, _ dash: Dash) -> JSONValue {
     [
       "type": "rule", "color": .string(Color.frame.hex), "strokeDash": Self.dash(dash),
       "tooltip": .string(name ?? ""),
     ]
   }
 
-  private var notes: [JSONText] {
+  private var notes: [JSONValue] {
     panel.marks.compactMap {
       guard case .note(let placeX, let placeY, let text) = $0 else { return nil }
       return layer(
@@ -347,9 +349,9 @@ private struct VegaPanel {
     }
   }
 
-  private func heat(_ map: HeatMap) -> [JSONText.Member] {
+  private func heat(_ map: HeatMap) -> [JSONValue.Member] {
     let rows = map.rowNames.indices.flatMap { row in
-      map.columnNames.indices.map { column -> JSONText in
+      map.columnNames.indices.map { column -> JSONValue in
         [
           "row": .integer(row), "column": .integer(column),
           "row_name": .string(map.rowNames[row]), "column_name": .string(map.columnNames[column]),
@@ -357,8 +359,8 @@ private struct VegaPanel {
         ]
       }
     }
-    func axis(_ field: String, _ axis: Axis, _ names: [String], _ order: String) -> JSONText {
-      let words = JSONText.array(names.map(JSONText.string)).compact
+    func axis(_ field: String, _ axis: Axis, _ names: [String], _ order: String) -> JSONValue {
+      let words = JSONValue.array(names.map(JSONValue.string)).compact
       return [
         "field": .string(field), "type": "ordinal", "title": .string(axis.title),
         "sort": .string(order),
@@ -383,7 +385,7 @@ private struct VegaPanel {
     ]
   }
 
-  private static func dash(_ dash: Dash) -> JSONText {
+  private static func dash(_ dash: Dash) -> JSONValue {
     switch dash {
     case .solid: [1, 0]
     case .dashed: [8, 4]

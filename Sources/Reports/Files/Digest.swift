@@ -1,4 +1,5 @@
 import CCrypto
+import DurableFiles
 import Glibc
 
 /// SHA-256 (FIPS 180-4) in lower-case hexadecimal.

@@ -1,3 +1,4 @@
+import DurableFiles
 import Glibc
 
 /// A lock that two processes cannot hold on one folder, and that ends with its process however

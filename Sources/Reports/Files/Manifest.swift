@@ -1,3 +1,6 @@
+import DurableFiles
+import StrictJSON
+
 /// What a run did, with what, and what came of it: the contents of `run.json`.
 ///
 /// The text is a function of the value; keys stay in this order. It names no user and no host,
@@ -58,7 +61,7 @@ public struct Manifest: Sendable, Equatable {
   /// The full argument vector, the program name first.
   public var arguments: [String]
   /// Every setting as it was resolved, defaults included.
-  public var configuration: JSONText
+  public var configuration: JSONValue
   /// Files that were read, in the order given.
   public var inputs: [Input] = []
   /// Filled by ``OutputFolder/commit(_:)``.
@@ -84,7 +87,7 @@ public struct Manifest: Sendable, Equatable {
 
   /// Makes one from its parts; see the properties.
   public init(
-    version: String, arguments: [String], configuration: JSONText, seed: Int, imageCount: Int,
+    version: String, arguments: [String], configuration: JSONValue, seed: Int, imageCount: Int,
     threads: Int
   ) {
     self.version = version
@@ -99,11 +102,11 @@ public struct Manifest: Sendable, Equatable {
   static let fileName = "run.json"
 
   /// The document.
-  public var json: JSONText {
+  public var json: JSONValue {
     [
       "tool": .string(Self.tool),
       "version": .string(version),
-      "arguments": .array(arguments.map(JSONText.string)),
+      "arguments": .array(arguments.map(JSONValue.string)),
       "configuration": configuration,
       "inputs": .array(
         inputs.map {
@@ -114,14 +117,14 @@ public struct Manifest: Sendable, Equatable {
           ["name": .string($0.name), "sha256": .string($0.sha256), "size": .integer($0.size)]
         }),
       "seed": .integer(seed),
-      "estimators": .array(estimators.map(JSONText.string)),
+      "estimators": .array(estimators.map(JSONValue.string)),
       "n_images": .integer(imageCount),
       "skipped": .array(
         skipped.map { ["image": .string($0.image), "reason": .string($0.reason)] }),
-      "notes": .array(notes.map(JSONText.string)),
+      "notes": .array(notes.map(JSONValue.string)),
       "threads": .integer(threads),
       "ranks": .integer(ranks),
-      "kernels": .array(kernels.map(JSONText.string)),
+      "kernels": .array(kernels.map(JSONValue.string)),
       "wall_seconds": .real(wallSeconds),
     ]
   }
@@ -132,8 +135,8 @@ public struct Manifest: Sendable, Equatable {
     let limit = 1 << 26
     guard
       let bytes = PathKind.contents(PathKind.join(folder, fileName), limit: limit),
-      let document = try? JSONText(parsing: bytes),
-      document["tool"]?.stringValue == tool, let outputs = document["outputs"]?.elements
+      let document = try? JSONValue(parsing: bytes),
+      document["tool"]?.stringValue == tool, let outputs = document["outputs"]?.arrayValue
     else { return nil }
     // A name that is a path would let a foreign document remove files elsewhere.
     let names = outputs.compactMap { $0["name"]?.stringValue }.filter(OutputFolder.isPlainName)

@@ -1,4 +1,6 @@
+import DurableFiles
 import Glibc
+import StrictJSON
 
 /// The folder that a run writes to: all of its files appear, or none does.
 ///
@@ -76,23 +78,16 @@ public final class OutputFolder {
   /// Stages a whole file.
   /// - Throws: ``FileError`` `.cannotCreate` if the name may not be replaced, `.io`.
   public func write(_ bytes: [UInt8], to name: String) throws(FileError) {
-    try write(name) { (file) throws(FileError) in try file.write(bytes) }
+    try checkNew(name)
+    var file = try AtomicFile(PathKind.join(staging, name), calls)
+    try file.append(bytes)
+    try file.commit()
+    outputs.append(.init(name: name, sha256: Digest.sha256(bytes), size: bytes.count))
   }
 
   /// Stages a text as UTF-8.
   public func write(_ text: String, to name: String) throws(FileError) {
     try write(Array(text.utf8), to: name)
-  }
-
-  /// Stages a file piece by piece: for what is too large to hold.
-  public func write(
-    _ name: String, _ body: (AtomicFile) throws(FileError) -> Void
-  ) throws(FileError) {
-    try checkNew(name)
-    let file = try AtomicFile(PathKind.join(staging, name), calls)
-    try body(file)
-    let digest = try file.commit()
-    outputs.append(.init(name: name, sha256: digest, size: file.size))
   }
 
   /// Stages a file that `body` writes itself, whole and durable, at the path it is given.
@@ -116,8 +111,8 @@ public final class OutputFolder {
     precondition(!isDecided, "committed once")
     var manifest = manifest
     manifest.outputs = outputs
-    let document = try AtomicFile(PathKind.join(staging, Manifest.fileName), calls)
-    try document.write(manifest.json.pretty)
+    var document = try AtomicFile(PathKind.join(staging, Manifest.fileName), calls)
+    try document.append(Array(manifest.json.pretty.utf8))
     do {
       try document.commit()
     } catch {
@@ -276,5 +271,26 @@ public final class OutputFolder {
     } catch {
       throw error.error(.io, path, "cannot make its entries durable")
     }
+  }
+}
+
+extension OutputFolder {
+  /// Where a run keeps what it has so far, in the folder at `path`; never counted as foreign.
+  public static func recordsPath(in path: String) -> String {
+    PathKind.join(path, AtomicFile.prefix + "records")
+  }
+
+  /// Where a run keeps the long vectors of the work in hand, in the folder at `path`; never counted
+  /// as foreign.
+  public static func productsPath(in path: String) -> String {
+    PathKind.join(path, AtomicFile.prefix + "products")
+  }
+
+  /// The paths of a folder's files whose names end in `suffix`, in the order of their bytes; nil if
+  /// it is not a folder.
+  public static func files(in path: String, endingIn suffix: String) -> [String]? {
+    guard PathKind.at(path) == .folder else { return nil }
+    return (PathKind.names(in: path) ?? []).filter { $0.hasSuffix(suffix) }
+      .map { PathKind.join(path, $0) }.filter { PathKind.at($0) == .file }
   }
 }

@@ -1,3 +1,5 @@
+import StrictJSON
+
 /// Comma-separated text as RFC 4180 has it, but with LF line ends: UTF-8 without a mark, `.` as
 /// the decimal point, shortest round-trip numbers, an empty field for what does not exist.
 public struct CSV: Sendable {
@@ -59,16 +61,16 @@ extension Table {
   public var csv: String { CSV().text(self) }
 
   /// An array of objects, one a row, keys in column order; empty cells are null.
-  public var json: JSONText {
+  public var json: JSONValue {
     .array(
       rows.map { row in
         .object(
           zip(columns, row).map { column, cell in
             switch cell {
-            case .empty: JSONText.Member(column.name, .null)
-            case .text(let text): JSONText.Member(column.name, .string(text))
-            case .integer(let value): JSONText.Member(column.name, .integer(value))
-            case .real(let value): JSONText.Member(column.name, .real(value))
+            case .empty: JSONValue.Member(column.name, .null)
+            case .text(let text): JSONValue.Member(column.name, .string(text))
+            case .integer(let value): JSONValue.Member(column.name, .integer(value))
+            case .real(let value): JSONValue.Member(column.name, .real(value))
             }
           })
       })

@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 import Tensors
 
 extension FeatureJob {
@@ -45,8 +46,8 @@ public struct PreparedCapture: Sendable {
     }
     var configuration = job.configuration(of: [capture.subject], on: capture.data, from: data)
     configuration += [
-      JSONText.Member("format", .string(format.rawValue)),
-      JSONText.Member("taps", .array(capture.taps.map { .string($0.tap.name) })),
+      JSONValue.Member("format", .string(format.rawValue)),
+      JSONValue.Member("taps", .array(capture.taps.map { .string($0.tap.name) })),
     ]
     let manifest = try job.manifest(
       of: [capture.subject], on: capture.data, configuration: .object(configuration),

@@ -3,6 +3,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import StrictJSON
 import Tensors
 
 /// Features of one subject, written to a file as they come.

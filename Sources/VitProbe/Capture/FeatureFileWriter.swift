@@ -1,5 +1,6 @@
 import Checkpoints
 import Reports
+import StrictJSON
 
 /// The file that features are captured to.
 public enum FeatureFileFormat: String, Sendable, CaseIterable {
@@ -33,7 +34,7 @@ final class FeatureFileWriter {
     case .npz:
       var writer = try NumpyArchiveWriter(creating: path)
       for (name, shape) in shapes { try writer.begin(name, shape: shape) }
-      let text = JSONText.sorted(metadata.entries.mapValues(JSONText.string)).compact
+      let text = JSONValue.sorted(metadata.entries.mapValues(JSONValue.string)).compact
       let bytes = Array(text.utf8)
       let index = try writer.begin(
         FeatureMetadata.arrayName, dtype: .uint8, shape: [bytes.count])

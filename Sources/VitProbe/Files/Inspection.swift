@@ -1,6 +1,7 @@
 import Checkpoints
 import Models
 import Reports
+import StrictJSON
 
 /// What a checkpoint or feature file holds, as far as it can be told without running anything.
 public struct Inspection: Sendable {
@@ -106,10 +107,10 @@ public struct Inspection: Sendable {
   }
 
   /// Everything as JSON.
-  public func json(tensors: Table) -> JSONText {
-    var members: [JSONText.Member] = [
+  public func json(tensors: Table) -> JSONValue {
+    var members: [JSONValue.Member] = [
       .init("format", .string(checkpoint.format.rawValue)),
-      .init("files", .array(checkpoint.files.map(JSONText.string))),
+      .init("files", .array(checkpoint.files.map(JSONValue.string))),
     ]
     switch detection {
     case .unknown(let reason): members.append(.init("not_recognised", .string(reason)))
@@ -117,15 +118,15 @@ public struct Inspection: Sendable {
     case .model(let report):
       members += [
         .init("architecture", .string(report.architecture)),
-        .init("variants", .array(report.candidates.map(JSONText.string))),
+        .init("variants", .array(report.candidates.map(JSONValue.string))),
         .init("dialect", .string(report.dialect)), .init("matched", .integer(report.matched)),
-        .init("ignored", .array(report.ignored.map(JSONText.string))),
-        .init("unmatched", .array(report.unmatched.map(JSONText.string))),
-        .init("warnings", .array(report.warnings.map(JSONText.string))),
+        .init("ignored", .array(report.ignored.map(JSONValue.string))),
+        .init("unmatched", .array(report.unmatched.map(JSONValue.string))),
+        .init("warnings", .array(report.warnings.map(JSONValue.string))),
       ]
     }
     members.append(
-      .init("metadata", .sorted(checkpoint.metadata.mapValues(JSONText.string))))
+      .init("metadata", .sorted(checkpoint.metadata.mapValues(JSONValue.string))))
     members.append(.init("tensors", tensors.json))
     return .object(members)
   }

@@ -1,5 +1,6 @@
 import Models
 import Reports
+import StrictJSON
 import Tensors
 
 /// What the program knows of architectures, as tables.
@@ -121,7 +122,7 @@ public enum ModelCatalogue {
     }
 
     /// Everything as JSON.
-    public var json: JSONText {
+    public var json: JSONValue {
       [
         "architecture": .string(text), "parameters": .integer(summary.parameterCount),
         "buffers": .integer(summary.bufferCount),

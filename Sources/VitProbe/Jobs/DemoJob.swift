@@ -1,5 +1,6 @@
 import Diagnostics
 import Reports
+import StrictJSON
 
 /// Everything on the bundled checkpoints and images: a first look, and a check of an installation.
 public struct DemoJob: Sendable {

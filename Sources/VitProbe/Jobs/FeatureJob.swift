@@ -1,6 +1,8 @@
 import Diagnostics
+import DurableFiles
 import Images
 import Reports
+import StrictJSON
 import Tensors
 
 /// A run as a user orders it: names of subjects and data, analyses and options. It is resolved into
@@ -109,22 +111,22 @@ public struct PreparedRun: Sendable {
   func provenance() throws -> Provenance {
     var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
-      JSONText.Member("analyses", run.settings),
-      JSONText.Member(
+      JSONValue.Member("analyses", run.settings),
+      JSONValue.Member(
         "taps",
         .object(
           run.plans.map { name, plan in
-            JSONText.Member(
+            JSONValue.Member(
               name,
               .object(
                 plan.subjects.map { subject in
-                  JSONText.Member(
+                  JSONValue.Member(
                     subject.label, .array(subject.taps.map { .string($0.tap.name) }))
                 }))
           })),
     ]
     if let shard = job.options.shard {
-      configuration.append(JSONText.Member("shard", .string(shard.description)))
+      configuration.append(JSONValue.Member("shard", .string(shard.description)))
     }
     return Provenance(
       arguments: job.arguments, configuration: .object(configuration),

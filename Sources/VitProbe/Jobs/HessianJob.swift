@@ -1,6 +1,7 @@
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 
 /// Hessian spectra as a user orders them.
 public struct HessianJob: Sendable {
@@ -83,13 +84,13 @@ public struct HessianJob: Sendable {
   }
 
   private func provenance(of run: HessianRun) throws -> Provenance {
-    var configuration: [JSONText.Member] = [
+    var configuration: [JSONValue.Member] = [
       .init("subjects", .array(run.subjects.map(\.description))),
       .init(
         "data",
         [
-          "path": data.path.map(JSONText.string) ?? "bundled", "images": .integer(run.data.count),
-          "labels": data.labels.map(JSONText.string) ?? .null,
+          "path": data.path.map(JSONValue.string) ?? "bundled", "images": .integer(run.data.count),
+          "labels": data.labels.map(JSONValue.string) ?? .null,
         ]),
       .init("batch_size", .integer(batchSize)), .init("batches", .integer(run.minibatches)),
       .init("loss", .string(loss.name)), .init("hessian", settings.json),

@@ -1,5 +1,7 @@
 import Diagnostics
+import DurableFiles
 import Reports
+import StrictJSON
 
 /// The partial results of shards as one: the same files as one run would have written, without the
 /// models and without the data.
@@ -93,7 +95,7 @@ public struct MergeJob: Sendable {
     manifest.kernels = kernels
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
-        members + [.init("missing_minibatches", .array(missing.map(JSONText.integer)))])
+        members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])
     }
     outcome = Outcome(
       reports: outcome.reports, images: outcome.images, total: outcome.total,
@@ -186,7 +188,7 @@ public struct MergeJob: Sendable {
     var merged = all[0]
     if case .object(let members) = merged.configuration {
       merged.configuration = .object(
-        members.filter { $0.key != "shard" } + [
+        members.filter { $0.name != "shard" } + [
           .init(
             "parts",
             .array(
@@ -194,7 +196,7 @@ public struct MergeJob: Sendable {
                 [
                   "file": .string(part.path),
                   "shard": part.file.header.outline.shard.map { .string($0.description) } ?? .null,
-                  "arguments": .array(provenance.arguments.map(JSONText.string)),
+                  "arguments": .array(provenance.arguments.map(JSONValue.string)),
                 ]
               }))
         ])

@@ -1,6 +1,7 @@
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 import Tensors
 
 extension Manifest.Input {
@@ -24,7 +25,8 @@ extension Manifest.Input {
 extension Manifest {
   /// What every run has to say: inputs with their digests, machine, time.
   init(
-    arguments: [String], configuration: JSONText, seed: UInt64, images: Int, inputs files: [String],
+    arguments: [String], configuration: JSONValue, seed: UInt64, images: Int,
+    inputs files: [String],
     data: [InputFile], wallSeconds: Double
   ) throws {
     self.init(
@@ -39,7 +41,7 @@ extension Manifest {
 extension FeatureJob {
   /// What a run of this job did, with what.
   func manifest(
-    of subjects: [any Subject], on samples: SampleSet, configuration: JSONText, images: Int,
+    of subjects: [any Subject], on samples: SampleSet, configuration: JSONValue, images: Int,
     skipped: [SkippedImage], wallSeconds: Double
   ) throws -> Manifest {
     var manifest = try Manifest(
@@ -52,7 +54,7 @@ extension FeatureJob {
   /// The settings that all commands on features share, as they were resolved.
   func configuration(
     of subjects: [any Subject], on samples: SampleSet, from data: DataArgument
-  ) -> [JSONText.Member] {
+  ) -> [JSONValue.Member] {
     let source = data.path ?? (samples.hasImages ? "bundled" : "the feature files")
     return [
       .init("subjects", .array(subjects.map(\.description))),
@@ -60,7 +62,7 @@ extension FeatureJob {
         "data",
         [
           "path": .string(source), "images": .integer(samples.count),
-          "labels": data.labels.map(JSONText.string) ?? .null,
+          "labels": data.labels.map(JSONValue.string) ?? .null,
           "shuffle_seed": data.shuffleSeed.map { .integer(Int(truncatingIfNeeded: $0)) } ?? .null,
         ]),
       .init("batch_size", .integer(options.batchSize)),

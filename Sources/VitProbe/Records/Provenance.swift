@@ -1,5 +1,6 @@
 import Diagnostics
 import Reports
+import StrictJSON
 import Tensors
 
 /// What a run was given, for its `run.json`, and for that of a merge.
@@ -7,7 +8,7 @@ struct Provenance: Sendable {
   /// The command and its arguments.
   var arguments: [String]
   /// Every setting as it was resolved.
-  var configuration: JSONText
+  var configuration: JSONValue
   /// Files that were read.
   var inputs: [Manifest.Input]
   /// The seed of every random number.
@@ -15,19 +16,19 @@ struct Provenance: Sendable {
   /// The estimator of each analysis, in words.
   var estimators: [String]
 
-  var json: JSONText {
+  var json: JSONValue {
     [
-      "arguments": .array(arguments.map(JSONText.string)), "configuration": configuration,
+      "arguments": .array(arguments.map(JSONValue.string)), "configuration": configuration,
       "inputs": .array(
         inputs.map {
           ["path": .string($0.path), "sha256": .string($0.sha256), "size": .integer($0.size)]
         }),
-      "seed": .integer(seed), "estimators": .array(estimators.map(JSONText.string)),
+      "seed": .integer(seed), "estimators": .array(estimators.map(JSONValue.string)),
     ]
   }
 
   init(
-    arguments: [String], configuration: JSONText, inputs: [Manifest.Input], seed: UInt64,
+    arguments: [String], configuration: JSONValue, inputs: [Manifest.Input], seed: UInt64,
     estimators: [String]
   ) {
     self.arguments = arguments
@@ -39,15 +40,15 @@ struct Provenance: Sendable {
 
   /// Reads what ``json`` wrote; what is missing is left empty, since no result depends on it.
   init(parsing bytes: [UInt8]) throws {
-    let document = try JSONText(parsing: bytes)
+    let document = try JSONValue(parsing: bytes)
     func strings(_ key: String) -> [String] {
-      (document[key]?.elements ?? []).compactMap(\.stringValue)
+      (document[key]?.arrayValue ?? []).compactMap(\.stringValue)
     }
     arguments = strings("arguments")
     configuration = document["configuration"] ?? .null
     estimators = strings("estimators")
     seed = if case .integer(let value) = document["seed"] { value } else { 0 }
-    inputs = (document["inputs"]?.elements ?? []).compactMap { input in
+    inputs = (document["inputs"]?.arrayValue ?? []).compactMap { input in
       guard let path = input["path"]?.stringValue, let digest = input["sha256"]?.stringValue,
         case .integer(let size) = input["size"]
       else { return nil }
@@ -109,9 +110,11 @@ struct SubjectSettings: Sendable, Codable, Equatable {
       // The same file may stand in another folder next time.
       description = .object(
         members.map { member in
-          guard member.key == "source", let source = member.value.stringValue else { return member }
+          guard member.name == "source", let source = member.value.stringValue else {
+            return member
+          }
           let name = source.split(separator: "/").last.map(String.init) ?? source
-          return JSONText.Member(member.key, .string(name))
+          return JSONValue.Member(member.name, .string(name))
         })
     }
     self.description = EmbeddedJSON(description)

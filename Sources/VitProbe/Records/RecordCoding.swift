@@ -1,6 +1,7 @@
 import Diagnostics
 import FoundationEssentials
 import Reports
+import StrictJSON
 
 /// How values become JSON in a file of records, and back: every number to the last bit, keys in a
 /// fixed order, no line ends and no tabs.
@@ -52,9 +53,9 @@ extension CodingUserInfoKey {
 
 /// A document inside another.
 struct EmbeddedJSON: Codable, Sendable, Equatable {
-  let value: JSONText
+  let value: JSONValue
 
-  init(_ value: JSONText) { self.value = value }
+  init(_ value: JSONValue) { self.value = value }
 
   private struct Key: CodingKey {
     let stringValue: String
@@ -86,7 +87,7 @@ struct EmbeddedJSON: Codable, Sendable, Equatable {
     case .object(let members):
       var container = encoder.container(keyedBy: Key.self)
       for member in members {
-        try container.encode(EmbeddedJSON(member.value), forKey: Key(stringValue: member.key))
+        try container.encode(EmbeddedJSON(member.value), forKey: Key(stringValue: member.name))
       }
     }
   }
@@ -99,7 +100,7 @@ struct EmbeddedJSON: Codable, Sendable, Equatable {
             ($0.stringValue, try container.decode(EmbeddedJSON.self, forKey: $0).value)
           }, uniquingKeysWith: { first, _ in first }))
     } else if var container = try? decoder.unkeyedContainer() {
-      var elements: [JSONText] = []
+      var elements: [JSONValue] = []
       while !container.isAtEnd { elements.append(try container.decode(EmbeddedJSON.self).value) }
       value = .array(elements)
     } else {

@@ -1,4 +1,6 @@
+import DurableFiles
 import Reports
+import StrictJSON
 import Tensors
 
 /// What one file of records is about: what its records depend on, and how many there will be.
@@ -68,8 +70,8 @@ struct RecordHeader: Sendable {
       return words("the kind of run", outline.kind, other.outline.kind)
     }
     if settings != other.settings {
-      guard let ours = try? JSONText(parsing: settings),
-        let theirs = try? JSONText(parsing: other.settings),
+      guard let ours = try? JSONValue(parsing: settings),
+        let theirs = try? JSONValue(parsing: other.settings),
         let found = SettingsDifference(ours, theirs)
       else { return words("the digest", outline.digest, other.outline.digest) }
       return words(found.place, found.first, found.second)

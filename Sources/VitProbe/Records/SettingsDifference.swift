@@ -1,4 +1,5 @@
 import Reports
+import StrictJSON
 
 /// The first place where two documents of settings differ.
 struct SettingsDifference: Equatable {
@@ -8,29 +9,29 @@ struct SettingsDifference: Equatable {
   let second: String
 
   /// Nil if both are the same.
-  init?(_ first: JSONText, _ second: JSONText) {
+  init?(_ first: JSONValue, _ second: JSONValue) {
     guard let found = Self.find(first, second, at: "") else { return nil }
     self = found
   }
 
-  private init(_ place: String, _ first: JSONText?, _ second: JSONText?) {
+  private init(_ place: String, _ first: JSONValue?, _ second: JSONValue?) {
     self.place = place
     self.first = Self.short(first)
     self.second = Self.short(second)
   }
 
-  private static func short(_ value: JSONText?) -> String {
+  private static func short(_ value: JSONValue?) -> String {
     guard let value else { return "nothing" }
     let text = value.compact
     return text.count > 80 ? text.prefix(77) + "…" : text
   }
 
-  private static func find(_ a: JSONText, _ b: JSONText, at place: String) -> Self? {
+  private static func find(_ a: JSONValue, _ b: JSONValue, at place: String) -> Self? {
     if a == b { return nil }
     switch (a, b) {
     case (.object(let one), .object(let other)):
       // What a user sets stands in the leaves; whatever follows from it stands deeper.
-      let keys = Set(one.map(\.key)).union(other.map(\.key)).sorted()
+      let keys = Set(one.map(\.name)).union(other.map(\.name)).sorted()
       let leaves = keys.filter { a[$0].map(isLeaf) ?? true && b[$0].map(isLeaf) ?? true }
       let inner = keys.filter { !leaves.contains($0) }.reversed()
       for key in leaves + inner {
@@ -53,7 +54,7 @@ struct SettingsDifference: Equatable {
     }
   }
 
-  private static func isLeaf(_ value: JSONText) -> Bool {
+  private static func isLeaf(_ value: JSONValue) -> Bool {
     switch value {
     case .array, .object: false
     default: true

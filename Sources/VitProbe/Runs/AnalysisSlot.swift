@@ -1,5 +1,6 @@
 import Diagnostics
 import Reports
+import StrictJSON
 import Synchronization
 import Tensors
 
@@ -9,7 +10,7 @@ protocol AnalysisSlot: AnyObject, Sendable {
   var plan: Plan { get }
   /// The fewest images of a minibatch.
   var minimumBatch: Int { get }
-  var settings: JSONText { get }
+  var settings: JSONValue { get }
   var configuration: any Codable & Sendable { get }
   /// Bytes of values kept from one tap to the next.
   func keptBytes(images: Int) -> Int
@@ -49,7 +50,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 
   var name: String { A.name }
   var minimumBatch: Int { A.minimumBatch }
-  var settings: JSONText { analyzer.settings }
+  var settings: JSONValue { analyzer.settings }
   var configuration: any Codable & Sendable { analyzer.configuration }
 
   func keptBytes(images: Int) -> Int { analyzer.keptBytes(plan, images: images) }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Images
 import Reports
+import StrictJSON
 import Synchronization
 import Tensors
 
@@ -109,8 +110,8 @@ public final class FeatureRun: Sendable {
   public var plans: [(analysis: String, plan: Plan)] { slots.map { ($0.name, $0.plan) } }
 
   /// The settings of each analysis, for the manifest.
-  public var settings: JSONText {
-    .object(slots.map { JSONText.Member($0.name, $0.settings) })
+  public var settings: JSONValue {
+    .object(slots.map { JSONValue.Member($0.name, $0.settings) })
   }
 
   /// What the run will cost, from abstract passes.

@@ -1,5 +1,7 @@
 import Diagnostics
+import DurableFiles
 import Reports
+import StrictJSON
 
 /// The files that a report becomes.
 public enum ReportFormat: String, Sendable, CaseIterable {

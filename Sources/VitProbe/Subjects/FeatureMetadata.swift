@@ -1,5 +1,6 @@
 import Checkpoints
 import Reports
+import StrictJSON
 import Tensors
 
 /// What a feature file says of itself: names of its samples, what its layers are, where they come
@@ -100,7 +101,7 @@ struct FeatureMetadata {
       try JSONValue.parse(bytes, file: checkpoint.path)
     }
     var entries: [String: String] = [:]
-    for member in value.objectValue?.members ?? [] {
+    for member in value.objectValue ?? [] {
       guard let text = member.value.stringValue else {
         throw CheckpointError(
           .malformed, file: checkpoint.path, place: "\(place), entry \"\(member.name)\"",
@@ -120,22 +121,22 @@ struct FeatureMetadata {
     entries["data"] = data
     entries["preprocessing"] = preprocessing
     entries["image_size"] = imageSize.map(String.init)
-    entries["ids"] = ids.map { JSONText.array($0.map(JSONText.string)).compact }
+    entries["ids"] = ids.map { JSONValue.array($0.map(JSONValue.string)).compact }
     entries["labels"] = labels.map {
-      JSONText.array($0.map { $0.map(JSONText.integer) ?? .null }).compact
+      JSONValue.array($0.map { $0.map(JSONValue.integer) ?? .null }).compact
     }
     entries["taps"] = layers.map { layers in
-      JSONText.array(layers.enumerated().map { Self.json($1, index: $0) }).compact
+      JSONValue.array(layers.enumerated().map { Self.json($1, index: $0) }).compact
     }
     return entries
   }
 
-  private static func json(_ layer: Layer, index: Int) -> JSONText {
+  private static func json(_ layer: Layer, index: Int) -> JSONValue {
     let tap = layer.tap
-    var members: [JSONText.Member] = [
+    var members: [JSONValue.Member] = [
       .init("name", .string(tap.name)), .init("index", .integer(index)),
       .init("kind", .string(tap.kind.rawValue)),
-      .init("stage", tap.stage.map(JSONText.integer) ?? .null),
+      .init("stage", tap.stage.map(JSONValue.integer) ?? .null),
       .init(
         "roles",
         .array(roleNames.filter { tap.roles.contains($0.role) }.map { .string($0.name) })),
@@ -153,7 +154,7 @@ struct FeatureMetadata {
     return .object(members)
   }
 
-  private static func grid(_ height: Int, _ width: Int, _ prefix: Int) -> [JSONText.Member] {
+  private static func grid(_ height: Int, _ width: Int, _ prefix: Int) -> [JSONValue.Member] {
     [
       .init("height", .integer(height)), .init("width", .integer(width)),
       .init("prefix_tokens", .integer(prefix)),

@@ -1,6 +1,7 @@
 import Checkpoints
 import Diagnostics
 import Reports
+import StrictJSON
 import Tensors
 
 /// Features that were captured before, here or by other software, in the place of a model.
@@ -69,20 +70,20 @@ public struct FeatureSubject: Subject {
   public var notes: [String] { file.notes }
 
   /// What it is made of, for the manifest.
-  public var description: JSONText {
+  public var description: JSONValue {
     [
       "label": .string(label), "source": .string(inputFiles.first ?? ""),
-      "architecture": file.metadata.architecture.map(JSONText.string) ?? .null,
+      "architecture": file.metadata.architecture.map(JSONValue.string) ?? .null,
       "preprocessing":
         (file.metadata.preprocessing
-        .flatMap { try? JSONText(parsing: Array($0.utf8)) }) ?? .null,
+        .flatMap { try? JSONValue(parsing: Array($0.utf8)) }) ?? .null,
       "format": .string(format.rawValue), "samples": .integer(file.samples.count),
       "identified": .bool(rows != nil),
       "layers": .array(
         file.layers.map {
           [
             "name": .string($0.planned.tap.name), "dtype": .string($0.rows.entry.dtype.rawValue),
-            "shape": .array($0.rows.entry.shape.map(JSONText.integer)),
+            "shape": .array($0.rows.entry.shape.map(JSONValue.integer)),
           ]
         }),
     ]

@@ -3,6 +3,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import StrictJSON
 import Tensors
 
 /// A model that is run on images.
@@ -85,15 +86,15 @@ public struct ModelSubject: Subject {
   }
 
   /// What it is made of, for the manifest.
-  public var description: JSONText {
+  public var description: JSONValue {
     let report = loaded.report
     return [
       "label": .string(label), "source": .string(report.source),
       "architecture": .string(report.architecture),
-      "variant": report.variant.map(JSONText.string) ?? .null,
+      "variant": report.variant.map(JSONValue.string) ?? .null,
       "dialect": .string(report.dialect), "ema": .bool(report.usesEMA),
       "parameters": .integer(parameterCount),
-      "unused_tensors": .array(report.unmatched.map(JSONText.string)),
+      "unused_tensors": .array(report.unmatched.map(JSONValue.string)),
       "preprocessing": transform.json,
     ]
   }
@@ -197,8 +198,8 @@ extension ImageTransform {
   }
 
   /// The transform for the manifest.
-  var json: JSONText {
-    let resize: JSONText
+  var json: JSONValue {
+    let resize: JSONValue
     switch self.resize {
     case .none: resize = "none"
     case .shortEdge(let edge): resize = ["short_edge": .integer(edge)]

@@ -1,5 +1,6 @@
 import Diagnostics
 import Reports
+import StrictJSON
 import Tensors
 
 /// Something whose taps can be analysed: a model that is run, or a file of features.
@@ -19,7 +20,7 @@ public protocol Subject: Sendable {
   /// Remarks: keys of the file that were not used.
   var notes: [String] { get }
   /// What it is made of, for the manifest: architecture, parameters, preprocessing.
-  var description: JSONText { get }
+  var description: JSONValue { get }
   /// Files that it was read from.
   var inputFiles: [String] { get }
 

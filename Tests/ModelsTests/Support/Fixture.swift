@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import Models
+import StrictJSON
 import Tensors
 
 /// Golden values of one model, and the names and shapes of its weights.

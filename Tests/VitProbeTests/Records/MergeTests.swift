@@ -1,5 +1,6 @@
 import Diagnostics
 import Reports
+import StrictJSON
 import TestSupport
 import Testing
 

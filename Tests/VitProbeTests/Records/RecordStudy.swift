@@ -2,6 +2,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import StrictJSON
 import Synchronization
 import Tensors
 import TestSupport

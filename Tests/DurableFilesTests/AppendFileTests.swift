@@ -1,13 +1,13 @@
+import DurableFiles
 import Glibc
+import TestSupport
 import Testing
-
-@testable import Reports
 
 @Suite struct AppendFileTests {
   private let pieces = ["one\n", "two\n", "three\n"]
 
   private func write(_ scratch: Scratch, _ calls: FileSystemCalls) throws(FileError) {
-    let file = try AppendFile(creating: scratch.path("r"), head: Array("head\n".utf8), calls)
+    let file = try AppendFile(creating: scratch.file("r"), head: Array("head\n".utf8), calls)
     for piece in pieces {
       try file.append(Array(piece.utf8))
       try file.sync()
@@ -15,10 +15,10 @@ import Testing
   }
 
   @Test func growsAndGoesOn() throws {
-    let scratch = try Scratch()
+    let scratch = Scratch()
     try write(scratch, .system)
     #expect(scratch.contents == ["r": "head\none\ntwo\nthree\n"])
-    let file = try AppendFile(continuing: scratch.path("r"), after: 9)
+    let file = try AppendFile(continuing: scratch.file("r"), after: 9)
     #expect(scratch.contents == ["r": "head\none\n"])
     try file.append(Array("2\n".utf8))
     #expect(scratch.contents == ["r": "head\none\n2\n"])
@@ -27,13 +27,13 @@ import Testing
   }
 
   @Test func aNewFileTakesThePlaceOfTheOld() throws {
-    let scratch = try Scratch()
-    Fixtures.write("old and long enough to show", scratch.path("r"))
-    let file = try AppendFile(creating: scratch.path("r"), head: Array("new".utf8))
+    let scratch = Scratch()
+    scratch.write("old and long enough to show", as: "r")
+    let file = try AppendFile(creating: scratch.file("r"), head: Array("new".utf8))
     #expect(scratch.contents == ["r": "new"])
     // What another put there since is left alone.
-    Fixtures.write("another's", scratch.path("s"))
-    rename(scratch.path("s"), scratch.path("r"))
+    scratch.write("another's", as: "s")
+    rename(scratch.file("s"), scratch.file("r"))
     file.remove()
     #expect(scratch.contents == ["r": "another's"])
   }
@@ -47,8 +47,8 @@ import Testing
     try write(Scratch(), total.calls)
     #expect(total.count >= 10)
     for failing in 0..<total.count {
-      let scratch = try Scratch()
-      Fixtures.write("old", scratch.path("r"))
+      let scratch = Scratch()
+      scratch.write("old", as: "r")
       let faulty = FaultyCalls(failing: failing, code: code)
       faulty.writeLimit = writeLimit
       var error: FileError?
@@ -60,7 +60,7 @@ import Testing
       // A close at the end of life may fail unnoticed: every piece is durable by then.
       #expect(error != nil || failing == total.count - 1, "call \(failing)")
       if let error {
-        #expect(error.path == scratch.path("r") && error.code == code)
+        #expect(error.path == scratch.file("r") && error.code == code)
         #expect(error.kind == (scratch.contents == ["r": "old"] ? .cannotCreate : .io))
       }
       let wholes = (0...pieces.count).map { "head\n" + pieces.prefix($0).joined() } + ["old"]
@@ -71,13 +71,13 @@ import Testing
 
   /// After a piece that could not be written, none is taken: it would stand behind a torn one.
   @Test func nothingFollowsATornPiece() throws {
-    let scratch = try Scratch()
+    let scratch = Scratch()
     for failing in 0..<20 {
       let faulty = FaultyCalls(failing: failing, code: ENOSPC, forever: true)
       faulty.writeLimit = 2
       guard
         let file = try? AppendFile(
-          creating: scratch.path("r"), head: Array("head\n".utf8), faulty.calls)
+          creating: scratch.file("r"), head: Array("head\n".utf8), faulty.calls)
       else { continue }
       for piece in pieces { try? file.append(Array(piece.utf8)) }
       let text = scratch.contents["r"] ?? ""
@@ -86,8 +86,8 @@ import Testing
   }
 
   @Test func whatCannotBeOpenedSaysSo() throws {
-    let scratch = try Scratch()
-    for path in [scratch.path("no/such"), scratch.root] {
+    let scratch = Scratch()
+    for path in [scratch.file("no/such"), scratch.path] {
       let created = #expect(throws: FileError.self) {
         try AppendFile(creating: path, head: [1])
       }
@@ -97,20 +97,10 @@ import Testing
       }
       #expect(continued?.kind == .cannotCreate)
     }
-    #expect(try AppendFile.contents(scratch.path("none")) == nil)
-    #expect(throws: FileError.self) { try AppendFile.contents(scratch.root) }
-    Fixtures.write("12345", scratch.path("five"))
-    #expect(throws: FileError.self) { try AppendFile.contents(scratch.path("five"), limit: 4) }
-    #expect(try AppendFile.contents(scratch.path("five"), limit: 5)?.count == 5)
-  }
-
-  @Test func foldersListTheirParts() throws {
-    let scratch = try Scratch()
-    for name in ["b.vpart", "a.vpart", "c.csv"] { Fixtures.write("", scratch.path(name)) }
-    mkdir(scratch.path("d.vpart"), 0o700)
-    #expect(
-      OutputFolder.files(in: scratch.root, endingIn: ".vpart")
-        == ["a.vpart", "b.vpart"].map(scratch.path))
-    #expect(OutputFolder.files(in: scratch.path("a.vpart"), endingIn: ".vpart") == nil)
+    #expect(try AppendFile.contents(scratch.file("none")) == nil)
+    #expect(throws: FileError.self) { try AppendFile.contents(scratch.path) }
+    scratch.write("12345", as: "five")
+    #expect(throws: FileError.self) { try AppendFile.contents(scratch.file("five"), limit: 4) }
+    #expect(try AppendFile.contents(scratch.file("five"), limit: 5)?.count == 5)
   }
 }

@@ -1,48 +1,62 @@
+import DurableFiles
 import Glibc
+import TestSupport
 import Testing
-
-@testable import Reports
 
 @Suite struct AtomicFileTests {
   @Test func appearsAtTheCommit() throws {
-    let scratch = try Scratch()
-    let file = try AtomicFile(scratch.path("a.csv"))
-    try file.write("one\n")
-    try file.write("two\n")
+    let scratch = Scratch()
+    var file = try AtomicFile(scratch.file("a.csv"))
+    try file.append(Array("one\n".utf8))
+    try file.append(Array("two\n".utf8))
     #expect(scratch.contents["a.csv"] == nil)
-    #expect(try file.commit() == Digest.sha256("one\ntwo\n".utf8))
-    #expect(file.size == 8)
+    let size = file.size
+    #expect(size == 8)
+    try file.commit()
     #expect(scratch.contents == ["a.csv": "one\ntwo\n"])
   }
 
+  @Test func takesPiecesInAnyOrder() throws {
+    let scratch = Scratch()
+    var file = try AtomicFile(scratch.file("a"))
+    try file.write(Array("cd".utf8), at: 2)
+    try file.write(Array("ab".utf8), at: 0)
+    try file.append(Array("e".utf8))
+    try file.commit()
+    #expect(scratch.contents == ["a": "abcde"])
+  }
+
   @Test func leavesNothingWithoutACommit() throws {
-    let scratch = try Scratch()
-    Fixtures.write("old", scratch.path("a"))
+    let scratch = Scratch()
+    scratch.write("old", as: "a")
     do {
-      let file = try AtomicFile(scratch.path("a"))
-      try file.write("new")
+      var file = try AtomicFile(scratch.file("a"))
+      try file.append(Array("new".utf8))
       #expect(scratch.contents.count == 2)
     }
     #expect(scratch.contents == ["a": "old"])
   }
 
   @Test func keepsModesAndLinks() throws {
-    let scratch = try Scratch()
-    Fixtures.write("old", scratch.path("a"))
-    chmod(scratch.path("a"), 0o640)
-    symlink("a", scratch.path("link"))
-    try AtomicFile.write(Array("new".utf8), to: scratch.path("link"))
+    let scratch = Scratch()
+    scratch.write("old", as: "a")
+    chmod(scratch.file("a"), 0o640)
+    symlink("a", scratch.file("link"))
+    try AtomicFile.write(Array("new".utf8), to: scratch.file("link"))
     var status = stat()
-    #expect(lstat(scratch.path("link"), &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
-    #expect(stat(scratch.path("a"), &status) == 0 && status.st_mode & 0o777 == 0o640)
+    #expect(lstat(scratch.file("link"), &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+    #expect(stat(scratch.file("a"), &status) == 0 && status.st_mode & 0o777 == 0o640)
     #expect(scratch.contents["a"] == "new")
   }
 
   @Test func refusesWhatIsNotARegularFile() throws {
-    let scratch = try Scratch()
-    mkfifo(scratch.path("pipe"), 0o600)
-    for path in [scratch.root, scratch.path("pipe"), "/dev/full", scratch.path("no/such")] {
-      let error = #expect(throws: FileError.self) { try AtomicFile(path) }
+    let scratch = Scratch()
+    mkfifo(scratch.file("pipe"), 0o600)
+    for path in [
+      scratch.path, scratch.file("pipe"), "/dev/full", scratch.file("no/such"), "",
+      scratch.file("a\0b"), scratch.file("new/"),
+    ] {
+      let error = #expect(throws: FileError.self) { _ = try AtomicFile(path) }
       #expect(error?.kind == .cannotCreate)
       #expect(error?.path == path)
     }
@@ -55,15 +69,16 @@ import Testing
     try write("fresh", in: Scratch(), total.calls)
     #expect(total.count >= 8)
     for failing in 0..<total.count {
-      let scratch = try Scratch()
-      Fixtures.write("old", scratch.path("a"))
+      let scratch = Scratch()
+      scratch.write("old", as: "a")
       let faulty = FaultyCalls(failing: failing, code: code)
       let error = #expect(throws: FileError.self, "call \(failing)") {
         try write("fresh", in: scratch, faulty.calls)
       }
-      #expect(error?.path == scratch.path("a") && error?.code == code)
+      #expect(error?.path == scratch.file("a") && error?.code == code)
       #expect(error?.kind == (failing == 0 ? .cannotCreate : .io))
       #expect(error?.description.contains(String(cString: strerror(code))) == true)
+      #expect(error?.description.contains("Free some space") == [ENOSPC, EDQUOT].contains(code))
       // Only the synchronisation of the folder comes after the rename.
       let renamed = failing >= total.count - 3
       #expect(scratch.contents == ["a": renamed ? "fresh" : "old"], "call \(failing)")
@@ -74,7 +89,7 @@ import Testing
     let count = FaultyCalls()
     try write("fresh", in: Scratch(), count.calls)
     for failing in 0..<count.count {
-      let scratch = try Scratch()
+      let scratch = Scratch()
       let faulty = FaultyCalls(failing: failing, code: EINTR)
       // A rename is never interrupted; every other call is tried again.
       do {
@@ -84,7 +99,7 @@ import Testing
         #expect(scratch.contents.isEmpty && error.code == EINTR)
       }
     }
-    let scratch = try Scratch()
+    let scratch = Scratch()
     let short = FaultyCalls()
     short.writeLimit = 3
     try write("a longer text", in: scratch, short.calls)
@@ -94,9 +109,9 @@ import Testing
   private func write(_ text: String, in scratch: Scratch, _ calls: FileSystemCalls)
     throws(FileError)
   {
-    let file = try AtomicFile(scratch.path("a"), calls)
-    try file.write(text)
-    try file.write("")
+    var file = try AtomicFile(scratch.file("a"), calls)
+    try file.append(Array(text.utf8))
+    try file.append([])
     try file.commit()
   }
 }

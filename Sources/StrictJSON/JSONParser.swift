@@ -1,30 +1,44 @@
-/// A recursive-descent parser of strict JSON (RFC 8259) over raw bytes.
+extension JSONValue {
+  /// Parses one JSON document that fills `bytes`.
+  ///
+  /// Strict (RFC 8259): valid UTF-8 without byte order mark, no name twice in an object, no comments,
+  /// no trailing commas, no NaN.
+  public init(
+    parsing bytes: UnsafeRawBufferPointer, limits: JSONLimits = JSONLimits()
+  ) throws(JSONError) {
+    var parser = JSONParser(bytes: bytes, limits: limits)
+    self = try parser.document()
+  }
+
+  /// Parses one JSON document that fills `bytes`, as strictly.
+  public init(parsing bytes: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) {
+    self = try bytes.withUnsafeBufferPointer { (buffer) throws(JSONError) in
+      try JSONValue(parsing: UnsafeRawBufferPointer(buffer), limits: limits)
+    }
+  }
+}
+
+/// A recursive-descent parser of strict JSON over raw bytes.
 ///
 /// Hand-written because lenient parsers disagree about duplicate names and large numbers, and two
 /// readers that disagree see two different models in one file.
 struct JSONParser {
   let bytes: UnsafeRawBufferPointer
-  let file: String
-  let offset: Int
   let limits: JSONLimits
   private var position = 0
   private var depth = 0
   private var values = 0
 
-  init(bytes: UnsafeRawBufferPointer, file: String, offset: Int, limits: JSONLimits) {
+  init(bytes: UnsafeRawBufferPointer, limits: JSONLimits) {
     self.bytes = bytes
-    self.file = file
-    self.offset = offset
     self.limits = limits
   }
 
-  mutating func document() throws(CheckpointError) -> JSONValue {
+  mutating func document() throws(JSONError) -> JSONValue {
     guard bytes.count <= limits.bytes else {
-      throw CheckpointError(
-        .limitExceeded, file: file, place: "JSON", found: "\(bytes.count) bytes of JSON",
-        expected: "at most \(limits.bytes)")
+      throw excess("\(bytes.count) bytes of JSON", expected: "at most \(limits.bytes)")
     }
-    if bytes.holds("\u{FEFF}") {
+    if holds("\u{FEFF}") {
       throw failure("a byte order mark", expected: "JSON in UTF-8 without one")
     }
     skipSpace()
@@ -36,12 +50,10 @@ struct JSONParser {
 
   // MARK: Values
 
-  private mutating func value() throws(CheckpointError) -> JSONValue {
+  private mutating func value() throws(JSONError) -> JSONValue {
     values += 1
     guard values <= limits.values else {
-      throw CheckpointError(
-        .limitExceeded, file: file, place: place, found: "more than \(limits.values) JSON values",
-        expected: "fewer")
+      throw excess("more than \(limits.values) JSON values", expected: "fewer")
     }
     guard let first = peek else { throw failure(here, expected: "a JSON value") }
     switch first {
@@ -58,16 +70,16 @@ struct JSONParser {
 
   private mutating func word(
     _ text: StaticString, _ value: JSONValue
-  ) throws(CheckpointError) -> JSONValue {
-    guard bytes.holds(text, at: position) else { throw failure(here, expected: "a JSON value") }
+  ) throws(JSONError) -> JSONValue {
+    guard holds(text) else { throw failure(here, expected: "a JSON value") }
     position += text.utf8CodeUnitCount
     return value
   }
 
-  private mutating func object() throws(CheckpointError) -> JSONValue {
+  private mutating func object() throws(JSONError) -> JSONValue {
     try descend()
-    var members: [JSONObject.Member] = []
-    var places: [String: Int]?
+    var members: [JSONValue.Member] = []
+    var names: Set<String>?
     skipSpace()
     if peek != UInt8(ascii: "}") {
       while true {
@@ -77,18 +89,10 @@ struct JSONParser {
         }
         let start = position
         let name = try string()
-        // Short objects are searched; a table is worth its cost only for long ones.
-        if members.count == 16 {
-          places = [:]
-          for (index, member) in members.enumerated() { places?[member.name] = index }
-        }
-        let isDuplicate =
-          if places != nil {
-            places?.updateValue(members.count, forKey: name) != nil
-          } else {
-            members.contains { $0.name == name }
-          }
-        guard !isDuplicate else {
+        // Short objects are searched; a set is worth its cost only for long ones.
+        if members.count == 16 { names = Set(members.map(\.name)) }
+        let isNew = names?.insert(name).inserted ?? !members.contains { $0.name == name }
+        guard isNew else {
           position = start
           throw failure(
             "the name \"\(name)\" a second time", expected: "each name once in an object")
@@ -96,7 +100,7 @@ struct JSONParser {
         skipSpace()
         guard take(UInt8(ascii: ":")) else { throw failure(here, expected: "\":\"") }
         skipSpace()
-        members.append(JSONObject.Member(name: name, value: try value()))
+        members.append(JSONValue.Member(name, try value()))
         skipSpace()
         if take(UInt8(ascii: ",")) { continue }
         break
@@ -104,10 +108,10 @@ struct JSONParser {
     }
     guard take(UInt8(ascii: "}")) else { throw failure(here, expected: "\",\" or \"}\"") }
     depth -= 1
-    return .object(JSONObject(members: members, places: places))
+    return .object(members)
   }
 
-  private mutating func array() throws(CheckpointError) -> JSONValue {
+  private mutating func array() throws(JSONError) -> JSONValue {
     try descend()
     var elements: [JSONValue] = []
     skipSpace()
@@ -125,19 +129,17 @@ struct JSONParser {
     return .array(elements)
   }
 
-  private mutating func descend() throws(CheckpointError) {
+  private mutating func descend() throws(JSONError) {
     position += 1
     depth += 1
     guard depth <= limits.depth else {
-      throw CheckpointError(
-        .limitExceeded, file: file, place: place,
-        found: "JSON nested more than \(limits.depth) deep", expected: "a shallower document")
+      throw excess("JSON nested more than \(limits.depth) deep", expected: "a shallower document")
     }
   }
 
   // MARK: Numbers
 
-  private mutating func number() throws(CheckpointError) -> JSONValue {
+  private mutating func number() throws(JSONError) -> JSONValue {
     let start = position
     var isInteger = true
     let isNegative = take(UInt8(ascii: "-"))
@@ -161,17 +163,17 @@ struct JSONParser {
       position = start
       throw failure("the number \(text)", expected: "a number within the range of a Double")
     }
-    return .double(value)
+    return .real(value)
   }
 
-  private mutating func digits() throws(CheckpointError) {
+  private mutating func digits() throws(JSONError) {
     guard isDigit else { throw failure(here, expected: "a digit") }
     while isDigit { position += 1 }
   }
 
   // MARK: Strings
 
-  private mutating func string() throws(CheckpointError) -> String {
+  private mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
     while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
@@ -179,7 +181,7 @@ struct JSONParser {
     }
     if peek == UInt8(ascii: "\"") {
       defer { position += 1 }
-      guard let text = UnsafeRawBufferPointer(rebasing: bytes[start..<position]).utf8Text else {
+      guard let text = String(validating: bytes[start..<position], as: UTF8.self) else {
         throw failure("text that is not UTF-8", expected: "UTF-8")
       }
       return text
@@ -187,7 +189,7 @@ struct JSONParser {
     return try stringWithEscapes(Array(bytes[start..<position]))
   }
 
-  private mutating func stringWithEscapes(_ start: [UInt8]) throws(CheckpointError) -> String {
+  private mutating func stringWithEscapes(_ start: [UInt8]) throws(JSONError) -> String {
     var buffer = start
     while true {
       guard let byte = peek else { throw failure(here, expected: "the end of a string") }
@@ -222,7 +224,7 @@ struct JSONParser {
     return text
   }
 
-  private mutating func unicodeEscape() throws(CheckpointError) -> Unicode.Scalar {
+  private mutating func unicodeEscape() throws(JSONError) -> Unicode.Scalar {
     let first = try hexadecimal()
     if let scalar = Unicode.Scalar(first) { return scalar }
     guard first < 0xDC00, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
@@ -235,7 +237,7 @@ struct JSONParser {
     return scalar
   }
 
-  private mutating func hexadecimal() throws(CheckpointError) -> UInt32 {
+  private mutating func hexadecimal() throws(JSONError) -> UInt32 {
     var value: UInt32 = 0
     for _ in 0..<4 {
       let digit: UInt8? =
@@ -274,11 +276,14 @@ struct JSONParser {
     }
   }
 
-  // MARK: Errors
-
-  private var place: String {
-    "byte \(offset.addingReportingOverflow(position).partialValue) (JSON)"
+  /// Whether the bytes from here on are those of `text`.
+  private func holds(_ text: StaticString) -> Bool {
+    guard bytes.count - position >= text.utf8CodeUnitCount else { return false }
+    return bytes[position..<position + text.utf8CodeUnitCount].elementsEqual(
+      UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
+
+  // MARK: Errors
 
   private var here: String {
     guard let byte = peek else { return "the JSON ends too early" }
@@ -286,9 +291,13 @@ struct JSONParser {
     return "the byte 0x" + String(byte, radix: 16)
   }
 
-  private func failure(_ found: String, expected: String) -> CheckpointError {
-    CheckpointError(
-      position < bytes.count ? .malformed : .truncated, file: file, place: place, found: found,
+  private func failure(_ found: String, expected: String) -> JSONError {
+    JSONError(
+      position < bytes.count ? .malformed : .truncated, offset: position, found: found,
       expected: expected)
+  }
+
+  private func excess(_ found: String, expected: String) -> JSONError {
+    JSONError(.limitExceeded, offset: position, found: found, expected: expected)
   }
 }

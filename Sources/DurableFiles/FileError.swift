@@ -29,19 +29,33 @@ public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     self.code = code
   }
 
-  /// One line for people: path, message, reason.
-  public var description: String {
-    let reason = code.map { ": \(String(cString: strerror($0))) (errno \($0))" } ?? ""
-    return "\(path): \(message)\(reason)"
+  /// The message with what the system said, without the path.
+  public var reason: String {
+    message + (code.map { ": \(FileError.text(of: $0)) (errno \($0))" } ?? "")
+  }
+
+  /// What to do about it; empty if there is nothing to advise.
+  public var advice: String {
+    code == ENOSPC || code == EDQUOT ? "Free some space and run again" : ""
+  }
+
+  /// One line for people: path, message, reason, advice.
+  public var description: String { "\(path): \(reason)" + (advice.isEmpty ? "" : ". \(advice)") }
+
+  /// What the system says about an error number.
+  package static func text(of code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 128)
+    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 }
 
 /// The number of a failed system call.
-struct SystemError: Error, Equatable {
-  let code: Int32
-  init(_ code: Int32) { self.code = code }
+package struct SystemError: Error, Equatable {
+  package let code: Int32
+  package init(_ code: Int32) { self.code = code }
 
-  func error(_ kind: FileError.Kind, _ path: String, _ message: String) -> FileError {
+  package func error(_ kind: FileError.Kind, _ path: String, _ message: String) -> FileError {
     FileError(kind, path: path, message: message, code: code)
   }
 }

@@ -20,18 +20,16 @@ public final class AppendFile {
     try self.init(creating: path, head: head, .system)
   }
 
-  init(creating path: String, head: [UInt8], _ calls: FileSystemCalls) throws(FileError) {
+  package init(creating path: String, head: [UInt8], _ calls: FileSystemCalls) throws(FileError) {
     self.path = path
     self.calls = calls
     let temporary = Self.temporary(path)
     var opened: Int32?
     do throws(SystemError) {
       let file = try calls.openThroughInterruptions(
-        temporary, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666)
+        temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666)
       opened = file
-      try head.withUnsafeBufferPointer { (buffer) throws(SystemError) in
-        try calls.writeAll(UnsafeRawBufferPointer(buffer), to: file)
-      }
+      try calls.writeAll(head, to: file, at: 0)
       try calls.syncThroughInterruptions(file)
       try calls.rename(temporary, path)
       self.file = file
@@ -51,13 +49,15 @@ public final class AppendFile {
     try self.init(continuing: path, after: length, .system)
   }
 
-  init(continuing path: String, after length: Int, _ calls: FileSystemCalls) throws(FileError) {
+  package init(continuing path: String, after length: Int, _ calls: FileSystemCalls)
+    throws(FileError)
+  {
     self.path = path
     self.calls = calls
     self.length = length
     var opened: Int32?
     do throws(SystemError) {
-      let file = try calls.openThroughInterruptions(path, O_WRONLY | O_APPEND | O_NOFOLLOW, 0)
+      let file = try calls.openThroughInterruptions(path, O_WRONLY | O_NOFOLLOW, 0)
       opened = file
       try calls.truncate(file, length)
       self.file = file
@@ -84,7 +84,7 @@ public final class AppendFile {
       throw FileError(.io, path: path, message: "cannot write it, since an earlier write failed")
     }
     do throws(SystemError) {
-      try calls.writeAll(bytes, to: file)
+      try calls.writeAll(bytes, to: file, at: length)
       length += bytes.count
     } catch {
       isBroken = true
@@ -132,25 +132,4 @@ public final class AppendFile {
   public static func remove(_ path: String) { try? FileSystemCalls.system.remove(path) }
 
   private static func temporary(_ path: String) -> String { path + ".new" }
-}
-
-extension OutputFolder {
-  /// Where a run keeps what it has so far, in the folder at `path`; never counted as foreign.
-  public static func recordsPath(in path: String) -> String {
-    PathKind.join(path, AtomicFile.prefix + "records")
-  }
-
-  /// Where a run keeps the long vectors of the work in hand, in the folder at `path`; never counted
-  /// as foreign.
-  public static func productsPath(in path: String) -> String {
-    PathKind.join(path, AtomicFile.prefix + "products")
-  }
-
-  /// The paths of a folder's files whose names end in `suffix`, in the order of their bytes; nil if
-  /// it is not a folder.
-  public static func files(in path: String, endingIn suffix: String) -> [String]? {
-    guard PathKind.at(path) == .folder else { return nil }
-    return (PathKind.names(in: path) ?? []).filter { $0.hasSuffix(suffix) }
-      .map { PathKind.join(path, $0) }.filter { PathKind.at($0) == .file }
-  }
 }
