@@ -3,10 +3,11 @@
 
 SHELL := /bin/bash
 PACKAGES := libopenblas-dev libfftw3-dev libpng-dev libjpeg-dev zlib1g-dev libssl-dev pkg-config
+MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
+.PHONY: demo test mpi-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out
@@ -18,6 +19,13 @@ build: setup
 test: setup
 	swift build --build-tests
 	OPENBLAS_NUM_THREADS=1 swift test --skip-build --quiet
+	for kernels in avx2 sse2; do OPENBLAS_NUM_THREADS=1 VITPROBE_KERNELS=$$kernels \
+	  swift test --skip-build --quiet --filter 'ProductTests|WinogradTests' || exit 1; done
+
+# The build with Open MPI, under mpirun, against the one without (about a minute once it is built).
+mpi-test: build
+	$(MAKE) setup PACKAGES="$(PACKAGES) $(MPI_PACKAGES)"
+	Tests/mpi/check.sh .build/release/vitprobe
 
 setup:
 	@missing=""; \
@@ -78,4 +86,4 @@ tsan: setup
 	  -c release -Xswiftc -enable-testing
 
 clean:
-	rm -rf .build .build-asan .build-tsan vitprobe-out
+	rm -rf .build .build-asan .build-tsan .build-mpi vitprobe-out

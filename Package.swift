@@ -31,6 +31,11 @@ let package = Package(
     .library(name: "Diagnostics", targets: ["Diagnostics"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
   ],
+  traits: [
+    .trait(
+      name: "MPI",
+      description: "vitprobe hessian --scope dataset over the processes of mpirun (Open MPI).")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
@@ -41,6 +46,9 @@ let package = Package(
     .systemLibrary(name: "CFFTW", pkgConfig: "fftw3f", providers: [.apt(["libfftw3-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    // With the trait MPI alone
+    .systemLibrary(
+      name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
 
     // C
     .target(
@@ -69,12 +77,18 @@ let package = Package(
         "StrictJSON",
       ]),
 
+    // Empty without the trait MPI
+    library(
+      "MPIReduction",
+      ["VitProbe", .target(name: "COpenMPI", condition: .when(traits: ["MPI"]))]),
+
     // The command
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
         "VitProbe", "Checkpoints", "Diagnostics", "DurableFiles", "Images", "Models", "Reports",
         "StrictJSON", "Tensors",
+        .target(name: "MPIReduction", condition: .when(traits: ["MPI"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),

@@ -116,8 +116,9 @@ def rows():
               memory_least=0.0, work=64)
 
     for name, model, batch, ours in (("vit-tiny", "vit_tiny", 16, CIFAR_VIT),
+                                     ("vit-tiny-128", "vit_tiny", 128, CIFAR_VIT),
                                      ("resnet18", "resnet18", 64, CIFAR_RESNET)):
-        yield Row(f"hvp-{name}", f"one Hessian-vector product: {name}, 32x32, batch {batch}",
+        yield Row(f"hvp-{name}", f"one Hessian-vector product: {model}, 32x32, batch {batch}",
                   "steady", driver("hvp", model=ours, batch=batch),
                   list(hessian_packages(model, batch, 0, 2.0, 3.5)))
     yield Row("eigenvalues-vit-tiny",

@@ -263,7 +263,7 @@ def versions(machine, records):
         "vitprobe": commit or "unknown", "CPU": processor(),
         "threads": machine.options.threads,
         "best calibration": f"{machine.best_rate:.0f} GFLOP/s of multiply-adds",
-        "kernels of ours": "OpenBLAS " + (", ".join(sorted(kernels)) or "unknown"),
+        "kernels of ours": "; ".join(sorted(kernels)) or "unknown",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "peers": ", ".join(" ".join(line.split()) for line in done.stdout.splitlines()) or "none",
     }

@@ -27,7 +27,7 @@ enum Driver {
       Threads.configure(count: try arguments.integer("threads", 2))
       var measurement = try job(arguments)
       try arguments.checkAllUsed()
-      measurement.add("kernels", text: Threads.blasKernels)
+      measurement.add("kernels", text: Threads.kernels)
       measurement.add("peak_rss_mib", peakResidentMiB())
       print(measurement.json)
     } catch {

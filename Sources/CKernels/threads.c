@@ -32,7 +32,7 @@ void ck_take_over(void *address) {
 #endif
 }
 
-enum { SLOTS = 4 };
+enum { SLOTS = 6 };
 struct scratch {
   float *data[SLOTS];
   size_t count[SLOTS];

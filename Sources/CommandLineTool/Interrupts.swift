@@ -13,7 +13,10 @@ enum Interrupts {
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
 
   /// Catches the signals from now on. Before, they end the program as they end any.
-  static func catchSignals() {
+  ///
+  /// - Parameter ranks: whether `mpirun` stands between, which passes on SIGUSR1 as it is, and ends
+  ///   all within seconds of any other.
+  static func catchSignals(throughLauncher ranks: Bool = false) {
     // A handler must not be the first to touch a global.
     _ = (isRequested, first.load(ordering: .relaxed))
     var action = sigaction()
@@ -21,12 +24,17 @@ enum Interrupts {
     action.sa_flags = SA_RESTART
     var signals = sigset_t()
     sigemptyset(&signals)
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM] + (ranks ? [SIGUSR1] : []) {
       sigaction(number, &action, nil)
       sigaddset(&signals, number)
     }
     // A parent may have blocked them, as the worker threads of some launchers do.
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+  }
+
+  /// Leaves it to another process to end this one.
+  static func ignoreSignals() {
+    for number in [SIGINT, SIGTERM, SIGUSR1] { signal(number, SIG_IGN) }
   }
 
   /// Only calls that are safe in a signal handler.
@@ -46,7 +54,7 @@ enum Interrupts {
 
   /// Runs what may be stopped or may fail, and tells the user how to go on then.
   static func guarding<Result>(
-    _ log: RecordLog?, _ body: () throws -> Result
+    _ log: RecordLog?, launchedBy launcher: [String] = [], _ body: () throws -> Result
   ) throws -> Result {
     do {
       return try body()
@@ -54,13 +62,13 @@ enum Interrupts {
       guard interruption.isKept else {
         throw VitProbeError(.interrupted, "\(interruption); nothing was kept")
       }
-      let arguments = CommandLine.arguments.filter { $0 != "--resume" } + ["--resume"]
+      let arguments = launcher + CommandLine.arguments.filter { $0 != "--resume" } + ["--resume"]
       throw VitProbeError(
         .stoppedEarly,
         "\(interruption); to go on: \(arguments.map(quoted).joined(separator: " "))")
     } catch {
       if log?.isKept == true {
-        Terminal.note("note: the minibatches so far are kept; --resume goes on from them")
+        Terminal.note("note: what was done so far is kept; --resume goes on from it")
       }
       throw error
     }

@@ -19,6 +19,16 @@ struct LongRunOptions: ParsableArguments {
 
   /// Makes sure that there is a folder to keep records in.
   func check(output: String) throws {
+    if shard == nil {
+      try Launch.refuse(
+        "give each its --shard, or start one process with --threads; mpirun serves "
+          + "hessian --scope dataset alone")
+    }
+    try checkFolder(output: output)
+  }
+
+  /// As ``check(output:)``, for a run that several processes may share.
+  func checkFolder(output: String) throws {
     guard output == "-", resume || shard != nil else { return }
     throw ValidationError("--resume and --shard keep files; -o - has no folder for them")
   }

@@ -164,17 +164,7 @@ struct RunOptions: ParsableArguments {
   /// The memory limit in bytes.
   var memory: Int? {
     get throws {
-      guard let text = maxMemory else { return nil }
-      let digits = text.prefix { $0.isNumber || $0 == "." }
-      let units: [String: Double] = [
-        "": 1, "B": 1, "K": 0x1p10, "KIB": 0x1p10, "KB": 1e3, "M": 0x1p20, "MIB": 0x1p20,
-        "MB": 1e6, "G": 0x1p30, "GIB": 0x1p30, "GB": 1e9,
-      ]
-      let unit = units[text.dropFirst(digits.count).uppercased()]
-      guard let number = Double(digits), let unit, number > 0, number * unit < 0x1p62 else {
-        throw ValidationError("--max-memory \"\(text)\": expected a size, as in 4GiB or 800MB")
-      }
-      return Int(number * unit)
+      try maxMemory.map { try byteCount($0, of: "--max-memory") }
     }
   }
 
@@ -217,6 +207,20 @@ struct RunOptions: ParsableArguments {
     job.seed = seed
     return job
   }
+}
+
+/// A size as people write it, in bytes.
+func byteCount(_ text: String, of option: String) throws -> Int {
+  let digits = text.prefix { $0.isNumber || $0 == "." }
+  let units: [String: Double] = [
+    "": 1, "B": 1, "K": 0x1p10, "KIB": 0x1p10, "KB": 1e3, "M": 0x1p20, "MIB": 0x1p20, "MB": 1e6,
+    "G": 0x1p30, "GIB": 0x1p30, "GB": 1e9,
+  ]
+  let unit = units[text.dropFirst(digits.count).uppercased()]
+  guard let number = Double(digits), let unit, number > 0, number * unit < 0x1p62 else {
+    throw ValidationError("\(option) \"\(text)\": expected a size, as in 4GiB or 800MB")
+  }
+  return Int(number * unit)
 }
 
 /// A size for people.

@@ -27,14 +27,25 @@ struct VitprobeCommand: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
+      Launch.leave()
     } catch let error where error is ExitCode || error is ValidationError || error is CleanExit {
+      Launch.leave()
       exit(withError: error)
+    } catch let refusal as LaunchRefusal {
+      if !refusal.isSaid { Terminal.error(refusal.message) }
+      exit(withError: ExitCode(VitProbeError.Kind.usage.rawValue))
+    } catch let failure as RankFailure {
+      if failure.message != nil { Terminal.error("\(failure)") }
+      if failure.isKnownToAll { Launch.leave() } else { Launch.abort(code: failure.kind.rawValue) }
+      exit(withError: ExitCode(failure.kind.rawValue))
     } catch {
       if Self.exitCode(for: error) == .validationFailure || "\(type(of: error))" == "CommandError" {
+        if Launch.leavesItToTheFirst() { Glibc.exit(VitProbeError.Kind.usage.rawValue) }
         exit(withError: error)
       }
       let failure = VitProbeError(error)
       Terminal.error(failure.message)
+      Launch.leave()
       exit(withError: ExitCode(failure.kind.rawValue))
     }
   }

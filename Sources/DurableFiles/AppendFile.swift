@@ -72,6 +72,14 @@ public final class AppendFile {
   /// Adds a piece at the end.
   /// - Throws: ``FileError`` `.io`; the pieces before it are whole, and no further one is taken.
   public func append(_ bytes: [UInt8]) throws(FileError) {
+    try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+      try append(UnsafeRawBufferPointer(buffer))
+    }
+  }
+
+  /// Adds a piece at the end.
+  /// - Throws: ``FileError`` `.io`; the pieces before it are whole, and no further one is taken.
+  public func append(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard !isBroken else {
       throw FileError(.io, path: path, message: "cannot write it, since an earlier write failed")
     }
@@ -119,6 +127,9 @@ public final class AppendFile {
     }
     return bytes
   }
+
+  /// Removes a file that nobody has open, if it is there.
+  public static func remove(_ path: String) { try? FileSystemCalls.system.remove(path) }
 
   private static func temporary(_ path: String) -> String { path + ".new" }
 }

@@ -25,6 +25,8 @@ public struct ModelSummary: Sendable {
   public let parameterBytes: Int
   /// The most bytes that activations take up at one time, the images included.
   public let peakActivationBytes: Int
+  /// Bytes of all values that a pass makes.
+  public let activationBytes: Int
 
   /// Number of parameters; buffers are not counted.
   public var parameterCount: Int {
@@ -71,8 +73,10 @@ public struct ModelSummary: Sendable {
       return meter.multiplyAdds - before
     }
     let measured = ShapeProbe(wanting: looking)
+    let before = meter.madeBytes
     multiplyAdds = run(images: batchSize, measured) / max(1, batchSize)
     peakActivationBytes = meter.peakBytes - weights
+    activationBytes = meter.madeBytes - before
     let all = ShapeProbe { _ in true }
     _ = run(images: batchSize, all)
     taps = all.entries

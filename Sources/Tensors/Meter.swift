@@ -9,6 +9,7 @@ public final class Meter: Sendable {
   private struct Counts {
     var live = 0
     var peak = 0
+    var made = 0
     var multiplyAdds = 0
   }
   private let counts = Mutex(Counts())
@@ -19,6 +20,10 @@ public final class Meter: Sendable {
   /// The most bytes in use at one time.
   public var peakBytes: Int { counts.withLock { $0.peak } }
 
+  /// Bytes of all tensors made so far, those in use no more included: what a pass leaves that keeps
+  /// everything.
+  public var madeBytes: Int { counts.withLock { $0.made } }
+
   /// The bytes in use now.
   public var liveBytes: Int { counts.withLock { $0.live } }
 
@@ -28,6 +33,7 @@ public final class Meter: Sendable {
   func allocate(_ bytes: Int) {
     counts.withLock {
       $0.live += bytes
+      $0.made += bytes
       $0.peak = max($0.peak, $0.live)
     }
   }

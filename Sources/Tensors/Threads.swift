@@ -28,8 +28,12 @@ public enum Threads {
     return configured.load(ordering: .relaxed)
   }
 
-  /// The name of the BLAS kernels in use, such as `Haswell` or `SkylakeX`.
-  public static var blasKernels: String { String(cString: openblas_get_corename()) }
+  /// What computes: the instructions that products of tensors run on, and OpenBLAS's kernels for the small
+  /// problems in Float64, such as `avx512f, OpenBLAS SkylakeX`. Results are the same bytes where this
+  /// is the same.
+  public static var kernels: String {
+    "\(String(cString: ck_product_kernels())), OpenBLAS \(String(cString: openblas_get_corename()))"
+  }
 
   /// Runs `body` once for each index, in any order, on several threads unless the caller already
   /// is one of several.
@@ -58,22 +62,30 @@ public enum Threads {
 
   /// Cuts `rows` into tiles whose number depends on `rows` alone and runs `body` on each.
   ///
-  /// Tiles of about 800 rows cost a product 2 to 4 % against one piece, and stay in cache for what
-  /// follows the product; smaller ones cost more.
+  /// - Parameters:
+  ///   - target: about how many rows a tile has.
+  ///   - unit: what tiles begin at multiples of.
   static func forEachTile(
-    of rows: Int, target: Int = 800, _ body: @Sendable (_ first: Int, _ count: Int) -> Void
+    of rows: Int, target: Int, unit: Int = 1,
+    _ body: @Sendable (_ first: Int, _ count: Int) -> Void
   ) {
-    let tiles = tileCount(rows, target: target)
-    forEach(tiles) { tile in
-      let first = rows * tile / tiles
-      body(first, rows * (tile + 1) / tiles - first)
+    let tiles = tileCount(rows, target: target, unit: unit)
+    forEach(tiles) { index in
+      let tile = tile(index, of: tiles, rows: rows, unit: unit)
+      body(tile.lowerBound, tile.count)
     }
   }
 
-  static func tileCount(_ rows: Int, target: Int) -> Int {
+  /// One of the tiles of ``forEachTile(of:target:unit:_:)``.
+  static func tile(_ index: Int, of tiles: Int, rows: Int, unit: Int = 1) -> Range<Int> {
+    let units = (rows + unit - 1) / unit
+    return min(rows, units * index / tiles * unit)..<min(rows, units * (index + 1) / tiles * unit)
+  }
+
+  static func tileCount(_ rows: Int, target: Int, unit: Int = 1) -> Int {
     if rows <= target / 4 { return 1 }
     let tiles = max(2, (rows + target - 1) / target)
-    return tiles + tiles % 2
+    return max(1, min(tiles + tiles % 2, (rows + unit - 1) / unit))
   }
 }
 

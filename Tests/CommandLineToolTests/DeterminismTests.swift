@@ -5,9 +5,11 @@ import Testing
 @Suite struct DeterminismTests {
   private let inputs = Inputs()
 
-  /// Whatever kernels OpenBLAS takes; between kernels, digits differ.
-  @Test(arguments: [nil, "Haswell"])
-  func threadsDoNotChangeAByte(kernels: String?) throws {
+  /// Whatever kernels products and OpenBLAS take; between kernels, digits differ.
+  @Test(arguments: [
+    [:], ["OPENBLAS_CORETYPE": "Haswell", "VITPROBE_KERNELS": "avx2"], ["VITPROBE_KERNELS": "sse2"],
+  ])
+  func threadsDoNotChangeAByte(kernels: [String: String]) throws {
     var first: [String: [UInt8]] = [:]
     for threads in ["1", "2", "3"] {
       let folder = "t\(threads)"
@@ -16,7 +18,7 @@ import Testing
           "run", "demo:vit", "demo:resnet", "demo:alternet", "--limit", "72", "--batch-size", "16",
           "--analyses", "cka,fourier,variance,attention", "--bootstrap", "20", "--threads",
           threads, "-q", "-o", folder,
-        ], in: inputs.scratch.path, environment: kernels.map { ["OPENBLAS_CORETYPE": $0] } ?? [:])
+        ], in: inputs.scratch.path, environment: kernels)
       #expect(result.code == 0, "\(result.errors)")
       var files: [String: [UInt8]] = [:]
       for name in inputs.scratch.names(in: folder) where name != "run.json" {

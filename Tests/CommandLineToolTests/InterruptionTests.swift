@@ -143,6 +143,79 @@ import Testing
     #expect(results("out") == expected)
   }
 
+  /// Within one long solver over a data set: killed and stopped at moments of no choosing.
+  @Test(arguments: [SIGKILL, SIGINT])
+  func aLongSolverGoesOnFromItsProducts(signal: Int32) throws {
+    let arguments = [
+      "hessian", Inputs.vit, "--data", inputs.images(44), "--labels", labels(44), "--batch-size",
+      "8", "--scope", "dataset", "--steps", "20", "--trace", "9", "--density", "1", "--l2", "0.01",
+    ]
+    let start = ContinuousClock.now
+    let whole = try run(arguments + ["-o", "whole"])
+    let duration = start.duration(to: .now) / .microseconds(1)
+    #expect(whole.code == 0, "\(whole.errors)")
+    #expect(whole.errors.contains("MB on disk while it is computed, for --resume"))
+    let expected = results("whole")
+    #expect(expected.count >= 4)
+
+    var state: UInt64 = 19_940_101
+    var (stops, goings) = (0, 0)
+    var finished = false
+    for _ in 0..<12 where !finished {
+      let process = try Program.start(
+        arguments + ["-o", "out", "--resume"], in: inputs.scratch.path)
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      if stops == 0 {
+        // In any case once in the middle.
+        for _ in 0..<30_000 where !inputs.scratch.names(in: "out").contains(".vitprobe-products") {
+          usleep(1000)
+        }
+      } else {
+        usleep(useconds_t(0.6 * duration * Double(state >> 40) / Double(1 << 24)))
+      }
+      process.send(signal)
+      let result = try process.wait()
+      finished = result.code == 0
+      if result.errors.contains("going on from 0 of 1 models and ") { goings += 1 }
+      // Before the signal is caught, it ends the program as it ends any.
+      #expect([0, 75, 130, -signal].contains(result.code), "\(result.code) \(result.errors)")
+      if !finished { stops += 1 }
+    }
+    #expect(stops > 0 && goings + (finished ? 0 : 1) > 0)
+    if !finished {
+      let last = try run(arguments + ["-o", "out", "--resume"])
+      #expect(last.code == 0, "\(last.errors)")
+      #expect(last.errors.contains("products of the next"))
+    }
+    #expect(results("out") == expected)
+    #expect(!inputs.scratch.names(in: "out").contains { $0.hasPrefix(".") })
+
+    // Nothing is kept where that is not wanted.
+    let bare = try run(arguments + ["-o", "bare", "--keep", "0"])
+    #expect(bare.code == 0 && results("bare") == expected)
+    #expect(try run(arguments + ["--keep", "much"]).code == 64)
+  }
+
+  /// Several processes that would all do the same are refused, unless they have their shards.
+  @Test func processesOfALauncherAreNotAllTheSameRun() throws {
+    let data = inputs.images(48)
+    func start(_ arguments: [String], rank: Int) throws -> Program.Result {
+      try Program.run(
+        arguments, in: inputs.scratch.path,
+        environment: ["OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "\(rank)"])
+    }
+    for arguments in [features(data, "o"), hessian(data, "o")] {
+      let first = try start(arguments, rank: 0)
+      #expect(first.code == 64 && first.errors.contains("2 processes were started for one run"))
+      #expect(first.errors.contains("--shard"))
+      let other = try start(arguments, rank: 1)
+      #expect(other.code == 64 && other.errors.isEmpty)
+    }
+    #expect(inputs.scratch.names(in: "o").isEmpty)
+    let shard = try start(hessian(data, "o") + ["--shard", "2/2", "--batches", "2"], rank: 1)
+    #expect(shard.code == 0, "\(shard.errors)")
+  }
+
   @Test func twoDataSetsGoOnFromTheSecond() throws {
     let (one, two) = (inputs.images(16, as: "one.npy"), inputs.images(400, as: "two.npy"))
     let arguments = [

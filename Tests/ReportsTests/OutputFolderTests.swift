@@ -46,7 +46,7 @@ import Testing
     #expect(
       members.map(\.name) == [
         "tool", "version", "arguments", "configuration", "inputs", "outputs", "seed", "estimators",
-        "n_images", "skipped", "notes", "threads", "kernels", "wall_seconds",
+        "n_images", "skipped", "notes", "threads", "ranks", "kernels", "wall_seconds",
       ])
   }
 

@@ -266,16 +266,27 @@ import Testing
     count.add()
     #expect(count.expected == 240)
     for _ in 0..<29 { count.add() }
-    count.finishLoss()
+    count.finishLoss(60)
     #expect(count.expected == 240)
     // The second found everything early.
     for _ in 0..<10 { count.add() }
-    count.finishLoss()
+    count.finishLoss(10)
     #expect(count.expected == 70 + 2 * 35)
     for _ in 0..<2 {
       for _ in 0..<35 { count.add() }
-      count.finishLoss()
+      count.finishLoss(35)
     }
     #expect(count.made == 140 && count.expected == 140)
+  }
+  @Test func productsOfSeveralLossesAtOnceAreForeseen() {
+    var count = ProductCount(losses: 5, planned: 10, atOnce: 2)
+    #expect(count.expected == 50)
+    for _ in 0..<18 { count.add() }
+    #expect(count.expected == 50)
+    count.finishLoss(10)
+    #expect(count.expected == 50)
+    // The one that goes on and the next; three others are open, one of which is in hand.
+    for _ in 0..<14 { count.add() }
+    #expect(count.expected == 10 + 2 * 20 + 2 * 10)
   }
 }

@@ -14,6 +14,8 @@
 #include "attention_maps.h"
 #include "feature_maps.h"
 #include "krylov.h"
+#include "products.h"
+#include "winograd.h"
 
 // Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
 int ck_thread_is_worker(void);
@@ -25,7 +27,9 @@ void ck_hand_over(void *address);
 void ck_take_over(void *address);
 
 // A per-thread scratch buffer of at least `count` floats, 64-byte aligned; slots 0...3 are
-// independent. Contents are undefined at each call. NULL when memory is exhausted.
+// independent and anybody's, the last two are for products. Contents are undefined at each call. NULL
+// when memory is exhausted.
+enum { CK_SCRATCH_PANELS = 4, CK_SCRATCH_PRODUCT = 5 };
 float *ck_scratch(int slot, size_t count);
 
 // MARK: elementwise.c

@@ -56,7 +56,19 @@ struct HessianOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Probes of the spectral density; 0: none.", valueName: "PROBES"))
   var density = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "Most disk for products in hand, for --resume (data set scope; default: half of what is free).",
+      valueName: "SIZE"))
+  var keep: String?
+
+  /// The disk that products may take.
+  var keptBytes: Int? {
+    get throws { try keep.map { $0 == "0" ? 0 : try byteCount($0, of: "--keep") } }
+  }
+
   func validate() throws {
+    _ = try keptBytes
     for (name, value) in [("--top", top), ("--steps", steps), ("--max-iter", maxIter)]
     where value < 1 {
       throw ValidationError("\(name) \(value): at least 1 is needed")
@@ -123,27 +135,65 @@ struct HessianCommand: ParsableCommand {
 
   func run() throws {
     output.apply()
-    try long.check(output: output.output)
-    let job = try job()
-    let run = try job.prepare()
+    let ranks = try join()
+    let (job, run) = try ranks.together { try prepare(ranks) }
     for subject in run.subjects {
       Terminal.note("\(subject.label): \(subject.summary)")
       for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
     }
     for line in run.plan { Terminal.note(line) }
     Terminal.note("\(run.plannedProducts) products with a Hessian planned")
-    if options.dryRun { return }
-    let folder = output.output == "-" ? nil : try OutputFolder(output.output, force: output.force)
-    let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    let log = try folder.map { try job.openRecords(of: run, in: $0, resuming: long.resume) }
-    for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
-    Interrupts.catchSignals()
-    let records = try Interrupts.guarding(log) {
-      defer { bar.finish() }
-      return try run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
-        bar.update($0, of: $1)
-      }
+    if ranks.count > 1 {
+      Terminal.note("\(ranks.count) ranks of \(Threads.count) threads share the minibatches")
     }
+    if options.dryRun { return }
+    if ranks.rank > 0 {
+      Interrupts.ignoreSignals()
+      // The first opens the output folder meanwhile.
+      try ranks.together {}
+      return try run.assist(ranks)
+    }
+    let (folder, log) = try ranks.together { try open(job, run) }
+    try solve(run, of: job, in: folder, keeping: log)
+  }
+
+  /// The processes that share the run.
+  private func join() throws -> any Ranks {
+    if hessian.scope == .batch {
+      try long.check(output: output.output)
+      return SingleRank()
+    }
+    try long.checkFolder(output: output.output)
+    return try Launch.join()
+  }
+
+  private func prepare(_ ranks: any Ranks) throws -> (HessianJob, HessianRun) {
+    var job = try job()
+    job.ranks = ranks
+    return (job, try job.prepare())
+  }
+
+  private func open(_ job: HessianJob, _ run: HessianRun) throws -> (OutputFolder?, RecordLog?) {
+    guard output.output != "-" else { return (nil, nil) }
+    let folder = try OutputFolder(output.output, force: output.force)
+    return (folder, try job.openRecords(of: run, in: folder, resuming: long.resume))
+  }
+
+  /// What the first rank does, or the only one.
+  private func solve(
+    _ run: HessianRun, of job: HessianJob, in folder: OutputFolder?, keeping log: RecordLog?
+  ) throws {
+    let (ranks, launcher) = (job.ranks, Launch.words(job.ranks))
+    let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
+    for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
+    Interrupts.catchSignals(throughLauncher: ranks.count > 1)
+    let records = try Interrupts.guarding(log, launchedBy: launcher) {
+      defer { bar.finish() }
+      return try run.collect(
+        keeping: log, sharing: ranks, shouldStop: { Interrupts.isRequested }
+      ) { bar.update($0, of: $1) }
+    }
+    for note in log?.lateNotes ?? [] { Terminal.note("note: \(note)") }
     if let folder, let log, let shard = job.shard {
       let files = try job.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
       Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
@@ -156,7 +206,7 @@ struct HessianCommand: ParsableCommand {
       Terminal.data(report.tables.first?.csv ?? "")
       return
     }
-    let files = try Interrupts.guarding(log) {
+    let files = try Interrupts.guarding(log, launchedBy: launcher) {
       try job.write(
         report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log
       )
@@ -187,6 +237,7 @@ struct HessianCommand: ParsableCommand {
     job.batchSize = shared.options.batchSize
     job.batchLimit = hessian.batches ?? (hessian.scope == .batch ? 16 : nil)
     job.shard = try long.share()
+    job.keptBytes = try hessian.keptBytes
     job.memory = shared.options.maximumMemory
     job.preprocessing = shared.preprocessing
     return job

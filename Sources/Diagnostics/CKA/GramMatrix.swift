@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import Tensors
 
 /// The centred Gram matrix of a minibatch of features, in Float64.
@@ -58,9 +57,8 @@ struct GramMatrix {
     let largest = ck_centre_columns(x, stride, centred, n, width)
     // A power of two brings extreme values near 1, exactly: squares neither overflow nor vanish.
     let exponent = ck_scale_to_unit(centred, n * width, largest)
-    cblas_ssyrk(
-      CblasRowMajor, CblasLower, CblasNoTrans, blasint(n), blasint(width), 1, centred,
-      blasint(width), 0, product, blasint(n))
+    let done = ck_gram_lower(n, width, centred, width, product)
+    precondition(done != 0, "The system has no memory left for a Gram matrix of \(n) images")
     ck_accumulate_triangle(product, sum, n, 2 * exponent)
   }
 

@@ -92,6 +92,7 @@ public struct HessianRecord: Sendable, Codable {
       var solver = Lanczos()
       solver.top = settings.top
       solver.steps = settings.steps
+      solver.maximumBasis = settings.basisLimit
       solver.tolerance = settings.tolerance
       solver.threads = threads
       solver.seed = settings.seed

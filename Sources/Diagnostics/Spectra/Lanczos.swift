@@ -3,7 +3,8 @@
 ///
 /// Every value comes with its Ritz residual |β s| and is called converged if that is at most
 /// `tolerance` times the largest magnitude. Where the wanted values have not converged after
-/// `steps` products, the process extends itself, once by default, to twice as many.
+/// `steps` products, the process extends itself, once by default, to at most twice as many: it ends
+/// as soon as they have.
 ///
 /// A Krylov space holds one vector of each eigenspace. Where it becomes invariant, the solver
 /// starts anew orthogonally to what it has, and so finds multiple eigenvalues; where it does not
@@ -18,7 +19,7 @@ public struct Lanczos: Sendable {
   public var steps = 30
   /// Relative to the largest magnitude found.
   public var tolerance = 1e-3
-  /// How often the number of steps may double if the wanted values have not converged.
+  /// How often the number of steps may double as long as the wanted values have not converged.
   public var extensions = 1
   /// Float32 for operators that compute in Float32, Float64 for those that compute in Float64.
   public var precision = KrylovBasis.Precision.single
@@ -83,6 +84,13 @@ public struct Lanczos: Sendable {
 
       if process.isComplete { break }
       if process.isInvariant, try isFinished(&process) { break }
+      if process.state.extensions > 0,
+        process.state.products.isMultiple(of: Self.productsBetweenChecks),
+        try hasConverged(process)
+      {
+        process.plan(steps: process.state.products, extensions: process.state.extensions)
+        break
+      }
       if process.state.products >= process.state.planned {
         guard process.state.extensions < extensions, try !hasConverged(process) else { break }
         let doubled = process.state.planned.multipliedReportingOverflow(by: 2)
@@ -102,6 +110,9 @@ public struct Lanczos: Sendable {
     }
     return try LanczosSpectrum(process, settings: self)
   }
+
+  /// How often an extension looks whether it may end.
+  private static let productsBetweenChecks = 5
 
   /// With an invariant subspace complete: whether the last start added nothing that is wanted. What
   /// is then left orthogonal to it holds no eigenvalue beyond those of that start.

@@ -76,8 +76,10 @@ public struct Manifest: Sendable, Equatable {
   public var skipped: [Skip] = []
   /// Remarks: values that are not finite, minibatches left out, tensors not used.
   public var notes: [String] = []
-  /// Worker threads.
+  /// Worker threads of each process.
   public var threads: Int
+  /// Processes that shared the work, under MPI.
+  public var ranks = 1
   /// The kernels in use: instruction sets, BLAS core.
   public var kernels: [String] = []
   /// From start to end, in seconds.
@@ -121,6 +123,7 @@ public struct Manifest: Sendable, Equatable {
         skipped.map { ["image": .string($0.image), "reason": .string($0.reason)] }),
       "notes": .array(notes.map(JSONValue.string)),
       "threads": .integer(threads),
+      "ranks": .integer(ranks),
       "kernels": .array(kernels.map(JSONValue.string)),
       "wall_seconds": .real(wallSeconds),
     ]

@@ -280,6 +280,12 @@ extension OutputFolder {
     PathKind.join(path, AtomicFile.prefix + "records")
   }
 
+  /// Where a run keeps the long vectors of the work in hand, in the folder at `path`; never counted
+  /// as foreign.
+  public static func productsPath(in path: String) -> String {
+    PathKind.join(path, AtomicFile.prefix + "products")
+  }
+
   /// The paths of a folder's files whose names end in `suffix`, in the order of their bytes; nil if
   /// it is not a folder.
   public static func files(in path: String, endingIn suffix: String) -> [String]? {

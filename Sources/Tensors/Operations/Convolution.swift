@@ -107,9 +107,16 @@ struct Convolution: Operation {
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (input, weight) = (x[0], x[1])
+    if let winograd = WinogradConvolution(window, input.shape, y.shape) {
+      winograd.run(
+        input, weight, into: y, affine: x.count > 2 ? (x[2], x[3]) : nil,
+        residual: hasResidual ? x[4] : nil, activation: activation)
+      return []
+    }
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
-    let (px, pw, py) = (Shared(input.pointer), Shared(weight.pointer), Shared(y.pointer))
+    let (px, py) = (Shared(input.pointer), Shared(y.pointer))
+    let panels = Panels(weight.pointer, ldb: patch, transposed: true, k: patch, n: out)
     let affine = x.count > 2 ? (Shared(x[2].pointer), Shared(x[3].pointer)) : nil
     let residual = hasResidual ? Shared(x[4].pointer) : nil
     let code = activation.code
@@ -119,7 +126,7 @@ struct Convolution: Operation {
       let rows = y.shape.rows
       let all =
         direct ? input : Tensors.patches(of: input, geometry, rows: rows, patch: patch)
-      tiledGemm(rows, out, patch, all.pointer, weight.pointer, transposeB: true, y.pointer)
+      panels.multiplyTiled(rows, all.pointer, lda: patch, y.pointer)
       if let affine {
         forEachRowTile(of: y.shape) { first, count in
           let at = first * out
@@ -130,7 +137,9 @@ struct Convolution: Operation {
       }
       return []
     }
-    Threads.forEachTile(of: y.shape.rows, target: direct ? 800 : tileRows(patch: patch)) {
+    Threads.forEachTile(
+      of: y.shape.rows, target: direct ? 288 : tileRows(patch: patch), unit: Panels.rowUnit
+    ) {
       first, count in
       var patches = px + first * patch
       if !direct {
@@ -138,9 +147,7 @@ struct Convolution: Operation {
         withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches, $0, first, count) }
       }
       let result = py + first * out
-      gemm(
-        count, out, patch, patches, lda: patch, pw.pointer, ldb: patch, transposeB: true, result,
-        ldc: out)
+      panels.multiply(count, patches, lda: patch, result, ldc: out)
       if let affine {
         ck_affine_epilogue(
           result, result, count, out, affine.0.pointer, affine.1.pointer,
@@ -171,18 +178,23 @@ struct ConvolutionInputGradient: Operation {
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (dy, weight) = (x[0], x[1])
+    if let winograd = WinogradConvolution(adjointOf: window, dy.shape, y.shape) {
+      winograd.run(dy, weight, into: y)
+      return []
+    }
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
-    let (pd, pw, py) = (Shared(dy.pointer), Shared(weight.pointer), Shared(y.pointer))
+    let panels = Panels(weight.pointer, ldb: patch, transposed: false, k: out, n: patch)
+    let (pd, py) = (Shared(dy.pointer), Shared(y.pointer))
     if window.isPointwise {
-      tiledGemm(dy.shape.rows, patch, out, dy.pointer, weight.pointer, y.pointer)
+      panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, y.pointer)
       return []
     }
     let geometry = window.geometry(input)
     let rows = geometry.oh * geometry.ow
     if isSmall(rows: dy.shape.rows) {
       let all = Tensor(uninitialized: [dy.shape.rows, patch])
-      tiledGemm(dy.shape.rows, patch, out, dy.pointer, weight.pointer, all.pointer)
+      panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, all.pointer)
       let pall = Shared(all.pointer)
       Threads.forEach(input[0]) { image in
         withUnsafePointer(to: geometry) {
@@ -196,9 +208,7 @@ struct ConvolutionInputGradient: Operation {
       first, count in
       guard count > 0 else { return }
       let patches = scratch(1, count * rows * patch)
-      gemm(
-        count * rows, patch, out, pd + first * rows * out, lda: out, pw.pointer, ldb: patch,
-        patches, ldc: patch)
+      panels.multiply(count * rows, pd + first * rows * out, lda: out, patches, ldc: patch)
       withUnsafePointer(to: geometry) { ck_col2im(patches, py.pointer, $0, first, count) }
     }
     return []
@@ -242,7 +252,7 @@ struct ConvolutionWeightGradient: Operation {
       let sum = pp + part * weight.count
       var first = rows * part / parts
       let end = rows * (part + 1) / parts
-      var beta: Float = 0
+      var adding = false
       let step = direct ? 4096 : tileRows(patch: patch)
       while first < end {
         let count = min(step, end - first)
@@ -253,11 +263,11 @@ struct ConvolutionWeightGradient: Operation {
         }
         gemm(
           out, patch, count, pd + first * out, lda: out, transposeA: true, patches, ldb: patch,
-          beta: beta, sum, ldc: patch)
-        beta = 1
+          sum, ldc: patch, adding: adding)
+        adding = true
         first += count
       }
-      if beta == 0 { sum.update(repeating: 0, count: weight.count) }
+      if !adding { sum.update(repeating: 0, count: weight.count) }
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, parts, weight.count)
     return []

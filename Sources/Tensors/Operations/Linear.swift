@@ -42,15 +42,14 @@ private struct FusedLinear: Operation {
     let bias = hasBias ? rest.popFirst() : nil
     let gain = hasGain ? rest.popFirst() : nil
     let residual = hasResidual ? rest.popFirst() : nil
-    let (pa, pb, pc) = (Shared(input.pointer), Shared(weight.pointer), Shared(y.pointer))
+    let panels = Panels(weight.pointer, ldb: k, transposed: true, k: k, n: n)
+    let (pa, pc) = (Shared(input.pointer), Shared(y.pointer))
     let pBias = bias.map { Shared($0.pointer) }
     let pGain = gain.map { Shared($0.pointer) }
     let pResidual = residual.map { Shared($0.pointer) }
     let code = activation.code
-    Threads.forEachTile(of: input.shape.rows) { first, count in
-      gemm(
-        count, n, k, pa + first * k, lda: k, pb.pointer, ldb: k, transposeB: true, pc + first * n,
-        ldc: n)
+    Threads.forEachTile(of: input.shape.rows, target: 288, unit: Panels.rowUnit) { first, count in
+      panels.multiply(count, pa + first * k, lda: k, pc + first * n, ldc: n)
       ck_linear_epilogue(
         pc + first * n, count, n, n, pBias?.pointer, code, pGain?.pointer,
         pResidual.map { $0 + first * n })

@@ -30,17 +30,19 @@ struct MatMul: SummableOperation {
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    multiply(x[0], x[1], y, beta: 0)
+    multiply(x[0], x[1], y, adding: false)
     return []
   }
 
-  func forward(_ x: [Tensor], addingTo y: Tensor) { multiply(x[0], x[1], y, beta: 1) }
+  func forward(_ x: [Tensor], addingTo y: Tensor) {
+    multiply(x[0], x[1], y, adding: true)
+  }
 
-  private func multiply(_ a: Tensor, _ b: Tensor, _ y: Tensor, beta: Float) {
+  private func multiply(_ a: Tensor, _ b: Tensor, _ y: Tensor, adding: Bool) {
     let (m, n, k) = extents(a.shape, b.shape)
     tiledGemm(
-      m, n, k, a.pointer, transposeA: transposeA, b.pointer, transposeB: transposeB, beta: beta,
-      y.pointer)
+      m, n, k, a.pointer, transposeA: transposeA, b.pointer, transposeB: transposeB,
+      y.pointer, adding: adding)
   }
 
   func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }

@@ -69,19 +69,20 @@ struct PackedAttentionGradient: Operation {
       gemm(t, t, width, dO, lda: d, v, ldb: ld, transposeB: true, dp, ldc: t)
       gemm(t, t, width, alpha: scale, a, lda: ld, k, ldb: ld, transposeB: true, ds, ldc: t)
       gemm(
-        t, t, width, alpha: scale, q, lda: ld, b, ldb: ld, transposeB: true, beta: 1, ds, ldc: t)
+        t, t, width, alpha: scale, q, lda: ld, b, ldb: ld, transposeB: true, ds, ldc: t,
+        adding: true)
       gemm(t, t, width, dO, lda: d, c, ldb: ld, transposeB: true, e, ldc: t)
       ck_softmax_curvature(p, dp, ds, e, t, t)
       // Now dp is the cotangent of the scores, ds the tangent of the maps, e the curvature's part.
       gemm(t, width, t, ds, lda: t, v, ldb: ld, along, ldc: d)
-      gemm(t, width, t, p, lda: t, c, ldb: ld, beta: 1, along, ldc: d)
+      gemm(t, width, t, p, lda: t, c, ldb: ld, along, ldc: d, adding: true)
       gemm(t, width, t, ds, lda: t, transposeA: true, dO, ldb: d, out + 2 * d, ldc: ld)
       gemm(t, width, t, alpha: scale, dp, lda: t, b, ldb: ld, out, ldc: ld)
-      gemm(t, width, t, alpha: scale, e, lda: t, k, ldb: ld, beta: 1, out, ldc: ld)
+      gemm(t, width, t, alpha: scale, e, lda: t, k, ldb: ld, out, ldc: ld, adding: true)
       gemm(t, width, t, alpha: scale, dp, lda: t, transposeA: true, a, ldb: ld, out + d, ldc: ld)
       gemm(
-        t, width, t, alpha: scale, e, lda: t, transposeA: true, q, ldb: ld, beta: 1, out + d,
-        ldc: ld)
+        t, width, t, alpha: scale, e, lda: t, transposeA: true, q, ldb: ld, out + d, ldc: ld,
+        adding: true)
     }
     return (result, tangent)
   }

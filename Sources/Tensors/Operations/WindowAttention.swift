@@ -91,7 +91,7 @@ private struct WindowedAttention: Operation {
         own.update(from: bias, count: area)
         gemm(
           t, t, width, alpha: scale, packed, lda: width, packed + t * width, ldb: width,
-          transposeB: true, beta: 1, own, ldc: t)
+          transposeB: true, own, ldc: t, adding: true)
         ck_softmax(own, own, t, t, 1)
       }
       guard part != .maps else { return }

@@ -21,8 +21,14 @@ public struct HessianRun: Sendable {
   private let shard: Shard?
   private let parameters: [ParameterVector]
   private let memory: Int
-  /// Multiply-adds of a forward pass of one image, for each subject.
-  private let passes: [Int]
+  /// What a forward pass of one image costs, for each subject.
+  private let passes: [Pass]
+
+  private struct Pass {
+    let multiplyAdds: Int
+    /// Bytes of all its values.
+    let bytes: Int
+  }
 
   /// Plans a run.
   ///
@@ -88,10 +94,11 @@ public struct HessianRun: Sendable {
           subject.loaded, globs: settings.parameters, label: subject.label))
     }
     self.parameters = parameters
-    var passes: [Int] = []
+    var passes: [Pass] = []
     for subject in subjects {
       do {
-        passes.append(try ModelSummary(subject.loaded.architecture).multiplyAdds)
+        let summary = try ModelSummary(subject.loaded.architecture)
+        passes.append(Pass(multiplyAdds: summary.multiplyAdds, bytes: summary.activationBytes))
       } catch {
         throw VitProbeError(error)
       }
@@ -124,11 +131,32 @@ public struct HessianRun: Sendable {
       + settings.densityProbes * max(settings.steps, HessianRecord.leastDensitySteps)
   }
 
-  /// Bytes of the solver's long vectors for one subject, Lanczos extended once.
+  /// Bytes of the solver's long vectors for one subject.
   private func vectorBytes(_ parameters: ParameterVector) -> Int {
-    let most = settings.solver == .lanczos ? 2 * settings.steps : settings.top
+    let most = settings.solver == .lanczos ? settings.basisLimit : settings.top
     // In Float32; and a few working vectors in Float64.
     return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
+  }
+
+  /// What a recorded loss with its gradient holds, in values of a forward pass: steps that a pass fuses,
+  /// their cotangents, and what a product has in hand.
+  private static let passesOfARecording = 6
+
+  /// Minibatches in hand at once: one a thread, where their recordings and vectors stay within the
+  /// memory.
+  private var minibatchesAtOnce: Int {
+    let largest = zip(parameters, passes).map { vector, pass in
+      vectorBytes(vector) + Self.passesOfARecording * pass.bytes * batches.batchSize
+    }
+    return max(1, min(Threads.count, memory / max(1, largest.max() ?? 1)))
+  }
+
+  /// Bytes on disk that the products for one subject take while its solver is at work, at most; nil
+  /// if none are kept.
+  private func keptBytes(_ parameters: ParameterVector) -> Double? {
+    guard settings.scope == .dataset else { return nil }
+    let extended = settings.solver == .lanczos ? min(settings.steps, parameters.count) : 0
+    return Double(productsOfALoss + extended) * Double(ProductFile.bytes(parameters.count))
   }
 
   /// Multiply-adds of a forward pass; a product runs through the pass and its gradient, three of
@@ -143,12 +171,18 @@ public struct HessianRun: Sendable {
         "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
           + "\(numbers.count) minibatches of \(batches.batchSize), "
           + "\(settings.scope.rawValue) scope")
-      let product = Double(Self.passesOfAProduct * pass) * Double(batches.batchSize) / 1e9
+      let product =
+        Double(Self.passesOfAProduct * pass.multiplyAdds) * Double(batches.batchSize) / 1e9
       let total = product * Double(productsOfALoss * numbers.count) / 1e3
       lines.append(
         "\(subject.label): \(productsOfALoss * numbers.count) products of about "
           + "\(product.figures) G multiply-adds, \(total.figures) T in all; up to "
           + "\((Double(vectorBytes(parameters)) / 1e6).figures) MB for the solver's vectors")
+      if let kept = keptBytes(parameters) {
+        lines.append(
+          "\(subject.label): up to \((kept / 1e6).figures) MB on disk while it is computed, for "
+            + "--resume (--keep 0: none)")
+      }
     }
     for (subject, _) in zip(subjects, passes) {
       let classes = subject.loaded.model.classCount ?? 0
@@ -198,86 +232,220 @@ public struct HessianRun: Sendable {
 
   /// Looks at every minibatch that is not among the records yet.
   ///
-  /// A Hessian of the whole data set is one piece: when the run is stopped, models that are finished
-  /// are kept, and the one in hand begins again next time.
+  /// A Hessian of the whole data set is one piece. What is kept of the one in hand are its products,
+  /// with which a later run comes to the same place at once.
   ///
   /// - Parameters:
   ///   - log: where records are kept as they come, and those of an earlier run are found.
-  ///   - shouldStop: asked before each minibatch, which is finished; on the whole data set, before
-  ///     each product.
-  ///   - progress: told of products made and planned.
+  ///   - ranks: who shares the minibatches of a data set. This is the first; the others
+  ///     ``assist(_:)``.
+  ///   - shouldStop: asked before each minibatch; those in hand are finished. On the whole data set,
+  ///     asked before each product.
+  ///   - progress: told of products made and planned; from any thread, one call at a time.
   /// - Throws: ``Interruption`` if it was stopped.
   public func collect(
-    keeping log: RecordLog? = nil, shouldStop: () -> Bool = { false },
-    progress: (Int, Int) -> Void = { _, _ in }
+    keeping log: RecordLog? = nil, sharing ranks: any Ranks = SingleRank(),
+    shouldStop: () -> Bool = { false }, progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> HessianRecords {
+    precondition(ranks.rank == 0, "only the first rank collects")
+    precondition(
+      ranks.count == 1 || settings.scope == .dataset, "ranks share the Hessian of a data set only")
     var records = emptyRecords(log?.provenance.inputs ?? [])
     for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
-    let units = settings.scope == .batch ? numbers : [0]
-    let total = units.count * subjects.count
-    var done = records.count
-    var count = ProductCount(losses: total - done, planned: productsOfALoss)
-    func stopped() throws -> Interruption {
-      try log?.sync()
-      return Interruption(
-        done: done, total: total,
-        unit: settings.scope == .batch ? "minibatches, counted for each model" : "models",
-        isKept: log?.isKept ?? false)
-    }
-    for (index, (subject, vector)) in zip(subjects, parameters).enumerated() {
-      for unit in units where !records.has(unit, subject: index) {
-        if shouldStop() { throw try stopped() }
-        let numbers = settings.scope == .batch ? [unit] : Array(0..<batchCount)
-        let found = try record(
-          subject, vector, numbers.map { try lossBatch($0, subject) },
-          number: settings.scope == .batch ? unit : nil
-        ) {
-          if settings.scope == .dataset, shouldStop() { throw try stopped() }
-          count.add()
-          progress(count.made * numbers.count, count.expected * numbers.count)
+    guard settings.scope == .dataset else {
+      return try withoutActuallyEscaping(shouldStop) { shouldStop in
+        try withoutActuallyEscaping(progress) { progress in
+          try collectMinibatches(
+            records, log, Callbacks(shouldStop: shouldStop, progress: progress))
         }
-        count.finishLoss()
-        records.add(found, unit: unit, subject: index)
-        try log?.append(records.entry(unit, subject: index))
-        done += 1
       }
     }
-    return records
+    do {
+      try collectWhole(&records, log, ranks, shouldStop, progress)
+      RankOrder.end.give(to: ranks)
+      return records
+    } catch {
+      if !(error is RankFailure) { RankOrder.end.give(to: ranks) }
+      throw error
+    }
+  }
+
+  /// What the caller gave; called under a lock.
+  private struct Callbacks: @unchecked Sendable {
+    let shouldStop: () -> Bool
+    let progress: (Int, Int) -> Void
+  }
+
+  /// A Hessian for each model and minibatch; several at once.
+  private func collectMinibatches(
+    _ records: HessianRecords, _ log: RecordLog?, _ callbacks: Callbacks
+  ) throws -> HessianRecords {
+    struct State {
+      var records: HessianRecords
+      var count: ProductCount
+      var failure: (place: Int, error: any Error)?
+      var isStopped = false
+    }
+    let todo = subjects.indices.flatMap { index in
+      numbers.filter { !records.has($0, subject: index) }.map { (subject: index, batch: $0) }
+    }
+    let width = min(minibatchesAtOnce, max(1, todo.count))
+    let state = Mutex(
+      State(
+        records: records,
+        count: ProductCount(losses: todo.count, planned: productsOfALoss, atOnce: width)))
+    Threads.perform(todo.count, width: width) { place in
+      let goesOn = state.withLock { state in
+        if !state.isStopped { state.isStopped = callbacks.shouldStop() }
+        return !state.isStopped
+      }
+      guard goesOn else { return }
+      let (subject, number) = todo[place]
+      do {
+        var products = 0
+        let found = try minibatch(number, of: subject, threads: width > 1 ? 1 : Threads.count) {
+          products += 1
+          state.withLock { state in
+            state.count.add()
+            callbacks.progress(state.count.made, state.count.expected)
+          }
+        }
+        try state.withLock { state in
+          state.count.finishLoss(products)
+          state.records.add(found, unit: number, subject: subject)
+          try log?.append(state.records.entry(number, subject: subject))
+        }
+      } catch {
+        state.withLock { state in
+          state.isStopped = true
+          if state.failure.map({ place < $0.place }) ?? true { state.failure = (place, error) }
+        }
+      }
+    }
+    let end = state.withLock { $0 }
+    if let failure = end.failure { throw failure.error }
+    let total = numbers.count * subjects.count
+    guard end.records.count == total else {
+      try log?.sync()
+      throw Interruption(
+        done: end.records.count, total: total, unit: "minibatches, counted for each model",
+        isKept: log?.isKept ?? false)
+    }
+    return end.records
+  }
+
+  private func minibatch(
+    _ number: Int, of index: Int, threads: Int, tick: () -> Void
+  ) throws -> HessianRecord {
+    let subject = subjects[index]
+    let batch = try lossBatch(number, subject)
+    let hessian = try NetworkHessian(
+      subject.loaded, parameters: parameters[index], batches: [batch], memory: memory)
+    return try record(
+      hessian, loss: hessian.loss, images: batch.count, number: number, threads: threads,
+      { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
+  }
+
+  /// One Hessian for each model.
+  private func collectWhole(
+    _ records: inout HessianRecords, _ log: RecordLog?, _ ranks: any Ranks,
+    _ shouldStop: () -> Bool, _ progress: (Int, Int) -> Void
+  ) throws {
+    var done = records.count
+    var count = ProductCount(losses: subjects.count - done, planned: productsOfALoss)
+    func stopped() throws -> Interruption {
+      try log?.sync()
+      let products = log?.products?.count ?? 0
+      return Interruption(
+        done: done, total: subjects.count,
+        unit: "models" + (products > 0 ? " and \(products) products of the next" : ""),
+        isKept: log?.isKept ?? false)
+    }
+    for (index, subject) in subjects.enumerated() where !records.has(0, subject: index) {
+      if shouldStop() { throw try stopped() }
+      RankOrder.open(index).give(to: ranks)
+      let hessian = try shared(index, ranks)
+      log?.products?.begin(model: index, dimension: hessian.dimension)
+      let before = count.made
+      let found = try record(
+        KeptProducts(base: hessian, log: log), loss: hessian.loss, images: imageCount,
+        number: nil, threads: Threads.count,
+        { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }
+      ) {
+        if shouldStop() { throw try stopped() }
+        count.add()
+        progress(count.made * batchCount, count.expected * batchCount)
+      }
+      count.finishLoss(count.made - before)
+      records.add(found, unit: 0, subject: index)
+      try log?.append(records.entry(0, subject: index))
+      log?.products?.remove()
+      done += 1
+    }
+  }
+
+  /// Does a share of the work that the first rank leads, until it is done or stops.
+  ///
+  /// - Parameter ranks: who shares the minibatches of the data set; this is not the first.
+  /// - Throws: ``RankFailure``.
+  public func assist(_ ranks: any Ranks) throws {
+    precondition(ranks.rank > 0, "the first rank leads")
+    var hessian: RankedHessian?
+    while true {
+      switch RankOrder.next(from: ranks) {
+      case .open(let model):
+        hessian = nil
+        hessian = try shared(model, ranks)
+      case .multiply(let count): try hessian?.assist(count)
+      case .end: return
+      }
+    }
+  }
+
+  /// The Hessian of the whole data set, of whose minibatches every N-th is this rank's own.
+  private func shared(_ index: Int, _ ranks: any Ranks) throws -> RankedHessian {
+    try RankedHessian(images: imageCount, ranks: ranks) {
+      let own = Shard(index: ranks.rank, count: ranks.count)
+      let batches = try (0..<batchCount).filter(own.contains).map {
+        try lossBatch($0, subjects[index])
+      }
+      let hessian = try NetworkHessian(
+        subjects[index].loaded, parameters: parameters[index], batches: batches,
+        images: imageCount, memory: memory)
+      return (hessian, batches.allSatisfy(\.images.isFinite))
+    }
   }
 
   private func record(
-    _ subject: ModelSubject, _ vector: ParameterVector, _ batches: [LossBatch], number: Int?,
-    progress: () throws -> Void
+    _ hessian: some SymmetricOperator, loss: Double, images: Int, number: Int?, threads: Int,
+    _ blame: () -> String, _ progress: () throws -> Void
   ) throws -> HessianRecord {
-    let images = batches.reduce(0) { $0 + $1.count }
-    let hessian = try NetworkHessian(
-      subject.loaded, parameters: vector, batches: batches, memory: memory)
     let which = number.map { "minibatch \($0)" } ?? "the data set"
-    guard hessian.loss.isFinite else {
+    guard loss.isFinite else {
       return HessianRecord(
-        undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "the loss of \(which) is not finite: \(blame(subject, batches))")
+        undefined: "nan_input", batch: number, images: images, loss: loss,
+        note: "the loss of \(which) is not finite: \(blame())")
     }
     do {
       return try HessianRecord(
-        solving: hessian, settings: settings, batch: number, images: images, loss: hessian.loss,
-        threads: Threads.count, progress: progress)
+        solving: hessian, settings: settings, batch: number, images: images, loss: loss,
+        threads: threads, progress: progress)
     } catch SpectrumError.nonFiniteProduct(let solver, let product) {
       let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(
-        undefined: "nan_input", batch: number, images: images, loss: hessian.loss,
-        note: "\(which): \(error); \(blame(subject, batches))")
+        undefined: "nan_input", batch: number, images: images, loss: loss,
+        note: "\(which): \(error); \(blame())")
     }
   }
 
   /// Where NaN or infinity came from, as far as it can be said.
-  private func blame(_ subject: ModelSubject, _ batches: [LossBatch]) -> String {
+  private func blame(_ subject: ModelSubject, imagesAreFinite: Bool) -> String {
     let bad = subject.loaded.parameters.filter { !$0.tensor.isFinite }
     if let first = bad.first {
       let more = bad.count > 1 ? " and \(bad.count - 1) more tensors hold" : " holds"
       return "\(first.specification.name)\(more) NaN or infinity"
     }
-    return batches.allSatisfy(\.images.isFinite)
+    return imagesAreFinite
       ? "weights and images are finite, so the network overflows"
       : "images hold NaN or infinity"
   }

@@ -70,7 +70,8 @@ struct LossBatch: Sendable {
   var count: Int { images.shape[0] }
 }
 
-/// The Hessian of the mean loss over minibatches, as an operator of Doubles that computes in Float32.
+/// The Hessian of the mean loss over minibatches, as an operator of Doubles that computes in Float32;
+/// or what some of the minibatches contribute to it.
 ///
 /// The loss and gradient of a minibatch are recorded once and serve every product and every vector;
 /// with many minibatches, as many recordings are kept as memory allows and the others made anew.
@@ -81,20 +82,22 @@ final class NetworkHessian: SymmetricOperator {
   private var kept: [LossCurvature?] = []
   private let total: Int
 
-  /// The mean loss over all images, without weight decay.
+  /// The mean loss over all images, without weight decay; of some minibatches, their part of it.
   private(set) var loss = 0.0
   /// Forward and backward passes made so far.
   private(set) var recordings = 0
 
   /// - Parameters:
+  ///   - images: how many the mean is over; nil for those of `batches`.
   ///   - memory: bytes that recordings may take; the first minibatch's is kept in any case.
   init(
-    _ model: LoadedModel, parameters: ParameterVector, batches: [LossBatch], memory: Int
+    _ model: LoadedModel, parameters: ParameterVector, batches: [LossBatch], images: Int? = nil,
+    memory: Int
   ) throws {
     self.model = model
     self.parameters = parameters
     self.batches = batches
-    total = batches.reduce(0) { $0 + $1.count }
+    total = images ?? batches.reduce(0) { $0 + $1.count }
     let before = liveTensorBytes()
     var (largest, held) = (1, 0)
     for batch in batches {

@@ -23,6 +23,11 @@ public struct HessianJob: Sendable {
   public var memory: Int?
   /// Which share of the minibatches is looked at, if not all.
   public var shard: Shard?
+  /// Bytes of disk for the products of a data set's Hessian while it is computed, which a resumed
+  /// run goes on from; nil for half of what is free.
+  public var keptBytes: Int?
+  /// Processes that share the minibatches of a data set.
+  public var ranks: any Ranks = SingleRank()
   /// Changes to the models' own preprocessing.
   public var preprocessing = PreprocessingOverrides()
 
@@ -73,7 +78,9 @@ public struct HessianJob: Sendable {
     let provenance = try provenance(of: run)
     return try RecordLog(
       in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming)
+      resuming: resuming,
+      products: settings.scope == .dataset && keptBytes != 0
+        ? ProductKeeping(ranks: ranks.count, limit: keptBytes) : nil)
   }
 
   private func provenance(of run: HessianRun) throws -> Provenance {
@@ -105,8 +112,9 @@ public struct HessianJob: Sendable {
     wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
     try report.write(to: folder, as: formats)
-    return try folder.finish(
-      log.provenance.manifest(images: run.imageCount, wallSeconds: wallSeconds))
+    var manifest = log.provenance.manifest(images: run.imageCount, wallSeconds: wallSeconds)
+    manifest.ranks = ranks.count
+    return try folder.finish(manifest)
   }
 
   /// Writes the one file of a shard: its records.

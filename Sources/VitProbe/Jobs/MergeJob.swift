@@ -81,7 +81,7 @@ public struct MergeJob: Sendable {
     let kernels = Set(parts.map(\.file.header.outline.kernels)).sorted()
     if kernels.count > 1 {
       notes.append(
-        "the parts were computed with different BLAS kernels (\(kernels.joined(separator: ", "))): "
+        "the parts were computed with different kernels (\(kernels.joined(separator: "; "))): "
           + "they agree to rounding, not to the last bit")
     }
     let provenance = try provenance(parts)
@@ -92,7 +92,7 @@ public struct MergeJob: Sendable {
           + "\(missing.count) of \(outline.batches) minibatches are missing")
     }
     var manifest = outcome.manifest
-    manifest.kernels = kernels.map { "OpenBLAS \($0)" }
+    manifest.kernels = kernels
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])

@@ -33,7 +33,7 @@ extension Manifest {
       version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
       seed: Int(truncatingIfNeeded: seed), imageCount: images, threads: Threads.count)
     inputs = try Input.reading(files, data: data)
-    kernels = ["OpenBLAS \(Threads.blasKernels)"]
+    kernels = [Threads.kernels]
     self.wallSeconds = wallSeconds
   }
 }

@@ -67,7 +67,7 @@ struct Provenance: Sendable {
     manifest.estimators = estimators
     manifest.skipped = skipped
     manifest.notes = notes
-    manifest.kernels = ["OpenBLAS \(Threads.blasKernels)"]
+    manifest.kernels = [Threads.kernels]
     manifest.wallSeconds = wallSeconds
     return manifest
   }

@@ -39,7 +39,7 @@ struct RecordHeader: Sendable {
     self.provenance = Array(provenance.json.compact.utf8)
     outline = Outline(
       kind: kind, version: VitProbeVersion.current, batches: batches, parts: parts,
-      digest: Digest.sha256(self.settings), shard: shard, kernels: Threads.blasKernels)
+      digest: Digest.sha256(self.settings), shard: shard, kernels: Threads.kernels)
   }
 
   fileprivate init(settings: [UInt8], provenance: [UInt8], outline: Outline) {

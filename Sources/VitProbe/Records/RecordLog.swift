@@ -22,19 +22,25 @@ public final class RecordLog: Sendable {
   let provenance: Provenance
   /// What an earlier run left, for this one to go on from.
   let earlier: [RecordEntry]
+  /// The products of the solver in hand, where one takes long enough for them to be kept.
+  let products: ProductLog?
   private let path: String
+  private let productsPath: String
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - folder: the path of the output folder, which this process has locked.
   ///   - resuming: whether to go on from what is there.
+  ///   - products: whether, and how, the products of a solver are kept.
   /// - Throws: ``VitProbeError`` for records of another run or damaged ones, `FileError`.
   init(
-    in folder: String, header: RecordHeader, provenance: Provenance, resuming: Bool
+    in folder: String, header: RecordHeader, provenance: Provenance, resuming: Bool,
+    products: ProductKeeping? = nil
   ) throws {
     self.header = header
     self.provenance = provenance
     path = OutputFolder.recordsPath(in: folder)
+    productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
     var earlier: [RecordEntry] = []
@@ -50,11 +56,16 @@ public final class RecordLog: Sendable {
       {
         earlier = try Self.read(found, finished, for: header, &notes).entries
       }
+    }
+    let log = products.map {
+      ProductLog(
+        in: folder, header: header, resuming: resuming && found != nil, ranks: $0.ranks,
+        limit: $0.limit)
+    }
+    if resuming {
       notes.append(
-        earlier.isEmpty
-          ? "nothing to go on from in \(folder): starting from the first minibatch"
-          : "going on from \(Set(earlier.map(\.batch)).count) of \(header.batches.count) "
-            + "minibatches")
+        Self.start(header, earlier, log)
+          ?? "nothing to go on from in \(folder): starting from the first minibatch")
     } else if found != nil {
       notes.append(
         "\(folder) holds the records of an interrupted run; they are replaced, since --resume was "
@@ -62,10 +73,31 @@ public final class RecordLog: Sendable {
     }
     self.notes = notes
     self.earlier = earlier
+    self.products = log
     let isShard = header.outline.shard != nil
     state = Mutex(
       State(file: file, entries: isShard ? earlier : [], saved: earlier.count, lastSync: Self.now())
     )
+  }
+
+  /// What a run goes on from, in words; nil if there is nothing.
+  private static func start(
+    _ header: RecordHeader, _ earlier: [RecordEntry], _ products: ProductLog?
+  ) -> String? {
+    let done = Set(earlier.map(\.batch)).count
+    guard let products else {
+      return done > 0 ? "going on from \(done) of \(header.batches.count) minibatches" : nil
+    }
+    let parts = header.outline.parts
+    let saved = Set(earlier.flatMap(\.recordParts).map(\.name))
+    // Products of a model that was saved in the last moment are of no use.
+    let inHand = products.found.flatMap {
+      $0.count > 0 && parts.indices.contains($0.model) && !saved.contains(parts[$0.model])
+        ? $0.count : nil
+    }
+    guard !saved.isEmpty || inHand != nil else { return nil }
+    return "going on from \(saved.count) of \(parts.count) models"
+      + (inHand.map { " and \($0) products of the next" } ?? "")
   }
 
   private static func read(
@@ -88,7 +120,7 @@ public final class RecordLog: Sendable {
     }
     if records.header.outline.kernels != header.outline.kernels {
       notes.append(
-        "the earlier minibatches were computed with the BLAS kernels "
+        "the earlier minibatches were computed with the kernels "
           + "\(records.header.outline.kernels), the others with \(header.outline.kernels): they "
           + "agree to rounding, not to the last bit")
     }
@@ -99,7 +131,19 @@ public final class RecordLog: Sendable {
   }
 
   /// Whether there is anything to go on from.
-  public var isKept: Bool { state.withLock { $0.saved > 0 } }
+  public var isKept: Bool { state.withLock { $0.saved > 0 } || (products?.count ?? 0) > 0 }
+
+  /// Remarks for the user at the end of a run.
+  public var lateNotes: [String] { products?.remarks ?? [] }
+
+  /// Puts down what the run is about, before its first record is there.
+  func start() throws {
+    try state.withLock { state in
+      if state.file == nil {
+        state.file = try AppendFile(creating: path, head: RecordFile.bytes(header))
+      }
+    }
+  }
 
   /// Saves what was found out on one minibatch.
   func append(_ entry: RecordEntry) throws {
@@ -121,6 +165,7 @@ public final class RecordLog: Sendable {
   /// Makes everything saved so far durable.
   func sync() throws {
     try state.withLock { try $0.file?.sync() }
+    try products?.sync()
   }
 
   /// The name of the file that a shard leaves.
@@ -133,8 +178,10 @@ public final class RecordLog: Sendable {
     try RecordFile.bytes(header, state.withLock { $0.entries })
   }
 
-  /// Removes the hidden file, once the results stand in their place.
+  /// Removes the hidden files, once the results stand in their place.
   public func remove() {
+    // Also those that an interrupted run of another kind has left.
+    AppendFile.remove(productsPath)
     state.withLock { state in
       state.file?.remove()
       state.file = nil
@@ -146,6 +193,14 @@ public final class RecordLog: Sendable {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
+}
+
+/// Whether, and how, the products of long solvers are kept.
+struct ProductKeeping: Sendable {
+  /// Processes that share each product.
+  var ranks = 1
+  /// Bytes of disk that may be used; nil for half of what is free.
+  var limit: Int?
 }
 
 /// A run that ended before its last minibatch because it was asked to.

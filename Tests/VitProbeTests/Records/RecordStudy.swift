@@ -29,22 +29,25 @@ enum RecordStudy {
       on: Samples.images(42), analyses: analyses, options: options)
   }
 
-  /// Spectra of two models on 16 labelled images: four minibatches.
+  /// Spectra of two models on labelled images: unless told otherwise, four minibatches of four.
   static func hessian(
-    _ shard: Shard? = nil, scope: HessianSettings.Scope = .batch, steps: Int = 4
+    _ shard: Shard? = nil, scope: HessianSettings.Scope = .batch, steps: Int = 4,
+    images: Int = 16, batchSize: Int = 4, _ change: (inout HessianSettings) -> Void = { _ in }
   ) throws -> HessianRun {
     var settings = HessianSettings()
     settings.steps = steps
     settings.top = 2
     settings.scope = scope
     settings.parameters = ["head.*"]
-    let bytes = (0..<16 * 3072).map { UInt8(truncatingIfNeeded: $0 &* $0 / 7) }
+    change(&settings)
+    let bytes = (0..<images * 3072).map { UInt8(truncatingIfNeeded: $0 &* $0 / 7) }
     let source = try ArrayImages(
-      name: "x", shape: [16, 32, 32, 3], element: .uint8, bytes: bytes,
-      labels: (0..<16).map { $0 % 7 })
+      name: "x", shape: [images, 32, 32, 3], element: .uint8, bytes: bytes,
+      labels: (0..<images).map { $0 % 7 })
     return try HessianRun(
       ["a", "b"].map { try Samples.model(Samples.vit, label: $0) },
-      on: ImageDataSet(source, name: "x"), settings: settings, loss: TrainingLoss(), batchSize: 4,
+      on: ImageDataSet(source, name: "x"), settings: settings, loss: TrainingLoss(),
+      batchSize: batchSize,
       batchLimit: nil, shard: shard)
   }
 
@@ -57,11 +60,12 @@ enum RecordStudy {
   }
 
   static func log(
-    _ run: HessianRun, in folder: String, resuming: Bool = false
+    _ run: HessianRun, in folder: String, resuming: Bool = false,
+    products: ProductKeeping? = nil
   ) throws -> RecordLog {
     try RecordLog(
       in: folder, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming)
+      resuming: resuming, products: products)
   }
 
   /// The bytes of every file that reports become.

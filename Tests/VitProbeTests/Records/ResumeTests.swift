@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  /// The Hessian of a whole data set is kept model by model.
+  /// Without its products, the Hessian of a whole data set is kept model by model.
   @Test func finishedModelsAreKept() throws {
     let whole = RecordStudy.files([try RecordStudy.hessian(scope: .dataset)()])
     let folder = Scratch()

@@ -1,0 +1,93 @@
+// The innermost tiles of a product for one kind of vector registers. Included once for each, with
+//   NAME(x)  x with the kind's suffix
+//   TARGET   the attribute that makes the compiler use it
+//   LANES    floats a vector; tiles are one or two vectors wide
+//   ROWS     rows of the largest tile: as many as leave registers for a row of B
+
+typedef float NAME(vector) __attribute__((ext_vector_type(LANES), aligned(4)));
+
+// C[m, vectors * LANES] = alpha * A * panel, or C += that; A[m, k], or A[k, m] where `transposed`; the
+// panel's rows are ldp apart.
+static inline __attribute__((always_inline)) TARGET void NAME(tile)(
+    const int m, const int vectors, const int transposed, size_t k, float alpha, const float *a,
+    size_t lda, const float *panel, size_t ldp, float *c, size_t ldc, int accumulate) {
+  CONTRACT
+  NAME(vector) sum[ROWS][2];
+#pragma unroll
+  for (int i = 0; i < m; i++)
+#pragma unroll
+    for (int j = 0; j < vectors; j++) sum[i][j] = (NAME(vector))(0.0f);
+  for (size_t p = 0; p < k; p++) {
+    const float *row = panel + p * ldp;
+    NAME(vector) b[2];
+#pragma unroll
+    for (int j = 0; j < vectors; j++) b[j] = *(const NAME(vector) *)(row + j * LANES);
+#pragma unroll
+    for (int i = 0; i < m; i++) {
+      NAME(vector) x = (NAME(vector))(transposed ? a[p * lda + i] : a[i * lda + p]);
+#pragma unroll
+      for (int j = 0; j < vectors; j++) sum[i][j] += x * b[j];
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < m; i++)
+#pragma unroll
+    for (int j = 0; j < vectors; j++) {
+      NAME(vector) *y = (NAME(vector) *)(c + i * ldc + j * LANES);
+      NAME(vector) value = alpha * sum[i][j];
+      *y = accumulate ? *y + value : value;
+    }
+}
+
+#define TILE(M)                                                                                    \
+  static TARGET void NAME(tile_##M)(int vectors, int transposed, size_t k, float alpha,            \
+                                    const float *a, size_t lda, const float *panel, size_t ldp,    \
+                                    float *c, size_t ldc, int accumulate) {                        \
+    if (vectors == 2 && transposed)                                                                \
+      NAME(tile)(M, 2, 1, k, alpha, a, lda, panel, ldp, c, ldc, accumulate);                       \
+    else if (vectors == 2)                                                                         \
+      NAME(tile)(M, 2, 0, k, alpha, a, lda, panel, ldp, c, ldc, accumulate);                       \
+    else if (transposed)                                                                           \
+      NAME(tile)(M, 1, 1, k, alpha, a, lda, panel, ldp, c, ldc, accumulate);                       \
+    else                                                                                           \
+      NAME(tile)(M, 1, 0, k, alpha, a, lda, panel, ldp, c, ldc, accumulate);                       \
+  }
+TILE(1)
+TILE(2)
+TILE(4)
+#if ROWS >= 6
+TILE(6)
+#endif
+#if ROWS >= 8
+TILE(8)
+#endif
+#if ROWS >= 12
+TILE(12)
+#endif
+#undef TILE
+
+static const struct kernels NAME(kernels) = {
+    .name = KERNELS,
+    .lanes = LANES,
+    .tiles =
+        {
+#if ROWS >= 12
+            {12, NAME(tile_12)},
+#endif
+#if ROWS >= 8
+            {8, NAME(tile_8)},
+#endif
+#if ROWS >= 6
+            {6, NAME(tile_6)},
+#endif
+            {4, NAME(tile_4)},
+            {2, NAME(tile_2)},
+            {1, NAME(tile_1)},
+        },
+};
+
+#undef NAME
+#undef TARGET
+#undef LANES
+#undef ROWS
+#undef KERNELS

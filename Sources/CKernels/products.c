@@ -1,0 +1,267 @@
+#include "CKernels.h"
+#include "clones.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A tile of `rows` rows: see product_tile.h.
+typedef void tile_function(int vectors, int transposed, size_t k, float alpha, const float *a,
+                           size_t lda, const float *panel, size_t ldp, float *c, size_t ldc,
+                           int accumulate);
+
+struct kernels {
+  const char *name;
+  size_t lanes;
+  // From the largest on; the last has one row.
+  struct {
+    size_t rows;
+    tile_function *run;
+  } tiles[6];
+};
+
+#define PASTE(a, b) a##_##b
+#define SUFFIXED(a, b) PASTE(a, b)
+
+#if defined(__x86_64__)
+#define NAME(x) SUFFIXED(x, avx512)
+#define TARGET __attribute__((target("avx512f,avx512vl,avx2,fma")))
+#define LANES 16
+#define ROWS 12
+#define KERNELS "avx512f"
+#include "product_tile.h"
+
+#define NAME(x) SUFFIXED(x, avx2)
+#define TARGET __attribute__((target("avx2,fma")))
+#define LANES 8
+#define ROWS 6
+#define KERNELS "avx2"
+#include "product_tile.h"
+#endif
+
+#define NAME(x) SUFFIXED(x, base)
+#define TARGET
+#define LANES 4
+#if defined(__aarch64__)
+#define ROWS 8
+#define KERNELS "neon"
+#else
+#define ROWS 4
+#define KERNELS "sse2"
+#endif
+#include "product_tile.h"
+
+static const struct kernels *chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void choose(void) {
+  const char *wanted = getenv("VITPROBE_KERNELS");
+  const struct kernels *available[3];
+  int count = 0;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
+    available[count++] = &kernels_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    available[count++] = &kernels_avx2;
+#endif
+  available[count++] = &kernels_base;
+  chosen = available[0];
+  for (int i = 0; wanted && i < count; i++)
+    if (strcmp(wanted, available[i]->name) == 0) chosen = available[i];
+}
+
+static const struct kernels *kernels(void) {
+  pthread_once(&once, choose);
+  return chosen;
+}
+
+const char *ck_product_kernels(void) { return kernels()->name; }
+
+size_t ck_panel_width(void) { return 2 * kernels()->lanes; }
+
+size_t ck_panels_count(size_t k, size_t n) {
+  size_t width = ck_panel_width();
+  return (n + width - 1) / width * width * k;
+}
+
+// y[i * ldy + j] = x[j * ldx + i] for i < rows, j < cols.
+static void transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols) {
+  typedef float four __attribute__((ext_vector_type(4), aligned(4)));
+  size_t j = 0;
+  for (; j + 4 <= cols; j += 4) {
+    const float *in = x + j * ldx;
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+      four a = *(const four *)(in + i), b = *(const four *)(in + ldx + i);
+      four c = *(const four *)(in + 2 * ldx + i), d = *(const four *)(in + 3 * ldx + i);
+      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      float *out = y + i * ldy + j;
+      *(four *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(four *)(out + ldy) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      *(four *)(out + 2 * ldy) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+      *(four *)(out + 3 * ldy) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+    }
+    for (; i < rows; i++)
+      for (size_t l = 0; l < 4; l++) y[i * ldy + j + l] = in[l * ldx + i];
+  }
+  for (; j < cols; j++)
+    for (size_t i = 0; i < rows; i++) y[i * ldy + j] = x[j * ldx + i];
+}
+
+// y[i * ldy + j] = x[i * ldx + j] for i < rows, j < cols.
+static void copy(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols) {
+  for (size_t i = 0; i < rows; i++) memcpy(y + i * ldy, x + i * ldx, cols * sizeof(float));
+}
+
+void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t n, size_t first,
+                    size_t count, float *panels) {
+  size_t width = ck_panel_width();
+  for (size_t panel = first; panel < first + count; panel++) {
+    size_t column = panel * width, cols = n - column < width ? n - column : width;
+    float *out = panels + panel * width * k;
+    if (cols < width) memset(out, 0, width * k * sizeof(float));
+    if (transposed)
+      transpose(b + column * ldb, ldb, out, width, k, cols);
+    else
+      copy(b + column, ldb, out, width, k, cols);
+  }
+}
+
+// Blocks of the inner extent and of the rows: what a panel's block multiplies stays in the second cache.
+enum { INNER = 768, ROW_BLOCK = 144 };
+
+// Rows of A whose distance is a multiple of this fall into few sets of the first cache.
+enum { CONFLICTING = 1024 };
+
+// A block of A as tiles read it: each tile's values for one k side by side.
+static void pack_rows(const struct kernels *kind, const float *a, size_t lda, size_t m, size_t k,
+                      float *packed) {
+  for (size_t row = 0, tile = 0; row < m;) {
+    size_t rows = kind->tiles[tile].rows;
+    if (m - row < rows) {
+      tile++;
+      continue;
+    }
+    transpose(a + row * lda, lda, packed, rows, k, rows);
+    packed += rows * k;
+    row += rows;
+  }
+}
+
+// One operand's panels: where the first begins, how far apart they begin, and how far apart their rows.
+struct panels {
+  const float *first;
+  size_t step, ld;
+};
+
+// C (+)= alpha * op(A) * B for one block of rows and of the inner extent.
+static void multiply_block(const struct kernels *kind, size_t m, size_t n, size_t k, float alpha,
+                           const float *a, size_t lda, int transposed, struct panels b, float *c,
+                           size_t ldc, int accumulate) {
+  size_t width = 2 * kind->lanes;
+  int conflicts = !transposed && lda % CONFLICTING == 0 && n > 2 * width;
+  // Without memory for the copy, rows are read where they are.
+  float *packed = conflicts ? ck_scratch(CK_SCRATCH_PRODUCT, m * k) : NULL;
+  if (packed) pack_rows(kind, a, lda, m, k, packed);
+  float edge[12 * 32];
+  for (size_t column = 0; column < n; column += width, b.first += b.step) {
+    size_t cols = n - column < width ? n - column : width;
+    int vectors = cols > kind->lanes ? 2 : 1;
+    int whole = cols == (size_t)vectors * kind->lanes;
+    for (size_t row = 0, tile = 0; row < m;) {
+      size_t rows = kind->tiles[tile].rows;
+      if (m - row < rows) {
+        tile++;
+        continue;
+      }
+      const float *left = packed ? packed + row * k : transposed ? a + row : a + row * lda;
+      size_t ld = packed ? rows : lda;
+      float *out = c + row * ldc + column;
+      if (whole) {
+        kind->tiles[tile].run(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, out,
+                              ldc, accumulate);
+      } else {
+        // The last columns: a whole tile beside, of which those that exist are taken.
+        kind->tiles[tile].run(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld,
+                              edge, width, 0);
+        for (size_t i = 0; i < rows; i++)
+          for (size_t j = 0; j < cols; j++)
+            out[i * ldc + j] =
+                accumulate ? out[i * ldc + j] + edge[i * width + j] : edge[i * width + j];
+      }
+      row += rows;
+    }
+  }
+}
+
+static void multiply(const struct kernels *kind, size_t m, size_t n, size_t k, float alpha,
+                     const float *a, size_t lda, int transposed, struct panels b, float *c,
+                     size_t ldc, int accumulate) {
+  if (k == 0 && !accumulate)
+    for (size_t i = 0; i < m; i++) memset(c + i * ldc, 0, n * sizeof(float));
+  size_t steps = (k + INNER - 1) / INNER;
+  for (size_t top = 0; top < m; top += ROW_BLOCK)
+    for (size_t step = 0; step < steps; step++) {
+      size_t k0 = k * step / steps, depth = k * (step + 1) / steps - k0;
+      multiply_block(kind, m - top < ROW_BLOCK ? m - top : ROW_BLOCK, n, depth, alpha,
+                     transposed ? a + k0 * lda + top : a + top * lda + k0, lda, transposed,
+                     (struct panels){b.first + k0 * b.ld, b.step, b.ld}, c + top * ldc, ldc,
+                     accumulate || step > 0);
+    }
+}
+
+void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+                int transposed, const float *panels, float *c, size_t ldc, int accumulate) {
+  const struct kernels *kind = kernels();
+  size_t width = 2 * kind->lanes;
+  multiply(kind, m, n, k, alpha, a, lda, transposed, (struct panels){panels, width * k, width}, c,
+           ldc, accumulate);
+}
+
+// Rows at once of a product of which the lower triangle is wanted: few, so that little is done beyond it.
+enum { LOWER_ROWS = 24 };
+
+int ck_gram_lower(size_t n, size_t k, const float *x, size_t ldx, float *c) {
+  const struct kernels *kind = kernels();
+  size_t width = 2 * kind->lanes;
+  float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(k, n));
+  if (!panels) return 0;
+  ck_pack_panels(x, ldx, 1, k, n, 0, (n + width - 1) / width, panels);
+  for (size_t top = 0; top < n; top += LOWER_ROWS) {
+    size_t rows = n - top < LOWER_ROWS ? n - top : LOWER_ROWS;
+    multiply(kind, rows, top + rows, k, 1, x + top * ldx, ldx, 0,
+             (struct panels){panels, width * k, width}, c + top * n, n, 0);
+  }
+  return 1;
+}
+
+// Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
+// once.
+enum { FEW_ROWS = 36, PACKED_AT_ONCE = 1 << 17 };
+
+int ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, int transposed_a,
+            const float *b, size_t ldb, int transposed_b, float *c, size_t ldc, int accumulate) {
+  const struct kernels *kind = kernels();
+  size_t width = 2 * kind->lanes, start = 0;
+  if (m == 0 || n == 0) return 1;
+  if (m <= FEW_ROWS && !transposed_b) {
+    start = n / width * width;
+    multiply(kind, m, start, k, alpha, a, lda, transposed_a, (struct panels){b, width, ldb}, c, ldc,
+             accumulate);
+  }
+  size_t group = PACKED_AT_ONCE / (k < 1 ? 1 : k) / width * width;
+  if (group < width) group = width;
+  for (size_t column = start; column < n; column += group) {
+    size_t cols = n - column < group ? n - column : group;
+    float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(k, cols));
+    if (!panels) return 0;
+    ck_pack_panels(b + (transposed_b ? column * ldb : column), ldb, transposed_b, k, cols, 0,
+                   (cols + width - 1) / width, panels);
+    multiply(kind, m, cols, k, alpha, a, lda, transposed_a,
+             (struct panels){panels, width * k, width}, c + column, ldc, accumulate);
+  }
+  return 1;
+}

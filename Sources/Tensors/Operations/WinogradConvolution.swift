@@ -1,0 +1,90 @@
+import CKernels
+
+/// A 3x3 cross-correlation with stride 1 by transformed tiles: see `winograd.h`. Also the adjoint of one
+/// in its map, which is the same with filters turned around.
+struct WinogradConvolution {
+  private let geometry: ck_winograd
+  private let isAdjoint: Bool
+
+  /// Nil where the window is another or plain products take less time.
+  init?(_ window: Window, _ input: Shape, _ output: Shape) {
+    self.init(window, input, output, top: window.top, left: window.left, isAdjoint: false)
+  }
+
+  /// The adjoint, from the shape of the results' cotangent to that of the map.
+  init?(adjointOf window: Window, _ cotangent: Shape, _ map: Shape) {
+    self.init(
+      window, cotangent, map, top: 2 - window.top, left: 2 - window.left, isAdjoint: true)
+  }
+
+  private init?(
+    _ window: Window, _ input: Shape, _ output: Shape, top: Int, left: Int, isAdjoint: Bool
+  ) {
+    guard window.kernelHeight == 3, window.kernelWidth == 3, window.stride == 1,
+      input[3] % CK_WINOGRAD_CHANNELS == 0,
+      output[3] % CK_WINOGRAD_CHANNELS == 0
+    else { return nil }
+    geometry = ck_winograd(
+      n: input[0], h: input[1], w: input[2], oh: output[1], ow: output[2], pad_top: top,
+      pad_left: left)
+    self.isAdjoint = isAdjoint
+    // A tile costs as much as four rows of a plain product; the filters, as about 140.
+    guard output[0] * output[1] * output[2] > 4 * tiles + 140 else { return nil }
+  }
+
+  private var tiles: Int {
+    let extent = CK_WINOGRAD_EXTENT
+    return geometry.n * ((geometry.oh + extent - 1) / extent)
+      * ((geometry.ow + extent - 1) / extent)
+  }
+
+  /// The transformed filters of weights `[out, 3, 3, in]`, as panels.
+  private func filters(_ weight: Tensor) -> Tensor {
+    let (out, channels) = (weight.shape[0], weight.shape[3])
+    let (k, n) = isAdjoint ? (out, channels) : (channels, out)
+    let products = CK_WINOGRAD_PRODUCTS
+    let result = Tensor(uninitialized: [products, ck_panels_count(k, n)])
+    let (from, to) = (Shared(weight.pointer), Shared(result.pointer))
+    Threads.forEachTile(of: n, target: 1, unit: ck_winograd_columns()) { first, count in
+      guard count > 0 else { return }
+      let done = ck_winograd_filters(
+        from.pointer, out, channels, isAdjoint ? 1 : 0, first, count, to.pointer)
+      precondition(done != 0, "The system has no memory left for transformed filters")
+    }
+    return result
+  }
+
+  /// `y = activation(affine(x * weight) + residual)`.
+  func run(
+    _ x: Tensor, _ weight: Tensor, into y: Tensor, affine: (scale: Tensor, shift: Tensor)? = nil,
+    residual: Tensor? = nil, activation: Activation = .none
+  ) {
+    let (k, n) = (x.shape[3], y.shape[3])
+    let filters = filters(weight)
+    let operand = filters.shape[1]
+    let products = CK_WINOGRAD_PRODUCTS
+    let (px, pf, py) = (Shared(x.pointer), Shared(filters.pointer), Shared(y.pointer))
+    let (scale, shift) = (
+      affine.map { Shared($0.scale.pointer) }, affine.map { Shared($0.shift.pointer) }
+    )
+    let rest = residual.map { Shared($0.pointer) }
+    Threads.forEachTile(of: tiles, target: 96, unit: Panels.rowUnit) { first, count in
+      guard let transformed = ck_scratch(1, products * count * k),
+        let results = ck_scratch(2, products * count * n)
+      else {
+        preconditionFailure("The system has no memory left for \(count) tiles of a convolution")
+      }
+      withUnsafePointer(to: geometry) {
+        ck_winograd_input(px.pointer, $0, k, first, count, transformed)
+        for product in 0..<products {
+          ck_product(
+            count, n, k, 1, transformed + product * count * k, k, 0,
+            pf + product * operand, results + product * count * n, n, 0)
+        }
+        ck_winograd_output(
+          results, $0, n, first, count, py.pointer, scale?.pointer, shift?.pointer, rest?.pointer,
+          activation.code)
+      }
+    }
+  }
+}

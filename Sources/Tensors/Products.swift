@@ -1,0 +1,96 @@
+import CKernels
+
+/// The right operand of a product, packed once as the innermost loops read it and shared by all tiles.
+///
+/// Rows of the result never depend on each other, and no value depends on how the product is cut: one
+/// chain of multiply-adds over the inner extent each (see `products.h`).
+struct Panels: Sendable {
+  /// The inner extent.
+  let k: Int
+  /// Columns of the result.
+  let n: Int
+  private let packed: Tensor
+  private static let width = ck_panel_width()
+
+  /// Rows of a tile are a multiple of this where possible, so that the innermost loops run full.
+  static let rowUnit = 12
+
+  /// Packs `b[k, n]`, or where `transposed` the transpose of `b[n, k]`, with row stride `ldb`.
+  init(_ b: UnsafePointer<Float>, ldb: Int, transposed: Bool, k: Int, n: Int) {
+    (self.k, self.n) = (k, n)
+    packed = Tensor(uninitialized: [ck_panels_count(k, n)])
+    let (from, to) = (Shared(UnsafeMutablePointer(mutating: b)), Shared(packed.pointer))
+    let panels = (n + Self.width - 1) / Self.width
+    Threads.forEachTile(of: panels, target: max(1, (1 << 16) / max(1, k * Self.width))) {
+      first, count in
+      ck_pack_panels(from.pointer, ldb, transposed ? 1 : 0, k, n, first, count, to.pointer)
+    }
+  }
+
+  /// Columns of a group for products that are cut among threads both ways.
+  private var groupWidth: Int { 4 * Self.width }
+
+  /// `C[m, columns] = alpha * op(A) B`, or C plus that, on this thread.
+  ///
+  /// - Parameters:
+  ///   - a: `[m, k]`, or where `transposed` `[k, m]`, with row stride `lda`.
+  ///   - columns: which of them, from a multiple of the panels' width on; nil for all.
+  func multiply(
+    _ m: Int, alpha: Float = 1, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
+    _ c: UnsafeMutablePointer<Float>, ldc: Int, adding: Bool = false, columns: Range<Int>? = nil
+  ) {
+    let columns = columns ?? 0..<n
+    ck_product(
+      m, columns.count, k, alpha, a, lda, transposed ? 1 : 0,
+      packed.pointer + columns.lowerBound * k, c + columns.lowerBound, ldc, adding ? 1 : 0)
+  }
+
+  /// As ``multiply(_:alpha:_:lda:transposed:_:ldc:adding:columns:)`` over a dense C, cut among the threads
+  /// into tiles of rows and, where those are few, of columns.
+  func multiplyTiled(
+    _ m: Int, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
+    _ c: UnsafeMutablePointer<Float>, adding: Bool = false
+  ) {
+    let rowTiles = Threads.tileCount(m, target: 288, unit: Self.rowUnit)
+    let groups = (n + groupWidth - 1) / groupWidth
+    let columnTiles = max(1, min(groups, (16 + rowTiles - 1) / rowTiles))
+    let (pa, pc) = (Shared(UnsafeMutablePointer(mutating: a)), Shared(c))
+    Threads.forEach(rowTiles * columnTiles) { tile in
+      let (row, column) = (tile / columnTiles, tile % columnTiles)
+      let rows = Threads.tile(row, of: rowTiles, rows: m, unit: Self.rowUnit)
+      let first = groups * column / columnTiles * groupWidth
+      let end = min(n, groups * (column + 1) / columnTiles * groupWidth)
+      multiply(
+        rows.count, pa + (transposed ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
+        transposed: transposed, pc + rows.lowerBound * n, ldc: n, adding: adding,
+        columns: first..<end)
+    }
+  }
+}
+
+/// `C = alpha * op(A) op(B)`, or C plus that, row-major, on this thread: for products that are small or
+/// tiles of larger ones.
+///
+/// - Parameters:
+///   - m, n, k: rows of C, columns of C, and the length of the sums.
+///   - transposeA: whether `a` is stored `[k, m]`; `transposeB`: whether `b` is stored `[n, k]`.
+func gemm(
+  _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1,
+  _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false,
+  _ b: UnsafePointer<Float>, ldb: Int, transposeB: Bool = false,
+  _ c: UnsafeMutablePointer<Float>, ldc: Int, adding: Bool = false
+) {
+  let done = ck_gemm(
+    m, n, k, alpha, a, lda, transposeA ? 1 : 0, b, ldb, transposeB ? 1 : 0, c, ldc, adding ? 1 : 0)
+  precondition(done != 0, "The system has no memory left for a product of \(k) x \(n)")
+}
+
+/// As ``gemm`` over dense matrices, cut among the threads.
+func tiledGemm(
+  _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Float>, transposeA: Bool = false,
+  _ b: UnsafePointer<Float>, transposeB: Bool = false, _ c: UnsafeMutablePointer<Float>,
+  adding: Bool = false
+) {
+  Panels(b, ldb: transposeB ? k : n, transposed: transposeB, k: k, n: n).multiplyTiled(
+    m, a, lda: transposeA ? m : k, transposed: transposeA, c, adding: adding)
+}
