@@ -85,7 +85,7 @@ func eigenvaluesJob(_ arguments: Arguments) throws -> Measurement {
   let repeats = try arguments.integer("repeats", 1)
   let top = try arguments.integer("top", 5)
   var spectrum: LanczosSpectrum?
-  let basis = try arguments.integer("basis", 1 << 20)
+  let basis = try arguments.integer("basis", 30)
   var worst = 0.0
   var seconds: [Double] = []
   for _ in 0..<repeats {
@@ -102,7 +102,7 @@ func eigenvaluesJob(_ arguments: Arguments) throws -> Measurement {
         spectrum = try solver.solve(hessian)
       })
     for hessian in operators {
-      let measured = try spectrum?.measuringResiduals(with: hessian)
+      let measured = try spectrum?.measuringResiduals(with: hessian, vectorsAtOnce: 1)
       let scale = measured?.top.first.map { abs($0.value) } ?? .nan
       worst = measured?.top.reduce(0) { max($0, $1.residual / scale) } ?? .nan
     }
