@@ -25,8 +25,9 @@ public struct HessianSettings: Sendable, Codable, Hashable {
   public var top = 5
   /// Lanczos steps before any extension.
   public var steps = 30
-  /// The most basis vectors that Lanczos holds: the steps, so that an extension takes no more memory.
-  public var basisLimit: Int { max(steps, top + 6) }
+  /// The most basis vectors that Lanczos holds: the steps, so that an extension takes no more memory;
+  /// but enough that a restart is worth its while.
+  public var basisLimit: Int { max(steps, top + 20) }
   /// Largest residual of a converged value, relative to the largest magnitude.
   public var tolerance = 1e-3
   /// Most power iterations a value.
