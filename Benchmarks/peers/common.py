@@ -63,3 +63,17 @@ def report(seconds, **values):
     values["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(values), flush=True)
     sys.stdout.flush()
+
+
+def report_forward(network, data, names, batch, repeats):
+    """Times forward passes over the data with hooks that keep the values of the named blocks."""
+    values = hook_blocks(network, names)
+
+    def run():
+        for first in range(0, len(data), batch):
+            values.clear()
+            network(data[first:first + batch])
+
+    with torch.inference_mode():
+        seconds = timed(run, repeats)
+    report(seconds, blocks=len(names))

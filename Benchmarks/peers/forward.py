@@ -2,7 +2,7 @@
 
 import argparse
 
-from common import block_names, hook_blocks, images, model, report, timed, torch
+from common import block_names, images, model, report_forward, torch
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model")
@@ -17,15 +17,4 @@ if options.channels_last:
     network = network.to(memory_format=torch.channels_last)
     data = data.contiguous(memory_format=torch.channels_last)
 names = block_names(network)
-values = hook_blocks(network, names)
-
-
-def run():
-    for first in range(0, options.n, options.batch):
-        values.clear()
-        network(data[first:first + options.batch])
-
-
-with torch.inference_mode():
-    seconds = timed(run, options.repeats)
-report(seconds, blocks=len(names))
+report_forward(network, data, names, options.batch, options.repeats)

@@ -8,7 +8,7 @@ import os
 import sys
 import types
 
-from common import hook_blocks, images, report, timed, torch
+from common import images, report_forward, torch
 
 # Its download helper wants this module and is not needed.
 sys.modules.setdefault("requests", types.ModuleType("requests"))
@@ -24,15 +24,4 @@ options = parser.parse_args()
 torch.manual_seed(0)
 network, data = Refiner_ViT_S().eval(), images(options.n)
 names = [f"blocks.{index}" for index in range(len(network.blocks))]
-values = hook_blocks(network, names)
-
-
-def run():
-    for first in range(0, options.n, options.batch):
-        values.clear()
-        network(data[first:first + options.batch])
-
-
-with torch.inference_mode():
-    seconds = timed(run, options.repeats)
-report(seconds, blocks=len(names))
+report_forward(network, data, names, options.batch, options.repeats)

@@ -30,22 +30,22 @@ struct Panels: Sendable {
   /// Columns of a group for products that are cut among threads both ways.
   private var groupWidth: Int { 4 * Self.width }
 
-  /// `C[m, columns] = alpha * op(A) B`, or C plus that, on this thread.
+  /// `C[m, columns] = op(A) B`, or C plus that, on this thread.
   ///
   /// - Parameters:
   ///   - a: `[m, k]`, or where `transposed` `[k, m]`, with row stride `lda`.
   ///   - columns: which of them, from a multiple of the panels' width on; nil for all.
   func multiply(
-    _ m: Int, alpha: Float = 1, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
+    _ m: Int, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
     _ c: UnsafeMutablePointer<Float>, ldc: Int, adding: Bool = false, columns: Range<Int>? = nil
   ) {
     let columns = columns ?? 0..<n
     ck_product(
-      m, columns.count, k, alpha, a, lda, transposed ? 1 : 0,
+      m, columns.count, k, 1, a, lda, transposed ? 1 : 0,
       packed.pointer + columns.lowerBound * k, c + columns.lowerBound, ldc, adding ? 1 : 0)
   }
 
-  /// As ``multiply(_:alpha:_:lda:transposed:_:ldc:adding:columns:)`` over a dense C, cut among the threads
+  /// As ``multiply(_:_:lda:transposed:_:ldc:adding:columns:)`` over a dense C, cut among the threads
   /// into tiles of rows and, where those are few, of columns.
   func multiplyTiled(
     _ m: Int, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,

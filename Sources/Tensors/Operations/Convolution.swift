@@ -71,8 +71,8 @@ private func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float>
 /// Output rows whose patches fill about 2 MiB, within bounds that keep the product efficient.
 private func tileRows(patch: Int) -> Int { max(64, min(1024, (1 << 19) / max(1, patch))) }
 
-/// Whether a product's patches are all made at once. With few rows, the cost is in packing the weights,
-/// and the product is cut where that is least; with many, patches are made a tile at a time in cache.
+/// Whether a product's patches are all made at once. Few rows are too few tiles for the threads, and the
+/// product is cut both ways; with many, patches are made a tile at a time in cache.
 private func isSmall(rows: Int) -> Bool { rows <= 1024 }
 
 /// The patches of all rows, `[rows, patch]`.
@@ -203,7 +203,7 @@ struct ConvolutionInputGradient: Operation {
       }
       return []
     }
-    // Several images a product, so that the weights are packed less often.
+    // Several images a product where they are small, so that its tiles are full.
     Threads.forEachTile(of: input[0], target: max(1, tileRows(patch: patch) / max(1, rows))) {
       first, count in
       guard count > 0 else { return }

@@ -86,5 +86,6 @@ struct WinogradConvolution {
           activation.code)
       }
     }
+    withExtendedLifetime(filters) {}
   }
 }
