@@ -64,6 +64,30 @@ static inline __attribute__((always_inline)) void transform_filter(const vector 
   u[5] = g[2];
 }
 
+// The adjoint of transform_output: EXTENT values to SIDE.
+static inline __attribute__((always_inline)) void spread_output(const vector y[EXTENT],
+                                                                vector m[SIDE]) {
+  CONTRACT
+  vector even = y[0] + PP * y[2], odd = P * (y[1] + PP * y[3]);
+  vector even2 = y[0] + QQ * y[2], odd2 = Q * (y[1] + QQ * y[3]);
+  m[0] = y[0];
+  m[1] = even + odd;
+  m[2] = even - odd;
+  m[3] = even2 + odd2;
+  m[4] = even2 - odd2;
+  m[5] = y[3];
+}
+
+// The adjoint of transform_filter: SIDE values to 3.
+static inline __attribute__((always_inline)) void gather_filter(const vector u[SIDE], vector g[3]) {
+  CONTRACT
+  const float first = 1 / (2 * PP * (PP - QQ)), second = 1 / (2 * QQ * (QQ - PP));
+  vector sum = first * (u[1] + u[2]), sum2 = second * (u[3] + u[4]);
+  g[0] = (1 / (PP * QQ)) * u[0] + sum + sum2;
+  g[1] = (first * P) * (u[1] - u[2]) + (second * Q) * (u[3] - u[4]);
+  g[2] = PP * sum + QQ * sum2 + u[5];
+}
+
 // u[SIDE * SIDE] of one filter at LANES inputs; taps are `step` floats apart (negative: turned around).
 static inline __attribute__((always_inline)) void filter(const float *g, ptrdiff_t step,
                                                          vector u[SIDE][SIDE]) {
@@ -165,8 +189,8 @@ static struct place place(const struct ck_winograd *g, size_t tile) {
 }
 
 CLONES void ck_winograd_input(const float *x, const struct ck_winograd *g, size_t channels,
-                              size_t first, size_t tiles, float *v) {
-  size_t operand = tiles * channels;
+                              size_t first, size_t tiles, float *v, size_t rows) {
+  size_t operand = rows * channels;
   for (size_t tile = 0; tile < tiles; tile++) {
     struct place at = place(g, first + tile);
     const float *image = x + at.image * g->h * g->w * channels;
@@ -227,4 +251,53 @@ CLONES void ck_winograd_output(const float *m, const struct ck_winograd *g, size
       }
     }
   }
+}
+
+CLONES void ck_winograd_cotangent(const float *dy, const struct ck_winograd *g, size_t channels,
+                                  size_t first, size_t tiles, float *z, size_t rows) {
+  size_t operand = rows * channels;
+  for (size_t tile = 0; tile < tiles; tile++) {
+    struct place at = place(g, first + tile);
+    size_t height = g->oh - at.y < EXTENT ? g->oh - at.y : EXTENT;
+    size_t width = g->ow - at.x < EXTENT ? g->ow - at.x : EXTENT;
+    const float *origin = dy + ((at.image * g->oh + at.y) * g->ow + at.x) * channels;
+    for (size_t c = 0; c < channels; c += LANES) {
+      float *out = z + tile * channels + c;
+      vector lines[EXTENT][SIDE], t[SIDE];
+      for (size_t i = 0; i < EXTENT; i++) {
+        vector d[EXTENT];
+        for (size_t j = 0; j < EXTENT; j++)
+          d[j] = i < height && j < width ? LOAD(origin + (i * g->ow + j) * channels + c)
+                                         : (vector)0.0f;
+        spread_output(d, lines[i]);
+      }
+      for (int j = 0; j < SIDE; j++) {
+        vector d[EXTENT];
+        for (int i = 0; i < EXTENT; i++) d[i] = lines[i][j];
+        spread_output(d, t);
+        for (int i = 0; i < SIDE; i++) STORE(out + (i * SIDE + j) * operand, t[i]);
+      }
+    }
+  }
+}
+
+CLONES void ck_winograd_weight_gradient(const float *m, size_t out, size_t in, size_t first,
+                                        size_t count, float *dw) {
+  size_t operand = out * in;
+  for (size_t o = first; o < first + count; o++)
+    for (size_t c = 0; c < in; c += LANES) {
+      const float *from = m + o * in + c;
+      vector columns[SIDE][3], taps[3];
+      for (int j = 0; j < SIDE; j++) {
+        vector u[SIDE];
+        for (int i = 0; i < SIDE; i++) u[i] = LOAD(from + (i * SIDE + j) * operand);
+        gather_filter(u, columns[j]);
+      }
+      for (int y = 0; y < 3; y++) {
+        vector u[SIDE];
+        for (int j = 0; j < SIDE; j++) u[j] = columns[j][y];
+        gather_filter(u, taps);
+        for (int x = 0; x < 3; x++) STORE(dw + (o * 9 + 3 * y + x) * in + c, taps[x]);
+      }
+    }
 }

@@ -27,9 +27,6 @@ struct Panels: Sendable {
     }
   }
 
-  /// Columns of a group for products that are cut among threads both ways.
-  private var groupWidth: Int { 4 * Self.width }
-
   /// `C[m, columns] = op(A) B`, or C plus that, on this thread.
   ///
   /// - Parameters:
@@ -51,19 +48,31 @@ struct Panels: Sendable {
     _ m: Int, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
     _ c: UnsafeMutablePointer<Float>, adding: Bool = false
   ) {
-    let rowTiles = Threads.tileCount(m, target: 288, unit: Self.rowUnit)
-    let groups = (n + groupWidth - 1) / groupWidth
-    let columnTiles = max(1, min(groups, (16 + rowTiles - 1) / rowTiles))
     let (pa, pc) = (Shared(UnsafeMutablePointer(mutating: a)), Shared(c))
-    Threads.forEach(rowTiles * columnTiles) { tile in
-      let (row, column) = (tile / columnTiles, tile % columnTiles)
-      let rows = Threads.tile(row, of: rowTiles, rows: m, unit: Self.rowUnit)
-      let first = groups * column / columnTiles * groupWidth
-      let end = min(n, groups * (column + 1) / columnTiles * groupWidth)
+    Self.forEachTile(of: m, by: n) { _, rows, columns in
       multiply(
         rows.count, pa + (transposed ? rows.lowerBound : rows.lowerBound * lda), lda: lda,
-        transposed: transposed, pc + rows.lowerBound * n, ldc: n, adding: adding,
-        columns: first..<end)
+        transposed: transposed, pc + rows.lowerBound * n, ldc: n, adding: adding, columns: columns)
+    }
+  }
+
+  /// Cuts each of several results of `m` rows and `n` columns among the threads, into tiles of rows and,
+  /// where those are few, of columns.
+  static func forEachTile(
+    of m: Int, by n: Int, parts: Int = 1,
+    _ body: @Sendable (_ part: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void
+  ) {
+    let rowTiles = Threads.tileCount(m, target: 288, unit: rowUnit)
+    let group = 4 * width
+    let groups = (n + group - 1) / group
+    let columnTiles = max(1, min(groups, (15 + rowTiles * parts) / (rowTiles * parts)))
+    Threads.forEach(parts * rowTiles * columnTiles) { index in
+      let (tile, column) = (index / columnTiles, index % columnTiles)
+      let first = groups * column / columnTiles * group
+      let end = min(n, groups * (column + 1) / columnTiles * group)
+      body(
+        tile / rowTiles, Threads.tile(tile % rowTiles, of: rowTiles, rows: m, unit: rowUnit),
+        first..<end)
     }
   }
 }

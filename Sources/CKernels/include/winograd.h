@@ -28,13 +28,23 @@ struct ck_winograd {
 size_t ck_winograd_columns(void);
 int ck_winograd_filters(const float *weight, size_t out, size_t in, int adjoint, size_t first,
                         size_t count, float *panels);
-// v[CK_WINOGRAD_PRODUCTS, tiles, channels]: the transformed map at tiles first ..< first + tiles.
+// v[CK_WINOGRAD_PRODUCTS, rows, channels], the first `tiles` of the rows: the transformed map at tiles
+// first ..< first + tiles.
 void ck_winograd_input(const float *x, const struct ck_winograd *g, size_t channels, size_t first,
-                       size_t tiles, float *v);
+                       size_t tiles, float *v, size_t rows);
 // The results at these tiles from m[CK_WINOGRAD_PRODUCTS, tiles, channels]:
 // y = act(y * scale + shift + residual); NULL skips scale and shift, or the residual.
 void ck_winograd_output(const float *m, const struct ck_winograd *g, size_t channels, size_t first,
                         size_t tiles, float *y, const float *scale, const float *shift,
                         const float *residual, int activation);
+
+// The gradient by the filters, by the adjoints of these steps: first the results' cotangents dy become
+// z[CK_WINOGRAD_PRODUCTS, rows, channels], as the map does, ...
+void ck_winograd_cotangent(const float *dy, const struct ck_winograd *g, size_t channels,
+                           size_t first, size_t tiles, float *z, size_t rows);
+// ... and then the products m[CK_WINOGRAD_PRODUCTS, out, in] of z (transposed) and the transformed map
+// become dw[out, 3, 3, in], outputs first ..< first + count of it.
+void ck_winograd_weight_gradient(const float *m, size_t out, size_t in, size_t first, size_t count,
+                                 float *dw);
 
 #endif

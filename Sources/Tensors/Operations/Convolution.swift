@@ -61,13 +61,6 @@ public struct Window: Sendable, Hashable {
   }
 }
 
-private func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float> {
-  guard let pointer = ck_scratch(slot, count) else {
-    preconditionFailure("The system has no memory left for \(count) floats of scratch")
-  }
-  return pointer
-}
-
 /// Output rows whose patches fill about 2 MiB, within bounds that keep the product efficient.
 private func tileRows(patch: Int) -> Int { max(64, min(1024, (1 << 19) / max(1, patch))) }
 
@@ -116,10 +109,22 @@ struct Convolution: Operation {
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
     let (px, py) = (Shared(input.pointer), Shared(y.pointer))
-    let panels = Panels(weight.pointer, ldb: patch, transposed: true, k: patch, n: out)
     let affine = x.count > 2 ? (Shared(x[2].pointer), Shared(x[3].pointer)) : nil
     let residual = hasResidual ? Shared(x[4].pointer) : nil
     let code = activation.code
+    @Sendable func finish(_ first: Int, _ count: Int) {
+      guard let affine else { return }
+      let at = first * out
+      ck_affine_epilogue(
+        py + at, py + at, count, out, affine.0.pointer, affine.1.pointer, residual.map { $0 + at },
+        code)
+    }
+    if let tapwise = TapwiseConvolution(window, input.shape, y.shape) {
+      tapwise.run(input, weight, into: y)
+      if affine != nil { forEachRowTile(of: y.shape, finish) }
+      return []
+    }
+    let panels = Panels(weight.pointer, ldb: patch, transposed: true, k: patch, n: out)
     let geometry = window.geometry(input.shape)
     let direct = window.isPointwise
     if isSmall(rows: y.shape.rows) {
@@ -127,14 +132,7 @@ struct Convolution: Operation {
       let all =
         direct ? input : Tensors.patches(of: input, geometry, rows: rows, patch: patch)
       panels.multiplyTiled(rows, all.pointer, lda: patch, y.pointer)
-      if let affine {
-        forEachRowTile(of: y.shape) { first, count in
-          let at = first * out
-          ck_affine_epilogue(
-            py + at, py + at, count, out, affine.0.pointer, affine.1.pointer,
-            residual.map { $0 + at }, code)
-        }
-      }
+      if affine != nil { forEachRowTile(of: y.shape, finish) }
       return []
     }
     Threads.forEachTile(
@@ -146,13 +144,8 @@ struct Convolution: Operation {
         patches = scratch(1, count * patch)
         withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches, $0, first, count) }
       }
-      let result = py + first * out
-      panels.multiply(count, patches, lda: patch, result, ldc: out)
-      if let affine {
-        ck_affine_epilogue(
-          result, result, count, out, affine.0.pointer, affine.1.pointer,
-          residual.map { $0 + first * out }, code)
-      }
+      panels.multiply(count, patches, lda: patch, py + first * out, ldc: out)
+      finish(first, count)
     }
     return []
   }
@@ -180,6 +173,10 @@ struct ConvolutionInputGradient: Operation {
     let (dy, weight) = (x[0], x[1])
     if let winograd = WinogradConvolution(adjointOf: window, dy.shape, y.shape) {
       winograd.run(dy, weight, into: y)
+      return []
+    }
+    if let tapwise = TapwiseConvolution(window, y.shape, dy.shape) {
+      tapwise.runInputGradient(dy, weight, into: y)
       return []
     }
     let out = weight.shape[0]
@@ -234,6 +231,14 @@ struct ConvolutionWeightGradient: Operation {
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (input, dy) = (x[0], x[1])
+    if let winograd = WinogradWeightGradient(window, input.shape, dy.shape) {
+      winograd.run(input, dy, into: y)
+      return []
+    }
+    if let tapwise = TapwiseConvolution(window, input.shape, dy.shape) {
+      tapwise.runWeightGradient(input, dy, into: y)
+      return []
+    }
     let out = weight[0]
     let patch = weight.count / max(1, out)
     let rows = dy.shape.rows

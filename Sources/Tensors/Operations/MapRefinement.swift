@@ -150,13 +150,6 @@ private struct RefinementSteps: Sendable {
     var first: Int
   }
 
-  private func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float> {
-    guard let pointer = ck_scratch(slot, count) else {
-      preconditionFailure("The system has no memory left for \(count) floats of scratch")
-    }
-    return pointer
-  }
-
   func run(
     _ x: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>, rows wanted: Range<Int>
   ) {

@@ -3,7 +3,7 @@ import CKernels
 /// A 3x3 cross-correlation with stride 1 by transformed tiles: see `winograd.h`. Also the adjoint of one
 /// in its map, which is the same with filters turned around.
 struct WinogradConvolution {
-  private let geometry: ck_winograd
+  fileprivate let geometry: ck_winograd
   private let isAdjoint: Bool
 
   /// Nil where the window is another or plain products take less time.
@@ -32,7 +32,7 @@ struct WinogradConvolution {
     guard output[0] * output[1] * output[2] > 4 * tiles + 140 else { return nil }
   }
 
-  private var tiles: Int {
+  fileprivate var tiles: Int {
     let extent = CK_WINOGRAD_EXTENT
     return geometry.n * ((geometry.oh + extent - 1) / extent)
       * ((geometry.ow + extent - 1) / extent)
@@ -69,13 +69,10 @@ struct WinogradConvolution {
     )
     let rest = residual.map { Shared($0.pointer) }
     Threads.forEachTile(of: tiles, target: 96, unit: Panels.rowUnit) { first, count in
-      guard let transformed = ck_scratch(1, products * count * k),
-        let results = ck_scratch(2, products * count * n)
-      else {
-        preconditionFailure("The system has no memory left for \(count) tiles of a convolution")
-      }
+      let transformed = scratch(1, products * count * k)
+      let results = scratch(2, products * count * n)
       withUnsafePointer(to: geometry) {
-        ck_winograd_input(px.pointer, $0, k, first, count, transformed)
+        ck_winograd_input(px.pointer, $0, k, first, count, transformed, count)
         for product in 0..<products {
           ck_product(
             count, n, k, 1, transformed + product * count * k, k, 0,
@@ -87,5 +84,53 @@ struct WinogradConvolution {
       }
     }
     withExtendedLifetime(filters) {}
+  }
+}
+
+/// The gradient by the filters of a convolution that ``WinogradConvolution`` carries out: with the map and
+/// the results' cotangent transformed, a product over all tiles for each of its points.
+struct WinogradWeightGradient {
+  private let convolution: WinogradConvolution
+
+  /// Nil where the window is another or plain products take less time.
+  init?(_ window: Window, _ map: Shape, _ cotangent: Shape) {
+    guard let convolution = WinogradConvolution(window, map, cotangent) else { return nil }
+    self.convolution = convolution
+  }
+
+  /// Tiles transformed at once: long sums, of which both operands stay in the outer caches.
+  private func tilesAtOnce(_ k: Int, _ n: Int) -> Int { max(192, min(768, (1 << 16) / (k + n))) }
+
+  /// Writes the gradient `[out, 3, 3, in]`, given the map `[N, H, W, in]` and the cotangent `[N, H', W', out]`.
+  func run(_ x: Tensor, _ dy: Tensor, into dw: Tensor) {
+    let (channels, out) = (x.shape[3], dy.shape[3])
+    let products = CK_WINOGRAD_PRODUCTS
+    let all = convolution.tiles
+    let step = min(all, tilesAtOnce(channels, out))
+    let map = Tensor(uninitialized: [products, step, channels])
+    let cotangent = Tensor(uninitialized: [products, step, out])
+    let sums = Tensor(uninitialized: [products, out, channels])
+    let (px, pd, pw) = (Shared(x.pointer), Shared(dy.pointer), Shared(dw.pointer))
+    let (pv, pz, pm) = (Shared(map.pointer), Shared(cotangent.pointer), Shared(sums.pointer))
+    for start in stride(from: 0, to: all, by: step) {
+      let count = min(step, all - start)
+      // The transforms lay their points out for the tiles of one call; here, all calls' make one matrix.
+      Threads.forEachTile(of: count, target: 24) { first, tiles in
+        withUnsafePointer(to: convolution.geometry) {
+          ck_winograd_input(
+            px.pointer, $0, channels, start + first, tiles, pv + first * channels, count)
+          ck_winograd_cotangent(pd.pointer, $0, out, start + first, tiles, pz + first * out, count)
+        }
+      }
+      Threads.forEach(products) { product in
+        gemm(
+          out, channels, count, pz + product * count * out, lda: out, transposeA: true,
+          pv + product * count * channels, ldb: channels, pm + product * out * channels,
+          ldc: channels, adding: start > 0)
+      }
+    }
+    Threads.forEachTile(of: out, target: max(1, (1 << 13) / channels)) { first, count in
+      ck_winograd_weight_gradient(pm.pointer, out, channels, first, count, pw.pointer)
+    }
   }
 }
