@@ -3,11 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static _Thread_local int is_worker = 0;
-
-int ck_thread_is_worker(void) { return is_worker; }
-void ck_set_thread_is_worker(int value) { is_worker = value; }
-
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 void __tsan_acquire(void *address);

@@ -1,6 +1,5 @@
 import CKernels
 import COpenBLAS
-import Dispatch
 import Synchronization
 
 /// The one place that decides what runs at the same time.
@@ -43,19 +42,13 @@ public enum Threads {
 
   /// As ``forEach(_:_:)`` with at most `width` indices under way at once; for whole minibatches.
   public static func perform(_ count: Int, width: Int, _ body: @Sendable (Int) -> Void) {
-    let width = min(width, count)
-    if width <= 1 || ck_thread_is_worker() != 0 {
-      for index in 0..<count { body(index) }
-      return
-    }
-    let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: width) { _ in
-      ck_set_thread_is_worker(1)
-      defer { ck_set_thread_is_worker(0) }
-      while true {
-        let index = next.add(1, ordering: .relaxed).oldValue
-        if index >= count { return }
-        body(index)
+    typealias Body = @Sendable (Int) -> Void
+    withoutActuallyEscaping(body) { body in
+      withUnsafePointer(to: body) { body in
+        ck_parallel(
+          max(0, count), max(1, width),
+          { context, index in context?.assumingMemoryBound(to: Body.self).pointee(index) },
+          UnsafeMutableRawPointer(mutating: UnsafeRawPointer(body)))
       }
     }
   }

@@ -1,5 +1,5 @@
 // The hot loops. Plain C over contiguous Float32, compiled once for each CPU generation and chosen
-// at load time. No allocation, no threads. A result depends on the arguments alone, except that
+// at load time. No allocation, no threads but those of parallel.h. A result depends on the arguments alone, except that
 // CPU generations may round differently.
 //
 // Conventions: matrices are row-major; `rows` x `cols` unless said otherwise; output may alias an
@@ -14,12 +14,9 @@
 #include "attention_maps.h"
 #include "feature_maps.h"
 #include "krylov.h"
+#include "parallel.h"
 #include "products.h"
 #include "winograd.h"
-
-// Whether the calling thread already runs one share of a parallel loop (then inner loops are serial).
-int ck_thread_is_worker(void);
-void ck_set_thread_is_worker(int value);
 
 // Tell ThreadSanitizer that memory passes from one thread to another under a lock of the Swift
 // standard library, which it does not see. Nothing without it.

@@ -1,5 +1,5 @@
 import CKernels
-import Dispatch
+import Tensors
 
 /// A growing set of long orthonormal vectors, stored in Float32 or Float64, with the products that
 /// Krylov methods need of it.
@@ -198,11 +198,7 @@ public final class KrylovBasis {
                 precision: precision, shared: shared))
           }
         }
-        if workers == 1 {
-          work(0)
-        } else {
-          DispatchQueue.concurrentPerform(iterations: workers) { work($0) }
-        }
+        Threads.perform(workers, width: workers, work)
       }
     }
   }
