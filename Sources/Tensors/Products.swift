@@ -62,10 +62,11 @@ struct Panels: Sendable {
     of m: Int, by n: Int, parts: Int = 1,
     _ body: @Sendable (_ part: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void
   ) {
-    let rowTiles = Threads.tileCount(m, target: 288, unit: rowUnit)
+    let rowTiles = Threads.tileCount(m, target: 144, unit: rowUnit)
     let group = 4 * width
     let groups = (n + group - 1) / group
-    let columnTiles = max(1, min(groups, (15 + rowTiles * parts) / (rowTiles * parts)))
+    // A tile reads its rows from afar for its first columns: it needs some to make up for that.
+    let columnTiles = max(1, min(n / 256, (15 + rowTiles * parts) / (rowTiles * parts)))
     Threads.forEach(parts * rowTiles * columnTiles) { index in
       let (tile, column) = (index / columnTiles, index % columnTiles)
       let first = groups * column / columnTiles * group

@@ -81,8 +81,10 @@ struct TransformerBlock: Sendable {
   /// - Parameters:
   ///   - name: what its taps start with: `blocks.3`.
   ///   - grid: where the tokens lie, and how many stand before them.
+  ///   - count: how many of the first tokens are wanted; nil for all. The rest is read by attention only.
   func callAsFunction(
-    _ x: Tensor, name: String, grid: TokenGrid, stage: Int? = nil, _ context: Context
+    _ x: Tensor, name: String, grid: TokenGrid, stage: Int? = nil, first count: Int? = nil,
+    _ context: Context
   ) -> Tensor {
     func tap(_ suffix: String, _ kind: Tap.Kind, _ roles: Tap.Roles = []) -> Tap {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, stage: stage, roles: roles)
@@ -94,9 +96,14 @@ struct TransformerBlock: Sendable {
     let mixed = attention(
       qkv: qkv(norm1(x)), heads: heads, scale: scale,
       maps: looks ? { context.tap(mapTap(), $0) } : nil)
+    func wanted(_ tokens: Tensor) -> Tensor {
+      guard let count else { return tokens }
+      return tokens.slice(axis: 1, start: 0, length: count)
+    }
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
-      projection.added(to: x, mixed, gain: gain1, branch: tap("attn_branch", .msa), context))
+      projection.added(
+        to: wanted(x), wanted(mixed), gain: gain1, branch: tap("attn_branch", .msa), context))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
       mlp.fc2.added(

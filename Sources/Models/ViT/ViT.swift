@@ -79,9 +79,17 @@ struct ViT: VisionModel {
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
-    State(
-      tokens: blocks[index](state.tokens, name: "blocks.\(index)", grid: state.grid, context),
+    // Of the last block, the head reads these alone when nobody listens: rows are independent.
+    let alone = index == blocks.count - 1 && context.probe == nil ? classTokens : nil
+    return State(
+      tokens: blocks[index](
+        state.tokens, name: "blocks.\(index)", grid: state.grid, first: alone, context),
       grid: state.grid)
+  }
+
+  /// How many tokens the head reads, where it reads no others.
+  private var classTokens: Int? {
+    configuration.pool == .token ? (configuration.distillationHead ? 2 : 1) : nil
   }
 
   func head(_ state: State, _ context: Context) -> Tensor {
@@ -97,10 +105,8 @@ struct ViT: VisionModel {
     var tokens = state.tokens
     if let norm {
       let tap = Tap("norm", .norm, layout: grid.tokens)
-      // The class token alone is normalised when nobody looks at the others: rows are independent.
-      let count = configuration.distillationHead ? 2 : 1
-      if configuration.pool == .token, context.probe == nil || !context.wants(tap) {
-        tokens = tokens.slice(axis: 1, start: 0, length: count)
+      if let classTokens, context.probe == nil || !context.wants(tap) {
+        tokens = tokens.slice(axis: 1, start: 0, length: classTokens)
       }
       tokens = context.tap(tap, norm(tokens))
     }
