@@ -4,31 +4,32 @@
 
 #include <math.h>
 
-#define BINARY(NAME, OP)                                                                \
+#define BINARY(NAME, ASSIGN, OP)                                                        \
   CLONES void NAME(const float *a, const float *b, float *y, size_t outer, size_t cols, \
                    int mode) {                                                          \
     if (mode == CK_SAME) {                                                              \
       size_t n = outer * cols;                                                          \
       IN_PLACE                                                                          \
-      for (size_t i = 0; i < n; i++) y[i] = a[i] OP b[i];                               \
+      for (size_t i = 0; i < n; i++) y[i] ASSIGN a[i] OP b[i];                          \
     } else if (mode == CK_SUFFIX) {                                                     \
       for (size_t r = 0; r < outer; r++) {                                              \
         const float *in = a + r * cols;                                                 \
         float *out = y + r * cols;                                                      \
         IN_PLACE                                                                        \
-        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP b[i];                       \
+        for (size_t i = 0; i < cols; i++) out[i] ASSIGN in[i] OP b[i];                  \
       }                                                                                 \
     } else {                                                                            \
       for (size_t r = 0; r < outer; r++) {                                              \
         const float *in = a + r * cols;                                                 \
         float *out = y + r * cols, v = b[r];                                            \
         IN_PLACE                                                                        \
-        for (size_t i = 0; i < cols; i++) out[i] = in[i] OP v;                          \
+        for (size_t i = 0; i < cols; i++) out[i] ASSIGN in[i] OP v;                     \
       }                                                                                 \
     }                                                                                   \
   }
-BINARY(ck_add, +)
-BINARY(ck_multiply, *)
+BINARY(ck_add, =, +)
+BINARY(ck_multiply, =, *)
+BINARY(ck_multiply_add, +=, *)
 
 CLONES void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n) {
   IN_PLACE

@@ -30,6 +30,28 @@ CLONES void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, si
   }
 }
 
+CLONES void ck_dot_rows(const float *a, const float *b, float *y, size_t rows, size_t cols) {
+  REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    double sum = 0.0;
+    for (size_t i = 0; i < cols; i++) sum += (double)a[r * cols + i] * (double)b[r * cols + i];
+    y[r] = (float)sum;
+  }
+}
+
+CLONES void ck_dot_columns(const float *a, const float *b, float *y, size_t count, size_t width,
+                           size_t stride) {
+  for (size_t start = 0; start < width; start += COLUMN_BLOCK) {
+    size_t block = width - start < COLUMN_BLOCK ? width - start : COLUMN_BLOCK;
+    double sums[COLUMN_BLOCK] = {0};
+    for (size_t k = 0; k < count; k++) {
+      const float *x = a + k * stride + start, *z = b + k * stride + start;
+      for (size_t i = 0; i < block; i++) sums[i] += (double)x[i] * (double)z[i];
+    }
+    for (size_t i = 0; i < block; i++) y[start + i] = (float)sums[i];
+  }
+}
+
 CLONES void ck_expand_axis(const float *x, float *y, size_t outer, size_t count, size_t inner) {
   for (size_t o = 0; o < outer; o++)
     for (size_t k = 0; k < count; k++) {

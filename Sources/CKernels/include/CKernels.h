@@ -48,6 +48,8 @@ enum {
 // y may be a or b of the same extent.
 void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
+// y += a * b
+void ck_multiply_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y = a * x + b
 void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n);
 // y += a * x
@@ -114,6 +116,10 @@ void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols);
 void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
 // y[width] = sum over rows of x[count, stride], first `width` columns, accumulated in Float64.
 void ck_sum_columns(const float *x, float *y, size_t count, size_t width, size_t stride);
+// The same sums of the products a * b, which are exact.
+void ck_dot_rows(const float *a, const float *b, float *y, size_t rows, size_t cols);
+void ck_dot_columns(const float *a, const float *b, float *y, size_t count, size_t width,
+                    size_t stride);
 // y[outer, count, inner] = x[outer, inner]
 void ck_expand_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
 // Float64 sums of x * y and of squares.

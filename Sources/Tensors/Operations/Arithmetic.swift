@@ -26,7 +26,7 @@ private enum Broadcast {
   }
 
   /// Sums a cotangent of `a`'s shape to `b`'s.
-  func reduce(_ dy: Tensor, to shape: Shape) -> Tensor {
+  func reduced(_ dy: Tensor, to shape: Shape) -> Tensor {
     switch self {
     case .same: dy
     case .suffix: SumAxis(outer: 1, count: dy.shape.count / shape.count, result: shape)(dy)
@@ -80,12 +80,12 @@ struct Add: Operation {
     -> [(any Cotangent)?]
   {
     let (a, b) = (x[0].shape, x[1].shape)
-    return [dy, needs[1] ? Broadcast(a, b).reduce(dy, to: b) : nil]
+    return [dy, needs[1] ? Broadcast(a, b).reduced(dy, to: b) : nil]
   }
 }
 
 /// `a * b`, elementwise, `b` repeated as needed.
-struct Multiply: Operation {
+struct Multiply: SummableOperation {
   func outputShape(_ x: [Shape]) -> Shape {
     _ = Broadcast(x[0], x[1])
     return x[0]
@@ -94,14 +94,57 @@ struct Multiply: Operation {
     combine(x[0], x[1], into: y, ck_multiply)
     return []
   }
+  func forward(_ x: [Tensor], addingTo y: Tensor) {
+    combine(x[0], x[1], into: y, ck_multiply_add)
+  }
   func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
     let (a, b) = (x[0], x[1])
-    return [
-      needs[0] ? dy * b : nil,
-      needs[1] ? Broadcast(a.shape, b.shape).reduce(dy * a, to: b.shape) : nil,
+    let db: (any Cotangent)? =
+      !needs[1]
+      ? nil
+      : a.shape == b.shape ? deferred(dy, a) : ReducedProduct(result: b.shape)(dy, a)
+    return [needs[0] ? deferred(dy, b) : nil, db]
+  }
+}
+
+/// `a * b` of one shape, summed over the places where a tensor of the result's shape would be repeated.
+///
+/// This sum and ``Multiply`` are closed under differentiation.
+struct ReducedProduct: Operation {
+  let result: Shape
+
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(x[0] == x[1], "Shapes \(x[0]) and \(x[1]) differ")
+    return result
+  }
+  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+    let (pa, pb, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    switch Broadcast(x[0].shape, result) {
+    case .same: combine(x[0], x[1], into: y, ck_multiply)
+    case .suffix:
+      let cols = result.count
+      let count = cols == 0 ? 0 : x[0].shape.count / cols
+      forEachColumnTile(of: cols, rows: count) { first, width in
+        ck_dot_columns(pa + first, pb + first, py + first, count, width, cols)
+      }
+    case .row:
+      let cols = x[0].shape.last
+      forEachRowTile(of: x[0].shape) { first, count in
+        ck_dot_rows(pa + first * cols, pb + first * cols, py + first, count, cols)
+      }
+    }
+    return []
+  }
+  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
+    -> [(any Cotangent)?]
+  {
+    [
+      needs[0] ? Multiply().deferred(x[1], dy) : nil,
+      needs[1] ? Multiply().deferred(x[0], dy) : nil,
     ]
   }
 }

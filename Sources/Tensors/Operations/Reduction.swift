@@ -1,5 +1,15 @@
 import CKernels
 
+/// Tiles of columns for few results of many values each, in whole cache lines.
+func forEachColumnTile(
+  of cols: Int, rows: Int, _ body: @Sendable (_ first: Int, _ count: Int) -> Void
+) {
+  Threads.forEachTile(of: cols, target: max(64, (1 << 16) / max(1, rows)), unit: 64) {
+    first, count in
+    if count > 0 { body(first, count) }
+  }
+}
+
 /// Sums over one run of axes: values seen as `[outer, count, inner]` become `[outer, inner]`, given
 /// any shape of that many values. Sums are carried in Float64.
 struct SumAxis: Operation {
@@ -17,12 +27,8 @@ struct SumAxis: Operation {
     let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
     let (count, inner) = (count, inner)
     if outer == 1 {
-      // Few results of many values: cut across the columns, in whole cache lines.
-      let lines = (inner + 63) / 64
-      Threads.forEachTile(of: lines, target: 16) { first, size in
-        let start = first * 64
-        let width = min(inner, (first + size) * 64) - start
-        ck_sum_columns(px + start, py + start, count, width, inner)
+      forEachColumnTile(of: inner, rows: count) { first, width in
+        ck_sum_columns(px + first, py + first, count, width, inner)
       }
     } else {
       Threads.forEachTile(of: outer, target: max(1, (1 << 18) / max(1, count * inner))) {
