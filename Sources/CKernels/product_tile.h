@@ -54,14 +54,20 @@ static inline __attribute__((always_inline)) TARGET void NAME(tile)(
   }
 TILE(1)
 TILE(2)
+TILE(3)
 TILE(4)
 #if ROWS >= 6
+TILE(5)
 TILE(6)
 #endif
 #if ROWS >= 8
+TILE(7)
 TILE(8)
 #endif
 #if ROWS >= 12
+TILE(9)
+TILE(10)
+TILE(11)
 TILE(12)
 #endif
 #undef TILE
@@ -69,20 +75,27 @@ TILE(12)
 static const struct kernels NAME(kernels) = {
     .name = KERNELS,
     .lanes = LANES,
+    .rows = ROWS,
     .tiles =
         {
-#if ROWS >= 12
-            {12, NAME(tile_12)},
+            NAME(tile_1),
+            NAME(tile_2),
+            NAME(tile_3),
+            NAME(tile_4),
+#if ROWS >= 6
+            NAME(tile_5),
+            NAME(tile_6),
 #endif
 #if ROWS >= 8
-            {8, NAME(tile_8)},
+            NAME(tile_7),
+            NAME(tile_8),
 #endif
-#if ROWS >= 6
-            {6, NAME(tile_6)},
+#if ROWS >= 12
+            NAME(tile_9),
+            NAME(tile_10),
+            NAME(tile_11),
+            NAME(tile_12),
 #endif
-            {4, NAME(tile_4)},
-            {2, NAME(tile_2)},
-            {1, NAME(tile_1)},
         },
 };
 

@@ -13,11 +13,10 @@ typedef void tile_function(int vectors, int transposed, size_t k, float alpha, c
 struct kernels {
   const char *name;
   size_t lanes;
-  // From the largest on; the last has one row.
-  struct {
-    size_t rows;
-    tile_function *run;
-  } tiles[6];
+  // Of the largest tile.
+  size_t rows;
+  // Those of 1 to `rows` rows.
+  tile_function *tiles[12];
 };
 
 #define PASTE(a, b) a##_##b
@@ -139,15 +138,9 @@ enum { CONFLICTING = 1024 };
 // A block of A as tiles read it: each tile's values for one k side by side.
 static void pack_rows(const struct kernels *kind, const float *a, size_t lda, size_t m, size_t k,
                       float *packed) {
-  for (size_t row = 0, tile = 0; row < m;) {
-    size_t rows = kind->tiles[tile].rows;
-    if (m - row < rows) {
-      tile++;
-      continue;
-    }
-    transpose(a + row * lda, lda, packed, rows, k, rows);
-    packed += rows * k;
-    row += rows;
+  for (size_t row = 0; row < m; row += kind->rows) {
+    size_t rows = m - row < kind->rows ? m - row : kind->rows;
+    transpose(a + row * lda, lda, packed + row * k, rows, k, rows);
   }
 }
 
@@ -171,28 +164,22 @@ static void multiply_block(const struct kernels *kind, size_t m, size_t n, size_
     size_t cols = n - column < width ? n - column : width;
     int vectors = cols > kind->lanes ? 2 : 1;
     int whole = cols == (size_t)vectors * kind->lanes;
-    for (size_t row = 0, tile = 0; row < m;) {
-      size_t rows = kind->tiles[tile].rows;
-      if (m - row < rows) {
-        tile++;
-        continue;
-      }
+    for (size_t row = 0; row < m; row += kind->rows) {
+      size_t rows = m - row < kind->rows ? m - row : kind->rows;
+      tile_function *tile = kind->tiles[rows - 1];
       const float *left = packed ? packed + row * k : transposed ? a + row : a + row * lda;
       size_t ld = packed ? rows : lda;
       float *out = c + row * ldc + column;
       if (whole) {
-        kind->tiles[tile].run(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, out,
-                              ldc, accumulate);
+        tile(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, out, ldc, accumulate);
       } else {
         // The last columns: a whole tile beside, of which those that exist are taken.
-        kind->tiles[tile].run(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld,
-                              edge, width, 0);
+        tile(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, edge, width, 0);
         for (size_t i = 0; i < rows; i++)
           for (size_t j = 0; j < cols; j++)
             out[i * ldc + j] =
                 accumulate ? out[i * ldc + j] + edge[i * width + j] : edge[i * width + j];
       }
-      row += rows;
     }
   }
 }

@@ -13,11 +13,15 @@ struct Dense: Sendable {
   /// A product with weights at hand.
   init(weight: Tensor, bias: Tensor?) { (self.weight, self.bias) = (weight, bias) }
 
-  /// `residual + gain * activation(x Wᵀ + b)`; see ``linear(_:_:bias:activation:gain:residual:)``.
+  /// `residual + gain * activation(norm(x) Wᵀ + b)`; see
+  /// ``linear(_:_:bias:normalization:activation:gain:residual:)``.
   func callAsFunction(
-    _ x: Tensor, activation: Activation = .none, gain: Tensor? = nil, residual: Tensor? = nil
+    _ x: Tensor, norm: LayerNorm? = nil, activation: Activation = .none, gain: Tensor? = nil,
+    residual: Tensor? = nil
   ) -> Tensor {
-    linear(x, weight, bias: bias, activation: activation, gain: gain, residual: residual)
+    linear(
+      x, weight, bias: bias, normalization: norm?.rows, activation: activation, gain: gain,
+      residual: residual)
   }
 
   /// `residual + gain * (x Wᵀ + b)`, in one step unless somebody wants to see the branch before the

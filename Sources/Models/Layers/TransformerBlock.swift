@@ -1,42 +1,5 @@
 import Tensors
 
-/// What stands between the two projections of a block's multilayer perceptron.
-public enum PerceptronKind: String, ConfigurationValue, Codable, Sendable, CaseIterable {
-  /// The exact (erf) GELU.
-  case gelu
-  /// The first half through SiLU, times the second half (Shazeer 2020).
-  case swiglu
-}
-
-/// A multilayer perceptron over channels, keys `fc1`, `fc2`.
-struct Perceptron: Sendable {
-  let kind: PerceptronKind
-  let fc1: Dense
-  let fc2: Dense
-
-  /// - Parameters:
-  ///   - hidden: what the second projection takes in; a gated first one gives twice as much.
-  init(
-    _ scope: Scope, _ width: Int, hidden: Int, kind: PerceptronKind = .gelu
-  ) throws(ParameterError) {
-    self.kind = kind
-    fc1 = try Dense(scope["fc1"], width, kind == .swiglu ? 2 * hidden : hidden)
-    fc2 = try Dense(scope["fc2"], hidden, width)
-  }
-
-  /// What the second projection takes in.
-  func hidden(_ x: Tensor) -> Tensor {
-    switch kind {
-    case .gelu: return fc1(x, activation: .gelu)
-    case .swiglu:
-      let both = fc1(x)
-      let half = both.shape.last / 2
-      return both.slice(axis: -1, start: 0, length: half).silu()
-        * both.slice(axis: -1, start: half, length: half)
-    }
-  }
-}
-
 /// A pre-norm transformer block with global attention:
 /// `x + ls1 MSA(norm1 x)`, then `x + ls2 MLP(norm2 x)` (Dosovitskiy et al. 2021; layer scale:
 /// Touvron et al. 2021). Keys `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp`, `ls1.gamma`, `ls2.gamma`.
@@ -93,22 +56,27 @@ struct TransformerBlock: Sendable {
       Tap("\(name).attn_map", .map, layout: grid.attention, stage: stage)
     }
     let looks = context.probe != nil && context.wants(mapTap())
-    let mixed = attention(
-      qkv: qkv(norm1(x)), heads: heads, scale: scale,
-      maps: looks ? { context.tap(mapTap(), $0) } : nil)
-    func wanted(_ tokens: Tensor) -> Tensor {
-      guard let count else { return tokens }
-      return tokens.slice(axis: 1, start: 0, length: count)
+    let branch = tap("attn_branch", .msa)
+    var attended: Tensor
+    if count == nil, !looks, context.probe == nil || !context.wants(branch) {
+      attended = selfAttention(
+        x, normalization: norm1.rows, qkv: (qkv.weight, qkv.bias),
+        projection: (projection.weight, projection.bias), heads: heads, scale: scale, gain: gain1)
+    } else {
+      let mixed = attention(
+        qkv: qkv(x, norm: norm1), heads: heads, scale: scale,
+        maps: looks ? { context.tap(mapTap(), $0) } : nil)
+      func wanted(_ tokens: Tensor) -> Tensor {
+        tokens.slice(axis: 1, start: 0, length: count ?? tokens.shape[1])
+      }
+      attended = projection.added(
+        to: wanted(x), wanted(mixed), gain: gain1, branch: branch, context)
     }
-    let attended = context.tap(
-      tap("attn_res", .msa, .sequence),
-      projection.added(
-        to: wanted(x), wanted(mixed), gain: gain1, branch: tap("attn_branch", .msa), context))
+    attended = context.tap(tap("attn_res", .msa, .sequence), attended)
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.fc2.added(
-        to: attended, mlp.hidden(norm2(attended)), gain: gain2, branch: tap("mlp_branch", .mlp),
-        context))
+      mlp.added(
+        to: attended, norm: norm2, gain: gain2, branch: tap("mlp_branch", .mlp), context))
   }
 }
 

@@ -57,13 +57,12 @@ struct Mixer: VisionModel {
     let columns = block.norm1(x).permuted([0, 2, 1])
     let branch = context.tap(
       tap("token_branch", .mlpToken),
-      block.tokens.fc2(block.tokens.hidden(columns)).permuted([0, 2, 1]))
+      block.tokens(columns).permuted([0, 2, 1]))
     let mixed = context.tap(tap("token_res", .mlpToken, .sequence), branch + x)
     let result = context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      block.channels.fc2.added(
-        to: mixed, block.channels.hidden(block.norm2(mixed)), gain: nil,
-        branch: tap("mlp_branch", .mlp), context))
+      block.channels.added(
+        to: mixed, norm: block.norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
     return State(tokens: result, grid: state.grid)
   }
 

@@ -115,7 +115,7 @@ struct PublishedRefinerBlock: Sendable {
     }
     let x = state.tokens
     let dim = x.shape.last
-    let projected = qkv(norm1(x))
+    let projected = qkv(x, norm: norm1)
     var maps: Tensor
     if shares, let carried = state.maps {
       maps = refined(carried, look("attn_map_dla"))
@@ -132,13 +132,12 @@ struct PublishedRefinerBlock: Sendable {
       tap("attn_res", .msa, .sequence),
       projection.added(
         to: x, maps.applied(to: values), gain: gain, branch: tap("attn_branch", .msa), context))
-    let hidden = mlp.hidden(norm2(attended))
     let branch = tap("mlp_branch", .mlp)
     var y: Tensor
     if context.probe != nil, context.wants(branch) {
-      y = context.tap(branch, mlp.fc2(hidden, gain: channelGain)) * gain + attended
+      y = context.tap(branch, mlp(attended, norm: norm2, gain: channelGain)) * gain + attended
     } else {
-      y = mlp.fc2(hidden, gain: gain * channelGain, residual: attended)
+      y = mlp(attended, norm: norm2, gain: gain * channelGain, residual: attended)
     }
     y = context.tap(tap("mlp_res", .mlp, [.sequence, .block]), y)
     return PublishedRefiner.State(

@@ -104,7 +104,7 @@ private struct RefinerBlock: Sendable {
       return { context.tap(tap, $0) }
     }
     let dim = x.shape.last
-    let projected = qkv(norm1(x))
+    let projected = qkv(x, norm: norm1)
     var maps = refinement(
       attentionMaps(
         qkv: projected, heads: heads, scale: scale, softmax: look("attn_map_raw")))
@@ -116,8 +116,7 @@ private struct RefinerBlock: Sendable {
         to: x, maps.applied(to: values), gain: nil, branch: tap("attn_branch", .msa), context))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.fc2.added(
-        to: attended, mlp.hidden(norm2(attended)), gain: nil, branch: tap("mlp_branch", .mlp),
-        context))
+      mlp.added(
+        to: attended, norm: norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
   }
 }

@@ -103,11 +103,13 @@ struct SwinBlock: Sendable {
       plan = Self.plan(shape, form, isShifted: isShifted, height: height, width: width)
       bias = plan.bias(positions)
     }
-    var y = norm1(x)
-    if let padding = plan.padding { y = y.gatherRows(padding, rowsIn: height * width) }
+    let projected =
+      plan.padding.map { qkv(norm1(x).gatherRows($0, rowsIn: height * width)) }
+      ?? qkv(x, norm: norm1)
     let looks = context.probe != nil && context.wants(mapTap())
-    y = windowAttention(
-      qkv: qkv(y), plan.layout, heads: shape.heads, scale: 1 / Float(shape.headWidth).squareRoot(),
+    var y = windowAttention(
+      qkv: projected, plan.layout, heads: shape.heads,
+      scale: 1 / Float(shape.headWidth).squareRoot(),
       bias: bias, maps: looks ? { context.tap(mapTap(), $0) } : nil)
     if let padding = plan.padding { y = y.gatherRows(plan.cropping, rowsIn: padding.count) }
     let attended = context.tap(
@@ -115,8 +117,7 @@ struct SwinBlock: Sendable {
       projection.added(to: x, y, gain: nil, branch: tap("attn_branch", .msa), context))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.fc2.added(
-        to: attended, mlp.hidden(norm2(attended)), gain: nil, branch: tap("mlp_branch", .mlp),
-        context))
+      mlp.added(
+        to: attended, norm: norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
   }
 }

@@ -164,6 +164,6 @@ private struct AttentionPool: Sendable {
       q, both.slice(axis: 2, start: 0, length: dim), both.slice(axis: 2, start: dim, length: dim),
       heads: heads, scale: 1 / (Float(dim) / Float(heads)).squareRoot())
     let x = projection(mixed.reshaped([images, dim]))
-    return mlp.fc2(mlp.hidden(norm(x)), residual: x)
+    return mlp(x, norm: norm, residual: x)
   }
 }

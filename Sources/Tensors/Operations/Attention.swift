@@ -85,6 +85,28 @@ struct HeadApply: Operation {
   }
 }
 
+/// Softmax attention of one head of one image, whose map stays in cache.
+struct HeadAttention: Sendable {
+  /// Queries, keys, and channels of the head.
+  let t, s, width: Int
+  let scale: Float
+
+  /// `y[t, width] = softmax(scale q kᵀ + bias) v`, with row strides `ld` and `ldy`. Takes slot 0.
+  func run(
+    _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, ld: Int,
+    bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>, ldy: Int
+  ) {
+    let map = scratch(0, t * s)
+    gemm(t, s, width, q, lda: ld, k, ldb: ld, transposeB: true, map, ldc: s)
+    if let bias {
+      ck_affine_scalar(map, scale, 0, map, t * s)
+      ck_add(map, bias, map, 1, t * s, Int32(CK_SAME))
+    }
+    ck_softmax(map, map, t, s, bias == nil ? scale : 1)
+    gemm(t, width, s, map, lda: s, v, ldb: ld, y, ldc: ldy)
+  }
+}
+
 /// Softmax attention with the maps kept in cache, one head of one image at a time. Used where nobody
 /// looks at the maps; tracked only in the packed form without a bias.
 ///
@@ -110,25 +132,12 @@ private struct FusedAttention: Operation {
     let py = Shared(y.pointer)
     let bias = hasBias ? x.last.map { Shared($0.pointer) } : nil
     let biasCount = hasBias ? x.last?.shape.count ?? 1 : 1
+    let attention = HeadAttention(t: t, s: s, width: width, scale: scale)
     Threads.forEach(x[0].shape[0] * heads) { index in
-      let (image, head) = (index / heads, index % heads)
-      let at = head * width
-      guard let map = ck_scratch(0, t * s) else {
-        preconditionFailure("The system has no memory left for an attention map")
-      }
-      gemm(
-        t, s, width, q + (image * t * ld + at), lda: ld, k + (image * s * ld + at), ldb: ld,
-        transposeB: true, map, ldc: s)
-      if let bias {
-        ck_affine_scalar(map, scale, 0, map, t * s)
-        ck_add(map, bias + (index * t * s) % biasCount, map, 1, t * s, Int32(CK_SAME))
-        ck_softmax(map, map, t, s, 1)
-      } else {
-        ck_softmax(map, map, t, s, scale)
-      }
-      gemm(
-        t, width, s, map, lda: s, v + (image * s * ld + at), ldb: ld, py + (image * t * d + at),
-        ldc: d)
+      let (image, at) = (index / heads, index % heads * width)
+      attention.run(
+        q + (image * t * ld + at), k + (image * s * ld + at), v + (image * s * ld + at), ld: ld,
+        bias: bias.map { $0 + (index * t * s) % biasCount }, py + (image * t * d + at), ldy: d)
     }
     return []
   }
