@@ -25,8 +25,8 @@ public struct ModelSummary: Sendable {
   public let parameterBytes: Int
   /// The most bytes that activations take up at one time, the images included.
   public let peakActivationBytes: Int
-  /// Bytes of all values that a pass makes.
-  public let activationBytes: Int
+  /// Bytes of all values that a pass makes when it is recorded to be differentiated.
+  public let recordedBytes: Int
 
   /// Number of parameters; buffers are not counted.
   public var parameterCount: Int {
@@ -66,17 +66,18 @@ public struct ModelSummary: Sendable {
     let weights = meter.liveBytes
     let (side, channels) = (configuration.imageSize, configuration.channels)
 
-    func run(images: Int, _ probe: ShapeProbe) -> Int {
+    func run(images: Int, _ probe: ShapeProbe, recording: Bool = false) -> Int {
       let before = meter.multiplyAdds
-      _ = model(
-        Tensor(abstract: [images, side, side, channels], meter: meter), Context(probe: probe))
+      let values = Tensor(abstract: [images, side, side, channels], meter: meter)
+      _ = model(recording ? values.tracked() : values, Context(probe: probe))
       return meter.multiplyAdds - before
     }
     let measured = ShapeProbe(wanting: looking)
-    let before = meter.madeBytes
     multiplyAdds = run(images: batchSize, measured) / max(1, batchSize)
     peakActivationBytes = meter.peakBytes - weights
-    activationBytes = meter.madeBytes - before
+    let before = meter.madeBytes
+    _ = run(images: batchSize, measured, recording: true)
+    recordedBytes = meter.madeBytes - before
     let all = ShapeProbe { _ in true }
     _ = run(images: batchSize, all)
     taps = all.entries

@@ -52,8 +52,10 @@ extension Operation {
       result = Tensor(uninitialized: shape)
       saved = forward(inputs, into: result)
     }
-    if meter == nil, inputs.contains(where: \.isTracked) {
-      let node = Node(self, inputs: inputs, output: result, saved: saved)
+    if inputs.contains(where: \.isTracked) {
+      // Abstract tensors have no history, but take the steps of those that have.
+      let node =
+        meter == nil ? Node(self, inputs: inputs, output: result, saved: saved) : Node()
       result = Tensor(shape: shape, storage: result.storage, offset: result.offset, node: node)
     }
     return result

@@ -73,6 +73,8 @@ import Testing
     #expect(many.peakActivationBytes <= 8 * eight.peakActivationBytes)
     // Images, and tokens before and after a step.
     #expect(eight.peakActivationBytes >= 8 * 4 * 197 * 192 * 2)
+    // A recorded pass keeps what others fuse: the hidden layer of the perceptron of every block.
+    #expect(eight.recordedBytes > 8 * 12 * 4 * 197 * 768 * 2)
     // An attention map is made only for those who look.
     let looking = try ModelSummary(architecture, batchSize: 8) { $0.kind == .map }
     #expect(looking.peakActivationBytes > eight.peakActivationBytes)

@@ -26,7 +26,7 @@ public struct HessianRun: Sendable {
 
   private struct Pass {
     let multiplyAdds: Int
-    /// Bytes of all its values.
+    /// Bytes of all its values when it is recorded.
     let bytes: Int
   }
 
@@ -98,7 +98,7 @@ public struct HessianRun: Sendable {
     for subject in subjects {
       do {
         let summary = try ModelSummary(subject.loaded.architecture)
-        passes.append(Pass(multiplyAdds: summary.multiplyAdds, bytes: summary.activationBytes))
+        passes.append(Pass(multiplyAdds: summary.multiplyAdds, bytes: summary.recordedBytes))
       } catch {
         throw VitProbeError(error)
       }
@@ -138,9 +138,9 @@ public struct HessianRun: Sendable {
     return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
   }
 
-  /// What a recorded loss with its gradient holds, in values of a forward pass: steps that a pass fuses,
-  /// their cotangents, and what a product has in hand.
-  private static let passesOfARecording = 6
+  /// What a recorded loss with its gradient holds, in values of a recorded pass: these, their cotangents
+  /// and what a product has in hand.
+  private static let passesOfARecording = 2
 
   /// Minibatches in hand at once: one a thread, where their recordings and vectors stay within the
   /// memory.
