@@ -166,9 +166,12 @@ import Testing
         arguments + ["-o", "out", "--resume"], in: inputs.scratch.path)
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       if stops == 0 {
-        // In any case once in the middle.
-        for _ in 0..<30_000 where !inputs.scratch.names(in: "out").contains(".vitprobe-products") {
+        // In any case once in the middle, with a product in the file.
+        let products = inputs.scratch.file("out/.vitprobe-products")
+        var patience = 30_000
+        while patience > 0, (Scratch.read(products) ?? []).count < 2 * 4 * 19735 {
           usleep(1000)
+          patience -= 1
         }
       } else {
         usleep(useconds_t(0.6 * duration * Double(state >> 40) / Double(1 << 24)))
