@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
-#include <unistd.h>
 
 // How long an idle thread looks out before it sleeps, in nanoseconds; and for how long of that it leaves
 // the processor to nobody else.

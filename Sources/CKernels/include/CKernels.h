@@ -1,6 +1,6 @@
 // The hot loops. Plain C over contiguous Float32, compiled once for each CPU generation and chosen
-// at load time. No allocation, no threads but those of parallel.h. A result depends on the arguments alone, except that
-// CPU generations may round differently.
+// at load time. No allocation, no threads but those of parallel.h. A result depends on the
+// arguments alone, except that CPU generations may round differently.
 //
 // Conventions: matrices are row-major; `rows` x `cols` unless said otherwise; output may alias an
 // input of the same extent where the comment says "in place".

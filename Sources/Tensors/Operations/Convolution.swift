@@ -132,6 +132,7 @@ struct Convolution: Operation {
       let all =
         direct ? input : Tensors.patches(of: input, geometry, rows: rows, patch: patch)
       panels.multiplyTiled(rows, all.pointer, lda: patch, y.pointer)
+      withExtendedLifetime(all) {}
       if affine != nil { forEachRowTile(of: y.shape, finish) }
       return []
     }
@@ -198,6 +199,7 @@ struct ConvolutionInputGradient: Operation {
           ck_col2im(pall + image * rows * patch, py.pointer, $0, image, 1)
         }
       }
+      withExtendedLifetime(all) {}
       return []
     }
     // Several images a product where they are small, so that its tiles are full.
@@ -247,6 +249,7 @@ struct ConvolutionWeightGradient: Operation {
     if isSmall(rows: rows) {
       let all = direct ? input : patches(of: input, geometry, rows: rows, patch: patch)
       tiledGemm(out, patch, rows, dy.pointer, transposeA: true, all.pointer, y.pointer)
+      withExtendedLifetime(all) {}
       return []
     }
     // The sum runs over positions: cut into parts, and the parts' sums added in order.
@@ -275,6 +278,7 @@ struct ConvolutionWeightGradient: Operation {
       if !adding { sum.update(repeating: 0, count: weight.count) }
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, parts, weight.count)
+    withExtendedLifetime(partial) {}
     return []
   }
 

@@ -99,9 +99,6 @@ struct PackedAttentionGradient: Operation {
 
   /// Scratch memory for some maps of one head.
   private func maps(_ count: Int, of t: Int) -> UnsafeMutablePointer<Float> {
-    guard let pointer = ck_scratch(0, count * t * t) else {
-      preconditionFailure("The system has no memory left for \(count) attention maps")
-    }
-    return pointer
+    scratch(0, count * t * t)
   }
 }

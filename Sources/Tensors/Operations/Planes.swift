@@ -55,6 +55,7 @@ struct PlaneMixWeightGradient: Operation {
         transposeB: true, pp + image * q * p, ldc: p)
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, q * p)
+    withExtendedLifetime(partial) {}
     return []
   }
 
@@ -126,6 +127,7 @@ struct PlaneDepthwiseWeightGradient: Operation {
         px + index * size, pd + index * size, pp + index * k * k, 1, rows, cols, k)
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, y.shape.count)
+    withExtendedLifetime(partial) {}
     return []
   }
 

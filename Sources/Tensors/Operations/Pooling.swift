@@ -147,6 +147,7 @@ struct DepthwiseWeightGradient: Operation {
       }
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, count)
+    withExtendedLifetime(partial) {}
     return []
   }
   func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }

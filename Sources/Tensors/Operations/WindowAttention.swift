@@ -72,9 +72,7 @@ private struct WindowedAttention: Operation {
     Threads.forEach(qkv.shape[0] * windows * heads) { task in
       let (head, window) = (task % heads, task / heads % windows)
       let image = task / heads / windows
-      guard let map = ck_scratch(0, area), let packed = ck_scratch(1, 3 * t * width) else {
-        preconditionFailure("The system has no memory left for an attention map")
-      }
+      let (map, packed) = (scratch(0, area), scratch(1, 3 * t * width))
       let source = px + (image * rows * 3 * d + head * width)
       let parts = part == .maps ? 0..<2 : part == .mix ? 2..<3 : 0..<3
       layout.rows.withUnsafeBufferPointer { index in

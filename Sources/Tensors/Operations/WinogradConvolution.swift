@@ -132,5 +132,6 @@ struct WinogradWeightGradient {
     Threads.forEachTile(of: out, target: max(1, (1 << 13) / channels)) { first, count in
       ck_winograd_weight_gradient(pm.pointer, out, channels, first, count, pw.pointer)
     }
+    withExtendedLifetime((map, cotangent, sums)) {}
   }
 }
