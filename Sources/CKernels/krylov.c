@@ -1,16 +1,12 @@
 #include "krylov.h"
-
-#if defined(__x86_64__) && !__has_feature(thread_sanitizer)
-#define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define CLONES
-#endif
+#include "clones.h"
 
 // Four basis vectors at a time: the working vector is loaded once for the four.
 #define BASIS_KERNELS(SUFFIX, TYPE)                                                              \
   CLONES void ck_basis_dots_##SUFFIX(const TYPE *const *basis, size_t count, const double *w,    \
                                      size_t n, double *out) {                                    \
-    _Pragma("clang fp reassociate(on)") size_t j = 0;                                            \
+    REASSOCIATE                                                                                  \
+    size_t j = 0;                                                                                \
     for (; j + 4 <= count; j += 4) {                                                             \
       const TYPE *a = basis[j], *b = basis[j + 1], *c = basis[j + 2], *d = basis[j + 3];         \
       double sa = 0, sb = 0, sc = 0, sd = 0;                                                     \
@@ -55,7 +51,7 @@ BASIS_KERNELS(f32, float)
 BASIS_KERNELS(f64, double)
 
 CLONES double ck_dot_f64(const double *x, const double *y, size_t n) {
-#pragma clang fp reassociate(on)
+  REASSOCIATE
   double s = 0;
   for (size_t i = 0; i < n; i++) s += x[i] * y[i];
   return s;

@@ -33,6 +33,8 @@ static inline __attribute__((always_inline)) TARGET void NAME(tile)(
   for (int i = 0; i < m; i++)
 #pragma unroll
     for (int j = 0; j < vectors; j++) {
+      // Not fused: tiles of other sizes would not all be, nor what is added from a tile beside.
+      APART
       NAME(vector) *y = (NAME(vector) *)(c + i * ldc + j * LANES);
       NAME(vector) value = alpha * sum[i][j];
       *y = accumulate ? *y + value : value;
