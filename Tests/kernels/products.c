@@ -1,0 +1,165 @@
+#include "check.h"
+
+#include <stdio.h>
+
+struct operands {
+  size_t m, n, k, lda, ldb, ldc;
+  int transposed_a, transposed_b, accumulate;
+  float alpha;
+  float *a, *b, *start;
+};
+
+static double a_at(const struct operands *o, size_t i, size_t p) {
+  return o->transposed_a ? o->a[p * o->lda + i] : o->a[i * o->lda + p];
+}
+static double b_at(const struct operands *o, size_t p, size_t j) {
+  return o->transposed_b ? o->b[j * o->ldb + p] : o->b[p * o->ldb + j];
+}
+
+// Floats from the first to the last of a matrix.
+static size_t extent(size_t rows, size_t cols, size_t ld) {
+  return rows && cols ? (rows - 1) * ld + cols : 0;
+}
+
+static struct operands make(size_t m, size_t n, size_t k, size_t gap, int kind, float alpha) {
+  struct operands o = {.m = m, .n = n, .k = k, .alpha = alpha};
+  o.transposed_a = kind & 1, o.transposed_b = kind >> 1 & 1, o.accumulate = kind >> 2 & 1;
+  o.lda = (o.transposed_a ? m : k) + gap;
+  o.ldb = (o.transposed_b ? k : n) + gap;
+  o.ldc = n + gap;
+  o.a = random_floats(o.transposed_a ? extent(k, m, o.lda) : extent(m, k, o.lda), -1, 1);
+  o.b = random_floats(o.transposed_b ? extent(n, k, o.ldb) : extent(k, n, o.ldb), -1, 1);
+  o.start = random_floats(extent(m, n, o.ldc), -1, 1);
+  return o;
+}
+
+// A result whose gaps are untouched.
+static float *result(const struct operands *o) {
+  size_t size = extent(o->m, o->n, o->ldc);
+  float *c = floats(size);
+  for (size_t i = 0; o->accumulate && i < size; i++)
+    if (i % o->ldc < o->n) c[i] = o->start[i];
+  return c;
+}
+
+static float *packed(const struct operands *o) {
+  size_t width = ck_panel_width();
+  float *panels = floats(ck_panels_count(o->k, o->n));
+  ck_pack_panels(o->b, o->ldb, o->transposed_b, o->k, o->n, 0, (o->n + width - 1) / width, panels);
+  return panels;
+}
+
+static void products(size_t m, size_t n, size_t k, size_t gap, int kind, float alpha) {
+  release("product, gemm [%zu, %zu, %zu] gap %zu kind %d alpha %g", m, n, k, gap, kind, (double)alpha);
+  struct operands o = make(m, n, k, gap, kind, alpha);
+  size_t width = ck_panel_width(), panel_count = (n + width - 1) / width;
+  float *panels = packed(&o);
+  equal(0, ck_panels_count(k, n), panel_count * width * k);
+  for (size_t i = 0; i < panel_count * width * k; i++) {
+    size_t column = i / (width * k) * width + i % width, p = i % (width * k) / width;
+    near(i, panels[i], column < n ? b_at(&o, p, column) : 0, 0);
+  }
+  float *c = result(&o);
+  ck_product(m, n, k, alpha, o.a, o.lda, o.transposed_a, panels, c, o.ldc, o.accumulate);
+  for (size_t i = 0; i < extent(m, n, o.ldc); i++) {
+    if (i % o.ldc >= n) {
+      untouched(i, c[i]);
+      continue;
+    }
+    double sum = 0, magnitudes = 0;
+    for (size_t p = 0; p < k; p++) {
+      double v = a_at(&o, i / o.ldc, p) * b_at(&o, p, i % o.ldc);
+      sum += v, magnitudes += fabs(v);
+    }
+    double want = (double)alpha * sum + (o.accumulate ? (double)o.start[i] : 0);
+    near(i, c[i], want,
+         U * (((double)k + 4) * fabs((double)alpha) * magnitudes + 2 * fabs(want)));
+  }
+  float *again = result(&o);
+  require(ck_gemm(m, n, k, alpha, o.a, o.lda, o.transposed_a, o.b, o.ldb, o.transposed_b, again, o.ldc,
+                  o.accumulate),
+          "no memory");
+  same("by gemm", again, c, extent(m, n, o.ldc) * sizeof *c);
+}
+
+// Rows and panels at a time, and columns beyond which there are no others.
+static void partitions(size_t m, size_t n, size_t k, int kind, float alpha) {
+  release("product [%zu, %zu, %zu] kind %d alpha %g in parts", m, n, k, kind, (double)alpha);
+  struct operands o = make(m, n, k, 3, kind, alpha);
+  size_t width = ck_panel_width(), panel_count = (n + width - 1) / width;
+  float *panels = packed(&o), *whole = result(&o);
+  ck_product(m, n, k, alpha, o.a, o.lda, o.transposed_a, panels, whole, o.ldc, o.accumulate);
+  size_t size = extent(m, n, o.ldc) * sizeof *whole;
+  EACH(step, 1, 3, 5, 7, 29) {
+    float *c = result(&o);
+    for (size_t i = 0; i < m; i += step) {
+      const float *a = o.a + (o.transposed_a ? i : i * o.lda);
+      size_t rows = m - i < step ? m - i : step;
+      ck_product(rows, n, k, alpha, a, o.lda, o.transposed_a, panels, c + i * o.ldc, o.ldc, o.accumulate);
+    }
+    same("by rows", c, whole, size);
+  }
+  float *c = result(&o), *parts = floats(ck_panels_count(k, n));
+  for (size_t p = 0; p < panel_count; p++) {
+    size_t column = p * width, cols = n - column < width ? n - column : width;
+    ck_pack_panels(o.b, o.ldb, o.transposed_b, k, n, p, 1, parts);
+    ck_product(m, cols, k, alpha, o.a, o.lda, o.transposed_a, parts + p * width * k, c + column, o.ldc,
+               o.accumulate);
+  }
+  same("packed in parts", parts, panels, ck_panels_count(k, n) * sizeof *parts);
+  same("by panels", c, whole, size);
+  for (size_t fewer = n - 1; fewer > 0 && fewer + 2 * width > n; fewer--) {
+    float *less = result(&o);
+    ck_gemm(m, fewer, k, alpha, o.a, o.lda, o.transposed_a, o.b, o.ldb, o.transposed_b, less, o.ldc,
+            o.accumulate);
+    for (size_t i = 0; i < m; i++) {
+      char what[40];
+      snprintf(what, sizeof what, "with %zu columns, row %zu", fewer, i);
+      same(what, less + i * o.ldc, whole + i * o.ldc, fewer * sizeof *less);
+    }
+  }
+}
+
+static void gram(size_t n, size_t k, size_t gap) {
+  release("gram_lower [%zu, %zu] gap %zu", n, k, gap);
+  size_t ld = k + gap;
+  float *x = random_floats(extent(n, k, ld), -1, 1), *c = floats(n * n), *all = floats(n * n);
+  require(ck_gram_lower(n, k, x, ld, c), "no memory");
+  require(ck_gemm(n, n, k, 1, x, ld, 0, x, ld, 1, all, n, 0), "no memory");
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j <= i; j++) {
+      double want = 0, magnitudes = 0;
+      for (size_t p = 0; p < k; p++) {
+        double v = (double)x[i * ld + p] * x[j * ld + p];
+        want += v, magnitudes += fabs(v);
+      }
+      near(i * n + j, c[i * n + j], want, U * ((double)k + 2) * magnitudes);
+    }
+    same("than by gemm", c + i * n, all + i * n, (i + 1) * sizeof *c);
+  }
+}
+
+void test_products(void) {
+  EACH(m, 0, 1, 2, 5, 8, 13)
+  EACH(n, 0, 1, 3, 8, 17, 33, 70)
+  EACH(k, 0, 1, 2, 7, 33)
+  for (int kind = 0; kind < 8; kind++) products(m, n, k, (m + n) % 3, kind, kind % 3 ? 1 : 0.37f);
+  // Each number of rows of a tile.
+  for (size_t m = 1; m <= 26; m++)
+    for (int kind = 0; kind < 2; kind++) products(m, 37, 19, 1, kind, 1);
+  // More than one block of rows, of the inner extent, of packed panels; rows that fall into few sets.
+  for (int kind = 0; kind < 8; kind++) products(150, 41, 800, 0, kind, kind % 2 ? 1 : 0.37f);
+  products(37, 300, 500, 2, 2, 1);
+  products(3, 140, 1024, 0, 0, 1);
+  products(40, 75, 1024, 0, 0, 1);
+  products(40, 75, 2048, 0, 4, 0.37f);
+  for (int kind = 0; kind < 8; kind++) {
+    partitions(31, 77, 40, kind, 1);
+    partitions(31, 77, 40, kind, 0.37f);
+    partitions(3, 77, 1700, kind, 1);
+    partitions(40, 45, 900, kind, 0.37f);
+  }
+  partitions(31, 77, 1024 - 3, 0, 1);
+  EACH(n, 0, 1, 2, 7, 23, 24, 25, 49, 70)
+  EACH(k, 0, 1, 5, 64, 800) gram(n, k, n % 2);
+}

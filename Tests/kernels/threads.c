@@ -1,0 +1,55 @@
+#include "check.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { MOST = 1000 };
+
+static atomic_int times[MOST];
+static double sums[MOST];
+
+static void nested(void *context, size_t index) { *(size_t *)context += index + 1; }
+
+static void body(void *context, size_t index) {
+  atomic_fetch_add(&times[index], 1);
+  // What a body writes is there when the loop returns.
+  sums[index] = (double)index * *(double *)context;
+  size_t inner = 0;  // inside of a body, on its thread
+  ck_parallel(5, 4, nested, &inner);
+  if (inner != 15) atomic_fetch_add(&times[index], 100);
+  float *mine = ck_scratch(0, 100 + index);
+  for (size_t i = 0; mine && i < 100 + index; i++) mine[i] = (float)index;
+  for (size_t i = 0; mine && i < 100 + index; i++)
+    if (mine[i] != (float)index) atomic_fetch_add(&times[index], 10000);
+}
+
+static void loops(size_t count, size_t width) {
+  release("parallel: %zu indices on %zu threads", count, width);
+  for (size_t i = 0; i < MOST; i++) atomic_store(&times[i], 0), sums[i] = 0;
+  double factor = 3;
+  ck_parallel(count, width, body, &factor);
+  for (size_t i = 0; i < MOST; i++) {
+    equal(i, (size_t)atomic_load(&times[i]), i < count);
+    near(i, sums[i], i < count ? 3.0 * (double)i : 0, 0);
+  }
+}
+
+// The pool, and memory of threads.
+void test_threads(void) {
+  EACH(width, 0, 1, 2, 3, 7)
+  EACH(count, 0, 1, 2, 5, 64, MOST) loops(count, width);
+  release("scratch");
+  float *slots[CK_SCRATCH_PRODUCT + 1];
+  for (int slot = 0; slot <= CK_SCRATCH_PRODUCT; slot++) {
+    slots[slot] = ck_scratch(slot, 3000);
+    require(slots[slot] && (uintptr_t)slots[slot] % 64 == 0, "not aligned");
+    for (size_t i = 0; slots[slot] && i < 3000; i++) slots[slot][i] = (float)slot;
+    ck_hand_over(slots[slot]);
+    ck_take_over(slots[slot]);
+  }
+  for (int slot = 0; slot <= CK_SCRATCH_PRODUCT; slot++) {
+    for (size_t i = 0; slots[slot] && i < 3000; i++) near(i, slots[slot][i], slot, 0);
+    require(ck_scratch(slot, 0) && ck_scratch(slot, 100000), "no memory");
+  }
+  release("after threads");
+}
