@@ -7,7 +7,7 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
+.PHONY: demo test mpi-test kernel-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out
@@ -26,6 +26,11 @@ test: setup
 mpi-test: build
 	$(MAKE) setup PACKAGES="$(PACKAGES) $(MPI_PACKAGES)"
 	Tests/mpi/check.sh .build/release/vitprobe
+
+# The C kernels against plain sums, on each set of instructions of this processor; on NEON where
+# gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static are installed.
+kernel-test:
+	Tests/kernels/check.sh
 
 setup:
 	@missing=""; \

@@ -66,14 +66,17 @@ case $best in
 esac
 
 qemu=$(command -v qemu-aarch64-static || command -v qemu-aarch64 || true)
+cross=(--target=aarch64-linux-gnu -static)
 if [ "$best" = neon ]; then
   left_out+=("avx512f, avx2, sse2: this is an ARM processor")
-elif [ -z "$qemu" ] || ! command -v aarch64-linux-gnu-gcc > /dev/null; then
-  left_out+=("neon: needs the packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static")
+elif [ -z "$qemu" ] ||
+  ! echo 'int main(void) { return 0; }' |
+    "$compiler" "${cross[@]}" -x c - -o "$folder/nothing" 2> /dev/null; then
+  left_out+=("neon: needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static")
 else
   objects neon Sources/CKernels --target=aarch64-linux-gnu
   objects neon-tests Tests/kernels --target=aarch64-linux-gnu
-  link neon-check neon neon-tests --target=aarch64-linux-gnu -static
+  link neon-check neon neon-tests "${cross[@]}"
   check "neon, under qemu" neon "$qemu" "$folder/neon-check"
 fi
 for one in "${left_out[@]}"; do echo "kernels: left out: $one" >&2; done

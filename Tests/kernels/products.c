@@ -141,15 +141,15 @@ static void gram(size_t n, size_t k, size_t gap) {
 
 void test_products(void) {
   EACH(m, 0, 1, 2, 5, 8, 13)
-  EACH(n, 0, 1, 3, 8, 17, 33, 70)
+  EACH(n, 0, 1, 3, 8, 17, 21, 41, 70)
   EACH(k, 0, 1, 2, 7, 33)
   for (int kind = 0; kind < 8; kind++) products(m, n, k, (m + n) % 3, kind, kind % 3 ? 1 : 0.37f);
   // Each number of rows of a tile.
   for (size_t m = 1; m <= 26; m++)
     for (int kind = 0; kind < 2; kind++) products(m, 37, 19, 1, kind, 1);
   // More than one block of rows, of the inner extent, of packed panels; rows that fall into few sets.
-  for (int kind = 0; kind < 8; kind++) products(150, 41, 800, 0, kind, kind % 2 ? 1 : 0.37f);
-  products(37, 300, 500, 2, 2, 1);
+  for (int kind = 0; kind < 8; kind++) products(150, 19, 800, 0, kind, kind % 2 ? 1 : 0.37f);
+  products(37, 290, 460, 2, 2, 1);
   products(3, 140, 1024, 0, 0, 1);
   products(40, 75, 1024, 0, 0, 1);
   products(40, 75, 2048, 0, 4, 0.37f);

@@ -228,16 +228,16 @@ void test_winograd(void) {
       {1, 1, 1, 1, 1, 1, 1},   {2, 4, 4, 4, 4, 1, 1},   {1, 6, 6, 4, 4, 0, 0},   {2, 7, 5, 7, 5, 1, 1},
       {1, 9, 13, 9, 13, 1, 1}, {3, 3, 10, 5, 12, 2, 2}, {1, 14, 14, 12, 12, 0, 0}, {0, 4, 4, 4, 4, 1, 1},
   };
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    EACH(c, 16, 48) {
-      release("winograd_input, winograd_cotangent, map %zu, %zu channels", i, c);
-      transforms(&all[i], c);
-      for (int activation = CK_ACTIVATION_NONE; activation <= CK_ACTIVATION_RELU6; activation++)
-        for (int which = c == 16 ? 0 : 3; which < 4; which++) {
-          release("winograd_output, map %zu, %zu channels, activation %d, %d", i, c, activation, which);
-          outputs(&all[i], c, activation, which);
-        }
-      release("a convolution by winograd, map %zu, %zu channels", i, c);
-      convolution(&all[i], c, 32);
-    }
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    size_t c = i % 2 ? 48 : 16;
+    release("winograd_input, winograd_cotangent, map %zu, %zu channels", i, c);
+    transforms(&all[i], c);
+    for (int activation = CK_ACTIVATION_NONE; activation <= CK_ACTIVATION_RELU6; activation++)
+      for (int which = c == 16 ? 0 : 3; which < 4; which++) {
+        release("winograd_output, map %zu, %zu channels, activation %d, %d", i, c, activation, which);
+        outputs(&all[i], c, activation, which);
+      }
+    release("a convolution by winograd, map %zu, %zu channels", i, c);
+    convolution(&all[i], c, 32);
+  }
 }
