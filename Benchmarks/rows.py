@@ -54,12 +54,14 @@ def torch(label, script, *words, least, aim, modules=("torch", "timm"), keep=Tru
                 modules, KEEP_MEMORY if keep else {}, least, aim, variables)
 
 
-def forward(name, model, batch, n, least, aim, formats):
+def forward(name, model, batch, n, least, aim, formats, parallel="batches"):
+    """`parallel`: a thread for each of several minibatches, or all threads for one after the other, as
+    PyTorch does it: half of the memory, and no slower where a minibatch's features are large."""
     peers = [torch("timm" + (", channels last" if last else ""), "forward.py", model, batch, n,
                    *(["--channels-last"] if last else []), least=least, aim=aim)
              for last in formats]
     return Row(name, f"forward, all block taps: {model}, batch {batch}", "steady",
-               driver("forward", model=model, batch=batch, n=n), peers, work=n)
+               driver("forward", model=model, batch=batch, n=n, parallel=parallel), peers, work=n)
 
 
 def hessian_packages(model, batch, top, least, aim):
@@ -84,7 +86,7 @@ def rows():
     yield forward("forward-vit-small", VIT_SMALL, 16, 32, 2.0, 2.4, (False,))
     yield forward("forward-vit-base", VIT_BASE, 8, 16, 2.0, 2.4, (False,))
     yield forward("forward-resnet18", "resnet18", 32, 64, 1.1, 1.3, (False, True))
-    yield forward("forward-resnet50", "resnet50", 16, 32, 1.1, 1.3, (False, True))
+    yield forward("forward-resnet50", "resnet50", 16, 32, 1.1, 1.3, (False, True), "tiles")
     yield forward("forward-swin-tiny", "swin_tiny_patch4_window7_224", 8, 16, 1.5, 2.5, (False,))
     # The reference is no package: REFINER_VIT names a checkout of zhoudaquan/Refiner_ViT.
     yield Row("forward-refiner-s", "forward, all block taps: Refiner_ViT_S, batch 8", "steady",

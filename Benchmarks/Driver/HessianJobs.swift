@@ -39,6 +39,8 @@ private struct LossHessian: SymmetricOperator {
 
   var dimension: Int { parameters.reduce(0) { $0 + $1.shape.count } }
 
+  var gradient: [Double] { longVector(curvature.gradient) }
+
   func apply(_ vectors: [[Double]]) -> [[Double]] {
     vectors.map { vector in
       var start = 0
@@ -46,14 +48,18 @@ private struct LossHessian: SymmetricOperator {
         defer { start += parameter.shape.count }
         return Tensor(rounding: vector, from: start, shape: parameter.shape)
       }
-      var result = [Double](repeating: 0, count: vector.count)
-      var end = 0
-      for part in curvature.product(with: parts) {
-        part.add(times: 1, to: &result, from: end)
-        end += part.shape.count
-      }
-      return result
+      return longVector(curvature.product(with: parts))
     }
+  }
+
+  private func longVector(_ parts: [Tensor]) -> [Double] {
+    var result = [Double](repeating: 0, count: dimension)
+    var end = 0
+    for part in parts {
+      part.add(times: 1, to: &result, from: end)
+      end += part.shape.count
+    }
+    return result
   }
 }
 
@@ -99,6 +105,7 @@ func eigenvaluesJob(_ arguments: Arguments) throws -> Measurement {
         solver.extensions = 4
         solver.threads = Threads.count
         solver.maximumBasis = basis
+        solver.direction = hessian.gradient
         spectrum = try solver.solve(hessian)
       })
     for hessian in operators {

@@ -77,11 +77,13 @@ public struct HessianRecord: Sendable, Codable {
   ///
   /// - Parameters:
   ///   - matrix: the Hessian of the loss without weight decay.
+  ///   - gradient: the gradient of the same loss, for Lanczos to start towards; nil: at random.
   ///   - progress: told before every product; an error it throws ends the work.
   /// - Throws: `SpectrumError`, and whatever the operator or `progress` throws.
   public init(
-    solving matrix: some SymmetricOperator, settings: HessianSettings, batch: Int?, images: Int,
-    loss: Double, threads: Int, progress: () throws -> Void
+    solving matrix: some SymmetricOperator, gradient: @autoclosure () -> [Double]? = nil,
+    settings: HessianSettings, batch: Int?, images: Int, loss: Double, threads: Int,
+    progress: () throws -> Void
   ) throws {
     let shifted = ShiftedOperator(matrix, shift: settings.weightDecay)
     var values: [Eigenvalue] = []
@@ -96,6 +98,7 @@ public struct HessianRecord: Sendable, Codable {
       solver.tolerance = settings.tolerance
       solver.threads = threads
       solver.seed = settings.seed
+      solver.direction = gradient()
       let spectrum = try solver.solve(shifted) { _ in try progress() }
       values = spectrum.top.enumerated().map { Eigenvalue($1, which: "mag", rank: $0) }
       values.append(Eigenvalue(spectrum.largest, which: "max", rank: 0))

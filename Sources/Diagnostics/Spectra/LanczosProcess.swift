@@ -94,8 +94,8 @@ struct LanczosProcess {
 
   mutating func noteBreakdown(wanted: [Double]) { state.wantedAtBreakdown = wanted }
 
-  /// Takes in A·`next`.
-  mutating func absorb(_ product: [Double]) {
+  /// Takes in A·`next`; as the only one who has it, without a copy.
+  mutating func absorb(_ product: consuming [Double]) {
     remainder = product
     let (coefficients, norm) = basis.orthogonalise(&remainder)
     state.diagonal.append(coefficients[coefficients.count - 1])
@@ -134,13 +134,21 @@ struct LanczosProcess {
   /// Starts anew with a random vector orthogonal to the basis, to find what one Krylov space
   /// cannot hold: further copies of multiple eigenvalues.
   ///
+  /// - Parameter direction: where to lean to, half the way; not followed if it is 0 or not finite.
   /// - Returns: false if the basis spans the space.
-  mutating func startAtRandom() -> Bool {
+  mutating func startAtRandom(towards direction: [Double]? = nil) -> Bool {
     for _ in 0..<3 where basis.count < state.dimension {
       let random = CounterRandom(
         seed: state.seed, purpose: "lanczos start", stream: UInt64(state.starts))
       state.starts += 1
-      if start(with: random.normals(state.dimension)) { return true }
+      var vector = random.normals(state.dimension)
+      if let direction {
+        let length = LongVector.norm(direction)
+        if length.isNormal {
+          LongVector.add(LongVector.norm(vector) / length, direction, to: &vector)
+        }
+      }
+      if start(with: vector) { return true }
     }
     return false
   }

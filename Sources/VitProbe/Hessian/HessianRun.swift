@@ -135,7 +135,7 @@ public struct HessianRun: Sendable {
   private func vectorBytes(_ parameters: ParameterVector) -> Int {
     let most = settings.solver == .lanczos ? settings.basisLimit : settings.top
     // In Float32; and a few working vectors in Float64.
-    return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 4)
+    return parameters.count * (4 * (min(most, parameters.count) + 1) + 8 * 5)
   }
 
   /// What a recorded loss with its gradient holds, in values of a recorded pass: these, their cotangents
@@ -342,7 +342,8 @@ public struct HessianRun: Sendable {
     let hessian = try NetworkHessian(
       subject.loaded, parameters: parameters[index], batches: [batch], memory: memory)
     return try record(
-      hessian, loss: hessian.loss, images: batch.count, number: number, threads: threads,
+      hessian, loss: hessian.loss, gradient: { hessian.gradient }, images: batch.count,
+      number: number, threads: threads,
       { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
   }
 
@@ -368,8 +369,8 @@ public struct HessianRun: Sendable {
       log?.products?.begin(model: index, dimension: hessian.dimension)
       let before = count.made
       let found = try record(
-        KeptProducts(base: hessian, log: log), loss: hessian.loss, images: imageCount,
-        number: nil, threads: Threads.count,
+        KeptProducts(base: hessian, log: log), loss: hessian.loss, gradient: hessian.gradient,
+        images: imageCount, number: nil, threads: Threads.count,
         { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }
       ) {
         if shouldStop() { throw try stopped() }
@@ -397,13 +398,14 @@ public struct HessianRun: Sendable {
         hessian = nil
         hessian = try shared(model, ranks)
       case .multiply(let count): try hessian?.assist(count)
+      case .addGradients: hessian?.assistGradient()
       case .end: return
       }
     }
   }
 
   /// The Hessian of the whole data set, of whose minibatches every N-th is this rank's own.
-  private func shared(_ index: Int, _ ranks: any Ranks) throws -> RankedHessian {
+  func shared(_ index: Int, _ ranks: any Ranks) throws -> RankedHessian {
     try RankedHessian(images: imageCount, ranks: ranks) {
       let own = Shard(index: ranks.rank, count: ranks.count)
       let batches = try (0..<batchCount).filter(own.contains).map {
@@ -417,8 +419,8 @@ public struct HessianRun: Sendable {
   }
 
   private func record(
-    _ hessian: some SymmetricOperator, loss: Double, images: Int, number: Int?, threads: Int,
-    _ blame: () -> String, _ progress: () throws -> Void
+    _ hessian: some SymmetricOperator, loss: Double, gradient: () -> [Double], images: Int,
+    number: Int?, threads: Int, _ blame: () -> String, _ progress: () throws -> Void
   ) throws -> HessianRecord {
     let which = number.map { "minibatch \($0)" } ?? "the data set"
     guard loss.isFinite else {
@@ -428,8 +430,8 @@ public struct HessianRun: Sendable {
     }
     do {
       return try HessianRecord(
-        solving: hessian, settings: settings, batch: number, images: images, loss: loss,
-        threads: threads, progress: progress)
+        solving: hessian, gradient: gradient(), settings: settings, batch: number,
+        images: images, loss: loss, threads: threads, progress: progress)
     } catch SpectrumError.nonFiniteProduct(let solver, let product) {
       let error = SpectrumError.nonFiniteProduct(solver: solver, product: product)
       return HessianRecord(

@@ -84,6 +84,8 @@ final class NetworkHessian: SymmetricOperator {
 
   /// The mean loss over all images, without weight decay; of some minibatches, their part of it.
   private(set) var loss = 0.0
+  /// Its gradient.
+  private(set) var gradient: [Double]
   /// Forward and backward passes made so far.
   private(set) var recordings = 0
 
@@ -97,6 +99,7 @@ final class NetworkHessian: SymmetricOperator {
     self.model = model
     self.parameters = parameters
     self.batches = batches
+    gradient = [Double](repeating: 0, count: parameters.count)
     total = images ?? batches.reduce(0) { $0 + $1.count }
     let before = liveTensorBytes()
     var (largest, held) = (1, 0)
@@ -104,7 +107,9 @@ final class NetworkHessian: SymmetricOperator {
       // The next one may be as large as any before.
       let fits = held == 0 || largest <= memory / (held + 1)
       let curvature = try record(batch)
-      loss += Double(curvature.loss) * Double(batch.count) / Double(total)
+      let weight = Double(batch.count) / Double(total)
+      loss += weight * Double(curvature.loss)
+      parameters.add(curvature.gradient, times: weight, to: &gradient)
       kept.append(fits ? curvature : nil)
       guard fits else { continue }
       held += 1

@@ -51,6 +51,21 @@ struct RankedHessian: SymmetricOperator {
     return try multiply(vectors)
   }
 
+  /// The gradient of the loss over all images; on the first rank.
+  func gradient() -> [Double] {
+    RankOrder.addGradients.give(to: ranks)
+    return addGradients()
+  }
+
+  /// On the others, once it was announced.
+  func assistGradient() { _ = addGradients() }
+
+  private func addGradients() -> [Double] {
+    var sum = own.gradient
+    ranks.sum(&sum)
+    return sum
+  }
+
   /// On the others, once a product was announced.
   func assist(_ count: Int) throws {
     _ = try multiply(
@@ -80,6 +95,8 @@ enum RankOrder: Equatable {
   case open(Int)
   /// To multiply so many vectors with the Hessian of their minibatches.
   case multiply(Int)
+  /// To add up the gradients of their minibatches.
+  case addGradients
   /// To go home.
   case end
 
@@ -87,6 +104,7 @@ enum RankOrder: Equatable {
     switch self {
     case .open(let model): [1, Double(model)]
     case .multiply(let count): [2, Double(count)]
+    case .addGradients: [3, 0]
     case .end: [0, 0]
     }
   }
@@ -104,6 +122,7 @@ enum RankOrder: Equatable {
     return switch words[0] {
     case 1: .open(Int(words[1]))
     case 2: .multiply(Int(words[1]))
+    case 3: .addGradients
     default: .end
     }
   }

@@ -222,6 +222,47 @@ private func lanczos(top: Int = 3, steps: Int = 30) -> Lanczos {
     }
   }
 
+  /// A direction within the leading eigenvectors saves products.
+  @Test func aGoodDirectionConvergesSooner() throws {
+    let matrix = Diagonal.bulk([10, 9.6, -9.2], 100_000, -6, 6)
+    var solver = lanczos()
+    solver.steps = 4
+    solver.extensions = 5
+    solver.tolerance = 1e-6
+    let random = try solver.solve(matrix)
+    solver.direction = [3, -4, 5] + [Double](repeating: 0, count: 100_000)
+    let directed = try solver.solve(matrix)
+    for result in [random, directed] {
+      #expect(areClose(result.top.map(\.value), [10, 9.6, -9.2], 1e-9))
+      #expect(result.isConverged)
+    }
+    #expect(directed.products + 5 <= random.products)
+  }
+
+  /// One that lacks wanted eigenvectors, even one that is an eigenvector, hides nothing.
+  @Test func aBadDirectionHidesNothing() throws {
+    let matrix = Diagonal.bulk([10, -9.5, 5], 2000, -1, 1)
+    for place in [1, 2, 700] {
+      var solver = lanczos()
+      solver.direction = (0..<matrix.dimension).map { $0 == place ? 1e-3 : 0 }
+      let result = try solver.solve(matrix)
+      #expect(areClose(result.top.map(\.value), [10, -9.5, 5], 1e-9))
+      #expect(result.isConverged)
+    }
+  }
+
+  /// A stationary point has no direction, a broken loss none that helps.
+  @Test(arguments: [0, Double.nan, .infinity])
+  func aUselessDirectionIsNotFollowed(entry: Double) throws {
+    let matrix = Diagonal.bulk([10, -9.5, 5], 50, -1, 1)
+    var solver = lanczos(steps: 8)
+    let expected = try solver.solve(matrix)
+    solver.direction = [Double](repeating: entry, count: matrix.dimension)
+    #expect(try solver.solve(matrix).top == expected.top)
+    solver.direction = [1]
+    #expect(throws: SpectrumError.self) { try solver.solve(matrix) }
+  }
+
   @Test func settingsAndOperatorsAreChecked() {
     var solver = lanczos()
     #expect(throws: SpectrumError.emptyOperator) { try solver.solve(Diagonal(entries: [])) }

@@ -77,6 +77,7 @@ import Testing
     #expect(again.notes == ["going on from 0 of 2 models and 5 products of the next"])
     var solver = Lanczos()
     (solver.top, solver.steps) = (2, 4)
+    solver.direction = try run.shared(0, SingleRank()).gradient()
     var vectors: [[Double]] = []
     // The same solver on another operator: asks it from the sixth product on.
     _ = try solver.solve(KeptProducts(base: counted, log: again)) {
