@@ -92,6 +92,10 @@ import Testing
     }
     let mixed = windowAttention(
       qkv: linear(norm(x), qkv.0, bias: qkv.1), Self.windows, heads: 4, scale: 0.3, bias: bias)
+    let seen = windowAttention(
+      qkv: linear(norm(x), qkv.0, bias: qkv.1), Self.windows, heads: 4, scale: 0.3, bias: bias,
+      maps: { $0 })
+    #expect(bits(seen) == bits(mixed))
     let steps = linear(mixed, projection.0, bias: projection.1, gain: gain, residual: x)
     #expect(bits(fused(x)) == bits(steps))
     // Other images beside an image, and fewer windows than are taken together, change nothing.
@@ -105,7 +109,7 @@ import Testing
     for (a, b) in zip(steps.values, recorded.values) { #expect(abs(a - b) <= 1e-6 * largest) }
   }
 
-  /// Every token that a window's tokens are neighbours of is found, over the edges of windows and images.
+  /// All rows of the windows in turn, cut where the map ends and where an image ends.
   @Test func runsOfWindowsAreTheirRows() {
     let layout = Self.windows
     var rows: [Int] = []
