@@ -65,6 +65,68 @@ import Testing
     #expect(bits(bare) == bits(linear(bareMixed, projection.0, residual: x)))
   }
 
+  /// Windows of 3 x 3 on a map of 6 x 9, rolled by one row and two columns; each takes one of two biases.
+  private static let windows: WindowLayout = {
+    var rows: [Int32] = []
+    for window in 0..<6 {
+      for token in 0..<9 {
+        let y = (window / 3 * 3 + token / 3 + 1) % 6
+        let x = (window % 3 * 3 + token % 3 + 2) % 9
+        rows.append(Int32(y * 9 + x))
+      }
+    }
+    return WindowLayout(rows: rows, biases: [0, 0, 1, 1, 0, 1])
+  }()
+
+  @Test(arguments: [(36, 24), (36, 48)])
+  mutating func attentionWithinWindows(_ width: Int, _ channels: Int) {
+    let norm = normalization(width)
+    let x = random.normal([5, 54, width])
+    let qkv = (random.normal([3 * channels, width]), Optional(random.normal([3 * channels])))
+    let projection = (random.normal([width, channels]), Optional(random.normal([width])))
+    let (gain, bias) = (random.normal([width]), random.normal([2, 4, 9, 9]))
+    func fused(_ x: Tensor) -> Tensor {
+      selfAttention(
+        x, normalization: norm, qkv: qkv, projection: projection, heads: 4, scale: 0.3, gain: gain,
+        windows: (Self.windows, bias))
+    }
+    let mixed = windowAttention(
+      qkv: linear(norm(x), qkv.0, bias: qkv.1), Self.windows, heads: 4, scale: 0.3, bias: bias)
+    let seen = windowAttention(
+      qkv: linear(norm(x), qkv.0, bias: qkv.1), Self.windows, heads: 4, scale: 0.3, bias: bias,
+      maps: { $0 })
+    #expect(bits(seen) == bits(mixed))
+    let steps = linear(mixed, projection.0, bias: projection.1, gain: gain, residual: x)
+    #expect(bits(fused(x)) == bits(steps))
+    // Other images beside an image, and fewer windows than are taken together, change nothing.
+    for images in [1, 3] {
+      let few = x.slice(axis: 0, start: 2, length: images)
+      #expect(bits(fused(few)) == bits(steps.slice(axis: 0, start: 2, length: images)))
+    }
+    // Recorded, windows are cut out of the map.
+    let recorded = fused(x.tracked())
+    let largest = steps.values.reduce(0) { max($0, abs($1)) }
+    for (a, b) in zip(steps.values, recorded.values) { #expect(abs(a - b) <= 1e-6 * largest) }
+  }
+
+  /// All rows of the windows in turn, cut where the map ends and where an image ends.
+  @Test func runsOfWindowsAreTheirRows() {
+    let layout = Self.windows
+    var rows: [Int] = []
+    var lengths: [Int] = []
+    layout.forEachRun(in: 4..<9) { place, row, count in
+      #expect(place == rows.count)
+      rows += row..<(row + count)
+      lengths.append(count)
+    }
+    let expected = (4..<9).flatMap { window in
+      (0..<9).map { window / 6 * 54 + Int(layout.rows[window % 6 * 9 + $0]) }
+    }
+    #expect(rows == expected)
+    // The last window of three is cut where the map ends.
+    #expect(lengths.prefix(9) == [3, 3, 3, 1, 2, 1, 2, 1, 2])
+  }
+
   /// Recorded, the same functions are steps that have derivatives.
   @Test mutating func recordedStepsHaveTheSameValues() {
     let norm = normalization(24)

@@ -28,7 +28,7 @@ enum PatchMerging: Sendable {
       }
       let joined = x.gatherRows(rows, rowsIn: height * width)
         .reshaped([images, down * across, 4 * x.shape.last])
-      return (reduction(norm(joined)), down, across)
+      return (reduction(joined, norm: norm), down, across)
     case .convolution(let convolution):
       let map = convolution(x.reshaped([images, height, width, x.shape.last]))
       let (down, across) = (map.shape[1], map.shape[2])

@@ -103,18 +103,28 @@ struct SwinBlock: Sendable {
       plan = Self.plan(shape, form, isShifted: isShifted, height: height, width: width)
       bias = plan.bias(positions)
     }
-    let projected =
-      plan.padding.map { qkv(norm1(x).gatherRows($0, rowsIn: height * width)) }
-      ?? qkv(x, norm: norm1)
     let looks = context.probe != nil && context.wants(mapTap())
-    var y = windowAttention(
-      qkv: projected, plan.layout, heads: shape.heads,
-      scale: 1 / Float(shape.headWidth).squareRoot(),
-      bias: bias, maps: looks ? { context.tap(mapTap(), $0) } : nil)
-    if let padding = plan.padding { y = y.gatherRows(plan.cropping, rowsIn: padding.count) }
-    let attended = context.tap(
-      tap("attn_res", .msa, .sequence),
-      projection.added(to: x, y, gain: nil, branch: tap("attn_branch", .msa), context))
+    let branch = tap("attn_branch", .msa)
+    let scale = 1 / Float(shape.headWidth).squareRoot()
+    var attended: Tensor
+    if plan.padding == nil, !looks, context.probe == nil || !context.wants(branch) {
+      attended = selfAttention(
+        x, normalization: norm1.rows, qkv: (qkv.weight, qkv.bias),
+        projection: (projection.weight, projection.bias), heads: shape.heads, scale: scale,
+        windows: (plan.layout, bias))
+    } else {
+      let projected =
+        plan.padding.map { qkv(norm1(x).gatherRows($0, rowsIn: height * width)) }
+        ?? qkv(x, norm: norm1)
+      var mixed = windowAttention(
+        qkv: projected, plan.layout, heads: shape.heads, scale: scale, bias: bias,
+        maps: looks ? { context.tap(mapTap(), $0) } : nil)
+      if let padding = plan.padding {
+        mixed = mixed.gatherRows(plan.cropping, rowsIn: padding.count)
+      }
+      attended = projection.added(to: x, mixed, gain: nil, branch: branch, context)
+    }
+    attended = context.tap(tap("attn_res", .msa, .sequence), attended)
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
       mlp.added(

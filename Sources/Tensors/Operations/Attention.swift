@@ -97,13 +97,20 @@ struct HeadAttention: Sendable {
     bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>, ldy: Int
   ) {
     let map = scratch(0, t * s)
-    gemm(t, s, width, q, lda: ld, k, ldb: ld, transposeB: true, map, ldc: s)
-    if let bias {
-      ck_affine_scalar(map, scale, 0, map, t * s)
-      ck_add(map, bias, map, 1, t * s, Int32(CK_SAME))
-    }
-    ck_softmax(map, map, t, s, bias == nil ? scale : 1)
+    scores(q, k, ld: ld, bias: bias, map)
     gemm(t, width, s, map, lda: s, v, ldb: ld, y, ldc: ldy)
+  }
+
+  /// `map[t, s] = softmax(scale q kᵀ + bias)`.
+  func scores(
+    _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, ld: Int, bias: UnsafePointer<Float>?,
+    _ map: UnsafeMutablePointer<Float>
+  ) {
+    if let bias { map.update(from: bias, count: t * s) }
+    gemm(
+      t, s, width, alpha: bias == nil ? 1 : scale, q, lda: ld, k, ldb: ld, transposeB: true, map,
+      ldc: s, adding: bias != nil)
+    ck_softmax(map, map, t, s, bias == nil ? scale : 1)
   }
 }
 

@@ -28,6 +28,37 @@ public struct WindowLayout: Sendable, Equatable {
     self.biases = biases
     self.places = places
   }
+
+  /// Tokens that are neighbours on the map, too.
+  ///
+  /// - Parameters:
+  ///   - windows: those of image after image.
+  ///   - body: gets the place of a run's first token among all tokens of these windows, its row among
+  ///     those of all images, and the number of tokens.
+  func forEachRun(
+    in windows: Range<Int>, _ body: (_ place: Int, _ row: Int, _ count: Int) -> Void
+  ) {
+    for window in windows {
+      let (image, own) = window.quotientAndRemainder(dividingBy: self.windows)
+      let place = (window - windows.lowerBound) * tokens - own * tokens
+      var token = own * tokens
+      while token < (own + 1) * tokens {
+        var end = token + 1
+        while end < (own + 1) * tokens, rows[end] == rows[end - 1] + 1 { end += 1 }
+        body(place + token, image * rows.count + Int(rows[token]), end - token)
+        token = end
+      }
+    }
+  }
+
+  func check(_ x: Shape, heads: Int, bias: Shape) {
+    precondition(
+      x.rank == 3 && x[1] == rows.count, "\(x) does not hold the \(rows.count) rows of windows")
+    precondition(
+      bias.dimensions.dropFirst() == [heads, tokens, tokens]
+        && biases.allSatisfy { $0 >= 0 && Int($0) < bias[0] },
+      "A bias \(bias) does not fit \(heads) heads of \(tokens) tokens")
+  }
 }
 
 /// Attention within windows that reads queries, keys and values where they lie and writes results there:
@@ -68,7 +99,8 @@ private struct WindowedAttention: Operation {
     let (px, py) = (Shared(qkv.pointer), Shared(y.pointer))
     let first = part == .mix ? x[0] : x[1]
     let other = Shared(first.pointer)
-    let (layout, heads, scale, part) = (layout, heads, scale, part)
+    let (layout, heads, part) = (layout, heads, part)
+    let attention = HeadAttention(t: t, s: t, width: width, scale: scale)
     Threads.forEach(qkv.shape[0] * windows * heads) { task in
       let (head, window) = (task % heads, task / heads % windows)
       let image = task / heads / windows
@@ -85,12 +117,9 @@ private struct WindowedAttention: Operation {
       }
       let own = part == .whole ? map : (part == .maps ? py : other) + task * area
       if part != .mix {
-        let bias = other + (Int(layout.biases[window]) * heads + head) * area
-        own.update(from: bias, count: area)
-        gemm(
-          t, t, width, alpha: scale, packed, lda: width, packed + t * width, ldb: width,
-          transposeB: true, own, ldc: t, adding: true)
-        ck_softmax(own, own, t, t, 1)
+        attention.scores(
+          packed, packed + t * width, ld: width,
+          bias: other + (Int(layout.biases[window]) * heads + head) * area, own)
       }
       guard part != .maps else { return }
       // Queries are not needed any more.
@@ -128,13 +157,9 @@ public func windowAttention(
   maps: ((Tensor) -> Tensor)? = nil
 ) -> Tensor {
   let (t, windows) = (layout.tokens, layout.windows)
+  layout.check(qkv.shape, heads: heads, bias: bias.shape)
   precondition(
-    qkv.shape.rank == 3 && qkv.shape[1] == layout.rows.count && qkv.shape.last % (3 * heads) == 0,
-    "\(qkv.shape) does not hold \(layout.rows.count) rows of \(heads) heads")
-  precondition(
-    bias.shape.dimensions.dropFirst() == [heads, t, t]
-      && layout.biases.allSatisfy { $0 >= 0 && Int($0) < bias.shape[0] },
-    "A bias \(bias.shape) does not fit \(heads) heads of \(t) tokens")
+    qkv.shape.last % (3 * heads) == 0, "\(qkv.shape) does not hold rows of \(heads) heads")
   let (images, rows, d) = (qkv.shape[0], layout.rows.count, qkv.shape.last / 3)
   func step(_ part: WindowedAttention.Part) -> WindowedAttention {
     WindowedAttention(layout: layout, heads: heads, scale: scale, part: part)
