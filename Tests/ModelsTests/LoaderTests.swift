@@ -65,6 +65,26 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ["arch": "deit_tiny_patch16_224"], ["arch": "deit_tiny_patch16_224.fb_in1k"],
+    ["args.model": "deit_tiny_patch16_224"],
+  ])
+  func aTrainingFileTellsTwinsApart(metadata: [String: String]) throws {
+    let tensors = try weights("deit_tiny_patch16_224")
+    try withHollowCheckpoint(tensors, metadata: metadata) { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint)
+      #expect(loaded.report.variant == "deit_tiny_patch16_224")
+      #expect(loaded.report.warnings.isEmpty)
+      #expect(loaded.preprocessing.mean == Preprocessing.imageNetMean)
+    }
+    // A name that does not fit says nothing.
+    try withHollowCheckpoint(tensors, metadata: ["arch": "resnet50"]) { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint)
+      #expect(loaded.report.variant == "vit_tiny_patch16_224")
+      #expect(loaded.report.warnings.count == 1)
+    }
+  }
+
   @Test func fineTunedHeadsAndSizesAdapt() throws {
     let tensors = try weights("vit(image=384,dim=192,classes=37)")
     try withHollowCheckpoint(tensors) { checkpoint in
