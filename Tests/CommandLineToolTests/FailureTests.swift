@@ -79,6 +79,29 @@ import Testing
       65, saying: ["3 image(s)", "at least 4"], ["cka", Inputs.vit, "--data", inputs.images(3)])
   }
 
+  @Test func anArchitectureWithoutWeights() throws {
+    for name in ["vit_tiny_patch16_224", "a=resnet18"] {
+      try expect(
+        64, saying: [name, "architecture without weights", "@random"],
+        ["cka", name, "--data", inputs.images(8)])
+    }
+  }
+
+  @Test func optionsWithoutMeaning() throws {
+    let data = inputs.images(8)
+    for (arguments, text) in [
+      (["hessian", Inputs.vit, "--taps", "all"], "--taps"),
+      (["hessian", Inputs.vit, "--layers", "*"], "--layers"),
+      (["hessian", Inputs.vit, "--on-bad-image", "skip"], "--on-bad-image"),
+      (["cka", Inputs.vit, "--crop-pct", "87.5"], "--crop-pct"),
+      (["cka", Inputs.vit, "--crop-pct", "0"], "--crop-pct"),
+      (["cka", Inputs.vit, "--data", data], "twice"),
+      (["run", Inputs.vit, "--analyses", "dreams"], "vitprobe run --help"),
+    ] {
+      try expect(64, saying: [text], arguments + ["--data", data])
+    }
+  }
+
   @Test func layersThatDoNotExist() throws {
     try expect(
       64, saying: ["nothing.*", "matches no layer"],

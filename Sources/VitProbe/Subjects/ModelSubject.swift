@@ -72,6 +72,9 @@ public struct ModelSubject: Subject {
     return text
   }
 
+  /// How images are prepared, in a line.
+  public var preparation: String { transform.text }
+
   /// Keys of the file that were not used, and other remarks.
   public var notes: [String] {
     let report = loaded.report
@@ -195,6 +198,25 @@ extension ImageTransform {
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
     }
     try validate()
+  }
+
+  /// The transform for a reader.
+  var text: String {
+    var parts: [String] = []
+    switch resize {
+    case .none: parts.append("not resized")
+    case .shortEdge(let edge): parts.append("short edge \(edge), \(interpolation.rawValue)")
+    case .exact(let height, let width):
+      parts.append("resized to \(height) x \(width), \(interpolation.rawValue)")
+    }
+    if let crop { parts.append("centre \(crop.height) x \(crop.width)") }
+    func list(_ values: [Float]) -> String {
+      let shown = Set(values).count == 1 ? Array(values.prefix(1)) : values
+      return shown.map(\.description).joined(separator: " ")
+    }
+    parts.append("mean \(list(mean))")
+    parts.append("std \(list(std))")
+    return parts.joined(separator: ", ")
   }
 
   /// The transform for the manifest.
