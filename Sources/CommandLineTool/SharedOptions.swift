@@ -23,7 +23,7 @@ struct FolderOptions: ParsableArguments {
   @Flag(help: "Print the summary as one JSON object.")
   var json = false
 
-  @Flag(name: [.short, .long], help: "Say nothing but errors.")
+  @Flag(name: [.short, .long], help: "No remarks and no progress: results and errors alone.")
   var quiet = false
 
   @Flag(name: [.short, .long], help: "Say more.")

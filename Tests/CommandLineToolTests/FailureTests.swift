@@ -170,6 +170,9 @@ import Testing
       65, saying: ["one.npy#0"],
       ["cka", "a/features.safetensors", "b/features.safetensors", "-o", "c"])
     try expect(
+      64, saying: ["a Hessian needs a model's weights"],
+      ["hessian", "a/features.safetensors", "-o", "c"])
+    try expect(
       64, saying: ["ARCH@"], ["cka", "resnet18@a/features.safetensors", "-o", "c"])
   }
 }

@@ -44,15 +44,6 @@ public struct HessianJob: Sendable {
   public func prepare() throws -> HessianRun {
     let labels = subjects.map { $0.label ?? $0.defaultLabel }
     try checkLabels(labels)
-    if data.path == nil,
-      let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
-    {
-      throw VitProbeError(
-        .usage,
-        "--data is missing; the bundled images serve bundled checkpoints only, not "
-          + "\(other.text)")
-    }
-    let set = try data.open()
     var models: [ModelSubject] = []
     for (argument, label) in zip(subjects, labels) {
       let subject = try openSubject(
@@ -63,6 +54,15 @@ public struct HessianJob: Sendable {
       }
       models.append(model)
     }
+    if data.path == nil,
+      let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
+    {
+      throw VitProbeError(
+        .usage,
+        "--data is missing; the bundled images serve bundled checkpoints only, not "
+          + "\(other.text)")
+    }
+    let set = try data.open()
     return try HessianRun(
       models, on: set, settings: settings, loss: loss, batchSize: batchSize,
       batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
