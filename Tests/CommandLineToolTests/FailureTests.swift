@@ -87,6 +87,17 @@ import Testing
     }
   }
 
+  /// Before hours are spent on the models before it.
+  @Test func imagesThatDoNotFitTheLastModel() throws {
+    let data = inputs.images(32)
+    inputs.scratch.write((0..<32).map { "\($0 % 7)\n" }.joined(), as: "labels.txt")
+    let small = Inputs.vit.replacing("image=32", with: "image=16").replacing("v=", with: "s=")
+    try expect(
+      65, saying: ["x.npy#0: 32 x 32 pixels, but s takes 16 x 16"],
+      ["hessian", Inputs.vit, small, "--data", data, "--labels", "labels.txt", "-o", "h"])
+    #expect(!inputs.scratch.names().contains("h"))
+  }
+
   @Test func optionsWithoutMeaning() throws {
     let data = inputs.images(8)
     for (arguments, text) in [

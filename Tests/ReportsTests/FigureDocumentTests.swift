@@ -112,6 +112,14 @@ import Testing
     }
   }
 
+  @Test func manyModelsLookDifferent() {
+    let families = (0..<30).map { ["vit", "resnet", "swin"][$0 % 3] }
+    let styles = Style.models(families: families)
+    #expect(Set(styles).count == 30)
+    let looks = styles.map { "\($0.color.hex) \($0.marker?.rawValue ?? "")" }
+    #expect(Set(looks).count == 30)
+  }
+
   @Test func aSingleLineIsNamed() throws {
     func words(title: String, panel: String) throws -> [String] {
       let figure = Figure(

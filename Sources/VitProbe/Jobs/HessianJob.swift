@@ -63,6 +63,11 @@ public struct HessianJob: Sendable {
           + "\(other.text)")
     }
     let set = try data.open()
+    // Models are worked on one after the other: images that do not fit the last are an error now.
+    if models.count > 1, ranks.count == 1, set.count > 0 {
+      let image = try set.decode(0)
+      for model in models { try model.requireSize(of: image, named: set.id(0)) }
+    }
     return try HessianRun(
       models, on: set, settings: settings, loss: loss, batchSize: batchSize,
       batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
