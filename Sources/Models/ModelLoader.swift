@@ -259,7 +259,8 @@ public enum ModelLoader {
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
       dialect: view.dialect.name, prefix: view.prefix, warnings: resolution.warnings)
-    report.usesEMA = checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
+    report.usesEMA = usesEMA(checkpoint)
+    if let note = noteOnAveraging(checkpoint) { report.warnings.append(note) }
     try account(parameters.usedNames, view, &report)
     return LoadedModel(
       model: model,
@@ -267,6 +268,17 @@ public enum ModelLoader {
         configuration, variant: resolution.architecture.variant, preprocessing: preprocessing,
         given: []),
       preprocessing: preprocessing, parameters: source.collected, report: report)
+  }
+
+  private static func usesEMA(_ checkpoint: Checkpoint) -> Bool {
+    checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
+  }
+
+  /// What to know of a file that has weights averaged over training beside those that were taken.
+  static func noteOnAveraging(_ checkpoint: Checkpoint) -> String? {
+    guard checkpoint.torch?.hasEMA == true, !usesEMA(checkpoint) else { return nil }
+    return "the file also has averaged (EMA) weights (timm.create_model takes those); they are "
+      + "not used here: vitprobe convert FILE OUT.safetensors --ema makes a file of them"
   }
 
   private static func build(

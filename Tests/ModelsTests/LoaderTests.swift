@@ -1,7 +1,8 @@
 import Checkpoints
-import Models
 import Tensors
 import Testing
+
+@testable import Models
 
 /// What weights are found to be, and what is said when they are not what was asked for.
 @Suite struct LoaderTests {
@@ -83,6 +84,17 @@ import Testing
       #expect(loaded.report.variant == "vit_tiny_patch16_224")
       #expect(loaded.report.warnings.count == 1)
     }
+  }
+
+  @Test func averagedWeightsThatAreLeftOutAreTold() throws {
+    let folder = #filePath.dropLast("ModelsTests/LoaderTests.swift".count)
+    let path = folder + "CheckpointsTests/Fixtures/"
+    let plain = try #require(
+      ModelLoader.noteOnAveraging(try Checkpoint.open(path + "deit.pth")))
+    #expect(plain.contains("--ema"))
+    let averaged = try Checkpoint.open(path + "deit.pth", preferringEMA: true)
+    #expect(ModelLoader.noteOnAveraging(averaged) == nil)
+    #expect(ModelLoader.noteOnAveraging(try Checkpoint.open(path + "nested.pth")) == nil)
   }
 
   @Test func fineTunedHeadsAndSizesAdapt() throws {
