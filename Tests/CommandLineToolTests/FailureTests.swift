@@ -117,6 +117,18 @@ import Testing
     try expect(
       64, saying: ["nothing.*", "matches no layer"],
       ["fourier", Inputs.vit, "--layers", "nothing.*", "--data", inputs.images(8)])
+    // One for each of two models is fine, one for neither or a model without any is not.
+    let models = [Inputs.vit, Inputs.resnet, "--data", inputs.images(8)]
+    func dryRun(_ globs: String...) -> [String] {
+      ["cka", "--dry-run"] + models + globs.flatMap { ["--layers", $0] }
+    }
+    let both = try Program.run(
+      dryRun("blocks.*.attn_res", "layer?.?", "!layer2.*"), in: inputs.scratch.path)
+    #expect(both.code == 0, "\(both.errors)")
+    #expect(both.output.contains("2 taps, blocks.0.attn_res … blocks.1.attn_res"))
+    #expect(both.output.contains("1 taps, layer1.0 … layer1.0"))
+    try expect(64, saying: ["nothing.*"], dryRun("blocks.*", "layer?.?", "nothing.*"))
+    try expect(64, saying: ["no layer of r is left", "conv1"], dryRun("blocks.*"))
   }
 
   @Test func foldersOfOthersStay() throws {
