@@ -95,12 +95,14 @@ struct AnalysisCommand<Options: AnalysisOptions>: ParsableCommand {
   var subject: [String]
 
   @OptionGroup(title: Options.title) var settings: Options
+  @OptionGroup(title: "Layers") var layers: LayerOptions
   @OptionGroup(title: "Run") var options: RunOptions
   @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
-    var job = try options.job(subject, analyses: [settings.analyzer(seed: options.seed)])
+    var job = try options.job(
+      subject, analyses: [settings.analyzer(seed: options.seed)], layers: layers)
     job.options.reportsMetrics = Options.reportsMetrics
     try FeatureCommandRunner(job: job, run: options, long: long, output: output)()
   }

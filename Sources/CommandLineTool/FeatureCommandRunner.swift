@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Images
+import Models
 import Reports
 import StrictJSON
 import Tensors
@@ -53,8 +54,9 @@ struct FeatureCommandRunner {
       for image in records.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
       if let folder, let log, let shard = job.options.shard {
         let files = try one.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
-        Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
         logs.append(log)
+        if logs.count == prepared.count { for log in logs { log.remove() } }
+        Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
         continue
       }
       let outcome = try records.outcome()
@@ -71,6 +73,9 @@ struct FeatureCommandRunner {
           outcome, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log)
       }
       logs.append(log)
+      // Kept until the last: a run that is interrupted on the second data set need not repeat the
+      // first. Nothing is left once all is written, even if nobody reads what is printed.
+      if logs.count == prepared.count { for log in logs { log.remove() } }
       if output.json {
         objects.append(summary(outcome, one, folder.path, files))
       } else {
@@ -78,8 +83,6 @@ struct FeatureCommandRunner {
       }
       Terminal.cost(seconds: bar.elapsed)
     }
-    // Kept until now: a run that is interrupted on the second data set need not repeat the first.
-    for log in logs { log.remove() }
     if output.json, let first = objects.first {
       Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)
     }
@@ -90,9 +93,20 @@ struct FeatureCommandRunner {
   private func announce(_ one: PreparedRun) {
     for subject in one.run.subjects {
       Terminal.note("\(subject.label): \(subject.summary)")
+      if let model = subject as? ModelSubject {
+        Terminal.detail("\(model.label): images \(model.preparation)")
+      }
       for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
     }
     for note in one.run.data.notes { Terminal.note("note: \(note)") }
+    let names = one.run.data.classNames.count
+    for case let model as ModelSubject in one.run.subjects
+    where names > 0 && job.options.reportsMetrics {
+      guard let classes = model.loaded.model.classCount, classes != names else { continue }
+      Terminal.note(
+        "note: \(one.dataName) names \(names) classes and the head of \(model.label) has "
+          + "\(classes); metrics take label i for output i")
+    }
     Terminal.note("\(one.dataName): \(one.run.data.count) images")
   }
 
@@ -111,6 +125,9 @@ struct FeatureCommandRunner {
     var table = Table("plan", columns: [.text("what"), .text("value")])
     func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
     row("images", "\(estimate.images)")
+    for subject in one.run.subjects {
+      if let model = subject as? ModelSubject { row("images: \(model.label)", model.preparation) }
+    }
     row("minibatches", "\(estimate.batches), \(estimate.workers) at once")
     for (name, plan) in one.run.plans {
       for subject in plan.subjects {
@@ -134,7 +151,7 @@ struct FeatureCommandRunner {
         .init("analysis_bytes", .integer(estimate.analysisBytes)),
       ]).pretty
     }
-    return table.plainText()
+    return table.plainText(width: Terminal.width())
   }
 
   private func print(
@@ -143,7 +160,7 @@ struct FeatureCommandRunner {
   ) {
     if isOneOfSeveral { Terminal.data("\(one.dataName), \(outcome.images) images\n\n") }
     for (name, report) in outcome.reports {
-      Terminal.data("\(name)\n\(report.summary.plainText())\n")
+      Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
     }
     Terminal.data("\(files.count) files in \(folder)\n")
   }

@@ -43,7 +43,10 @@ final class ProgressBar: Sendable {
     let numbers =
       "\(done)/\(total) \(unit), \(Self.short(rate)) \(unit)/s, \(Self.time(left)) left"
     if isTerminal {
-      let width = 24
+      // A line that the terminal breaks could not be taken back.
+      let room = (Terminal.width(of: STDERR_FILENO) ?? 80) - 1
+      let width = min(24, room - numbers.count - 1)
+      guard width >= 4 else { return Terminal.bar(String(numbers.prefix(room))) }
       let filled = width * done / total
       let full = String(repeating: "━", count: filled)
       let rest = String(repeating: "╌", count: width - filled)

@@ -23,7 +23,7 @@ struct FolderOptions: ParsableArguments {
   @Flag(help: "Print the summary as one JSON object.")
   var json = false
 
-  @Flag(name: [.short, .long], help: "Say nothing but errors.")
+  @Flag(name: [.short, .long], help: "No remarks and no progress: results and errors alone.")
   var quiet = false
 
   @Flag(name: [.short, .long], help: "Say more.")
@@ -71,7 +71,38 @@ struct OutputOptions: ParsableArguments {
   func apply() { folder.apply() }
 }
 
-/// Images, minibatches, taps and machine.
+/// The layers that are looked at, and how those of feature files are laid out.
+struct LayerOptions: ParsableArguments {
+  @Option(
+    help: "One entry a block (blocks), one a residual half-block (sequence), or every tap (all).")
+  var taps: TapOrdering?
+
+  @Option(
+    help: ArgumentHelp(
+      "Only layers whose names match, as in 'blocks.*.attn_res'; !GLOB leaves out; repeatable.",
+      valueName: "GLOB"))
+  var layers: [String] = []
+
+  @Option(help: "Layout of maps in feature files: nchw or nhwc.")
+  var layout = FeatureLayout.Map.nchw
+
+  @Option(help: ArgumentHelp("Tokens before the grid's in feature files.", valueName: "N"))
+  var prefixTokens: Int?
+
+  func validate() throws {
+    if let prefixTokens, prefixTokens < 0 {
+      throw ValidationError("--prefix-tokens \(prefixTokens): at least 0 is needed")
+    }
+  }
+
+  func apply(to job: inout FeatureJob) {
+    job.taps = TapSelection(ordering: taps, layers: layers)
+    job.features.map = layout
+    job.features.prefixTokens = prefixTokens
+  }
+}
+
+/// Images, minibatches and machine.
 struct RunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -82,21 +113,15 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A file of labels where the data carry none.", valueName: "PATH"))
   var labels: String?
 
-  @Option(help: ArgumentHelp("Only the first N images.", valueName: "N"))
+  @Option(
+    help: ArgumentHelp("Only the first N images, or N at random with --shuffle.", valueName: "N"))
   var limit: Int?
 
   @Flag(help: "Take the images in a random order (see --seed).")
   var shuffle = false
 
-  @Option(help: ArgumentHelp("Images in a minibatch.", valueName: "N"))
+  @Option(help: ArgumentHelp("Images in a minibatch (default 64; hessian 16).", valueName: "N"))
   var batchSize: Int?
-
-  @Option(help: "Which taps: blocks, sequence or all.")
-  var taps: TapOrdering?
-
-  @Option(
-    help: ArgumentHelp("Only layers whose names match; !GLOB leaves out.", valueName: "GLOB"))
-  var layers: [String] = []
 
   @Option(help: ArgumentHelp("Threads (default: all processors).", valueName: "N"))
   var threads: Int?
@@ -122,19 +147,16 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Channel standard deviations.", valueName: "a,b,c"))
   var std: String?
 
-  @Option(help: ArgumentHelp("Filter of the resize: bilinear, bicubic, …", valueName: "NAME"))
+  @Option(
+    help: ArgumentHelp(
+      "Filter of the resize: nearest, box, bilinear, hamming, bicubic or lanczos.",
+      valueName: "NAME"))
   var interpolation: String?
 
   @Option(
     name: .customLong("crop-pct"),
-    help: ArgumentHelp("Fraction of the short edge that the crop keeps.", valueName: "F"))
+    help: ArgumentHelp("Fraction of the short edge that the crop keeps, in 0...1.", valueName: "F"))
   var cropFraction: Double?
-
-  @Option(help: "Layout of maps in feature files: nchw or nhwc.")
-  var layout = FeatureLayout.Map.nchw
-
-  @Option(help: ArgumentHelp("Tokens before the grid's in feature files.", valueName: "N"))
-  var prefixTokens: Int?
 
   func validate() throws {
     for (name, value) in [
@@ -143,8 +165,11 @@ struct RunOptions: ParsableArguments {
     ] {
       if let value, value < 1 { throw ValidationError("\(name) \(value): at least 1 is needed") }
     }
-    if let prefixTokens, prefixTokens < 0 {
-      throw ValidationError("--prefix-tokens \(prefixTokens): at least 0 is needed")
+    for (place, path) in data.enumerated() where data[..<place].contains(path) {
+      throw ValidationError("--data \(path) is there twice")
+    }
+    if let cropFraction, !(cropFraction > 0 && cropFraction <= 1) {
+      throw ValidationError("--crop-pct \(cropFraction): a number above 0, at most 1, is needed")
     }
     _ = try numbers(mean, "--mean")
     _ = try numbers(std, "--std")
@@ -186,14 +211,15 @@ struct RunOptions: ParsableArguments {
 
   /// A job with these options.
   func job(
-    _ subjects: [String], analyses: [any Analyzer], defaultBatch: Int = 64
+    _ subjects: [String], analyses: [any Analyzer], layers: LayerOptions? = nil,
+    defaultBatch: Int = 64
   ) throws -> FeatureJob {
     if let threads { Threads.configure(count: threads) }
     var job = FeatureJob(
       arguments: Array(CommandLine.arguments.dropFirst()),
       subjects: try subjects.map { text throws(VitProbeError) in try SubjectArgument(text) },
       data: dataArguments, analyses: analyses)
-    job.taps = TapSelection(ordering: taps, layers: layers)
+    layers?.apply(to: &job)
     job.options.batchSize = batchSize ?? defaultBatch
     job.options.badImages = onBadImage
     job.options.maximumMemory = try memory
@@ -202,8 +228,6 @@ struct RunOptions: ParsableArguments {
     job.preprocessing.std = try numbers(std, "--std")
     job.preprocessing.interpolation = interpolation
     job.preprocessing.cropFraction = cropFraction
-    job.features.map = layout
-    job.features.prefixTokens = prefixTokens
     job.seed = seed
     return job
   }

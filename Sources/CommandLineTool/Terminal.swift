@@ -48,6 +48,14 @@ enum Terminal {
     return nil
   }
 
+  /// Characters in a line of the terminal that `descriptor` writes to; nil if it is none.
+  static func width(of descriptor: Int32 = STDOUT_FILENO) -> Int? {
+    guard isatty(descriptor) == 1 else { return nil }
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+  }
+
   static var isQuiet: Bool { verbosity.withLock { $0 == .quiet } }
 
   private static func line(_ message: String) {

@@ -24,6 +24,11 @@ struct VitprobeCommand: ParsableCommand {
   static func main() {
     // A reader that goes away is seen where something is written; half-done files are tidied up.
     signal(SIGPIPE, SIG_IGN)
+    // Where a standard descriptor is closed, the next file opened would take its number, and what is
+    // printed would go into that file.
+    for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+      _ = open("/dev/null", O_RDONLY)
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

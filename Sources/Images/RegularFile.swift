@@ -67,7 +67,10 @@ final class RegularFile: Sendable {
   static func failure(_ name: String, _ code: CInt) -> ImageDataError {
     let reason = String(cString: strerror(code))
     let missing = code == ENOENT || code == ENOTDIR
-    return ImageDataError(missing ? .notFound : .unreadable, file: name, found: reason)
+    guard missing else { return ImageDataError(.unreadable, file: name, found: reason) }
+    return ImageDataError(
+      .notFound, file: name, found: "no such file or folder",
+      advice: "Check the spelling of the path")
   }
 
   static func kind(_ mode: mode_t) -> String {

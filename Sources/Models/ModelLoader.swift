@@ -160,8 +160,11 @@ public enum ModelLoader {
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
     let fitting = variants(of: family, fitting: view)
+    let told = trainedName(view.contents.checkpoint)
+    let own = told.flatMap { name in fitting.first { $0.name == name } }
+    let closest = own ?? fitting.first
     let base = declared?.configuration as? Configuration
-    var found = try family.detect(view, base: base ?? fitting.first?.configuration)
+    var found = try family.detect(view, base: base ?? closest?.configuration)
     if let declared, let base {
       let wrong = found.differences(from: base) {
         $0.origin != .declaration && declared.given.contains($0.name)
@@ -179,12 +182,11 @@ public enum ModelLoader {
       }
     }
     try found.validate()
-    let named = declared?.variant ?? (declared == nil ? fitting.first?.name : nil)
-    let defaults =
-      declared?.variant != nil ? declared?.preprocessing : fitting.first?.preprocessing
+    let named = declared?.variant ?? (declared == nil ? closest?.name : nil)
+    let defaults = declared?.variant != nil ? declared?.preprocessing : closest?.preprocessing
     var warnings: [String] = []
     let statistics = Set(fitting.map { "\($0.preprocessing.mean) \($0.preprocessing.std)" })
-    if declared == nil, statistics.count > 1,
+    if declared == nil, own == nil, statistics.count > 1,
       Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
     {
       warnings.append(
@@ -227,6 +229,14 @@ public enum ModelLoader {
     return try? Architecture(name)
   }
 
+  /// The name that a training script left beside the weights: `arch` of timm's and of PyTorch's
+  /// ImageNet example, `args.model` of DeiT's; without the tag of timm's pretrained weights. It
+  /// chooses among variants that fit, and says nothing else.
+  private static func trainedName(_ checkpoint: Checkpoint) -> String? {
+    let told = checkpoint.metadata["arch"] ?? checkpoint.metadata["args.model"]
+    return told?.split(separator: ".").first.map(String.init)
+  }
+
   // MARK: Building
 
   private static func load<Configuration: ModelConfiguration>(
@@ -249,7 +259,8 @@ public enum ModelLoader {
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
       dialect: view.dialect.name, prefix: view.prefix, warnings: resolution.warnings)
-    report.usesEMA = checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
+    report.usesEMA = usesEMA(checkpoint)
+    if let note = noteOnAveraging(checkpoint) { report.warnings.append(note) }
     try account(parameters.usedNames, view, &report)
     return LoadedModel(
       model: model,
@@ -257,6 +268,17 @@ public enum ModelLoader {
         configuration, variant: resolution.architecture.variant, preprocessing: preprocessing,
         given: []),
       preprocessing: preprocessing, parameters: source.collected, report: report)
+  }
+
+  private static func usesEMA(_ checkpoint: Checkpoint) -> Bool {
+    checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
+  }
+
+  /// What to know of a file that has weights averaged over training beside those that were taken.
+  static func noteOnAveraging(_ checkpoint: Checkpoint) -> String? {
+    guard checkpoint.torch?.hasEMA == true, !usesEMA(checkpoint) else { return nil }
+    return "the file also has averaged (EMA) weights (timm.create_model takes those); they are "
+      + "not used here: vitprobe convert FILE OUT.safetensors --ema makes a file of them"
   }
 
   private static func build(

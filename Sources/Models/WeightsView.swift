@@ -65,7 +65,9 @@ public struct WeightsView: Sendable {
     guard let shape = shape(canonical) else {
       throw ModelError(
         .missing, place: "tensor \"\(name)\"", found: "no such tensor",
-        expected: "one of \(rank) axes")
+        expected: "one of \(rank) axes",
+        advice: "The file is incomplete, or of a network that is not supported; features of any "
+          + "network can be read from a file")
     }
     guard shape.count == rank, !shape.contains(0) else {
       throw ModelError(

@@ -79,10 +79,56 @@ import Testing
       65, saying: ["3 image(s)", "at least 4"], ["cka", Inputs.vit, "--data", inputs.images(3)])
   }
 
+  @Test func anArchitectureWithoutWeights() throws {
+    for name in ["vit_tiny_patch16_224", "a=resnet18"] {
+      try expect(
+        64, saying: [name, "architecture without weights", "@random"],
+        ["cka", name, "--data", inputs.images(8)])
+    }
+  }
+
+  /// Before hours are spent on the models before it.
+  @Test func imagesThatDoNotFitTheLastModel() throws {
+    let data = inputs.images(32)
+    inputs.scratch.write((0..<32).map { "\($0 % 7)\n" }.joined(), as: "labels.txt")
+    let small = Inputs.vit.replacing("image=32", with: "image=16").replacing("v=", with: "s=")
+    try expect(
+      65, saying: ["x.npy#0: 32 x 32 pixels, but s takes 16 x 16"],
+      ["hessian", Inputs.vit, small, "--data", data, "--labels", "labels.txt", "-o", "h"])
+    #expect(!inputs.scratch.names().contains("h"))
+  }
+
+  @Test func optionsWithoutMeaning() throws {
+    let data = inputs.images(8)
+    for (arguments, text) in [
+      (["hessian", Inputs.vit, "--taps", "all"], "--taps"),
+      (["hessian", Inputs.vit, "--layers", "*"], "--layers"),
+      (["hessian", Inputs.vit, "--on-bad-image", "skip"], "--on-bad-image"),
+      (["cka", Inputs.vit, "--crop-pct", "87.5"], "--crop-pct"),
+      (["cka", Inputs.vit, "--crop-pct", "0"], "--crop-pct"),
+      (["cka", Inputs.vit, "--data", data], "twice"),
+      (["run", Inputs.vit, "--analyses", "dreams"], "vitprobe run --help"),
+    ] {
+      try expect(64, saying: [text], arguments + ["--data", data])
+    }
+  }
+
   @Test func layersThatDoNotExist() throws {
     try expect(
       64, saying: ["nothing.*", "matches no layer"],
       ["fourier", Inputs.vit, "--layers", "nothing.*", "--data", inputs.images(8)])
+    // One for each of two models is fine, one for neither or a model without any is not.
+    let models = [Inputs.vit, Inputs.resnet, "--data", inputs.images(8)]
+    func dryRun(_ globs: String...) -> [String] {
+      ["cka", "--dry-run"] + models + globs.flatMap { ["--layers", $0] }
+    }
+    let both = try Program.run(
+      dryRun("blocks.*.attn_res", "layer?.?", "!layer2.*"), in: inputs.scratch.path)
+    #expect(both.code == 0, "\(both.errors)")
+    #expect(both.output.contains("2 taps, blocks.0.attn_res … blocks.1.attn_res"))
+    #expect(both.output.contains("1 taps, layer1.0 … layer1.0"))
+    try expect(64, saying: ["nothing.*"], dryRun("blocks.*", "layer?.?", "nothing.*"))
+    try expect(64, saying: ["no layer of r is left", "conv1"], dryRun("blocks.*"))
   }
 
   @Test func foldersOfOthersStay() throws {
@@ -146,6 +192,9 @@ import Testing
     try expect(
       65, saying: ["one.npy#0"],
       ["cka", "a/features.safetensors", "b/features.safetensors", "-o", "c"])
+    try expect(
+      64, saying: ["a Hessian needs a model's weights"],
+      ["hessian", "a/features.safetensors", "-o", "c"])
     try expect(
       64, saying: ["ARCH@"], ["cka", "resnet18@a/features.safetensors", "-o", "c"])
   }

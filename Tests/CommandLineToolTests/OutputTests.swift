@@ -74,7 +74,8 @@ import Testing
     #expect(inputs.scratch.names() == ["x.npy"])
     #expect(try inputs.run("fourier", Inputs.vit, "--data", data, "-o", "f").code == 0)
     #expect(result.output == text("f/fourier.csv"))
-    let twice = try inputs.run("fourier", Inputs.vit, "--data", data, "--data", data, "-o", "-")
+    let other = inputs.images(16, as: "y.npy")
+    let twice = try inputs.run("fourier", Inputs.vit, "--data", data, "--data", other, "-o", "-")
     #expect(twice.code == 64)
     #expect(try inputs.run("capture", Inputs.vit, "--data", data, "-o", "-").code == 64)
   }
@@ -99,6 +100,34 @@ import Testing
       isOutputClosed: true)
     #expect(result.code == 0)
     #expect(result.errors.isEmpty)
+    // Results are there, and nothing is left to go on from.
+    let folder = try Program.run(
+      ["variance", Inputs.vit, "--data", data, "-o", "v", "-q"], in: inputs.scratch.path,
+      isOutputClosed: true)
+    #expect(folder.code == 0)
+    #expect(inputs.scratch.names(in: "v") == ["run.json", "variance.csv", "variance.svg"])
+  }
+
+  /// A closed descriptor would be that of the next file opened.
+  @Test func nothingIsPrintedIntoAFile() throws {
+    let data = inputs.images(16)
+    let result = try Program.run(
+      ["variance", Inputs.vit, "--data", data, "-o", "v"], in: inputs.scratch.path,
+      redirections: "<&- >&- 2>&-")
+    #expect(result.code == 74)
+    #expect(inputs.scratch.names(in: "v") == ["run.json", "variance.csv", "variance.svg"])
+    #expect(text("v/variance.csv").hasPrefix("model,layer_index"))
+    #expect(text("v/run.json").hasPrefix("{"))
+  }
+
+  @Test func thePlanSaysHowImagesArePrepared() throws {
+    let data = inputs.images(16)
+    let plan = try inputs.run(
+      "cka", Inputs.vit, "--data", data, "--dry-run", "--image-size", "24", "--mean", "0.5",
+      "--interpolation", "bicubic")
+    #expect(plan.code == 0, "\(plan.errors)")
+    let line = plan.output.split(separator: "\n").first { $0.hasPrefix("images: v") }
+    #expect(line?.contains("short edge 24, bicubic, centre 24 x 24, mean 0.5, std") == true)
   }
 
   @Test(arguments: [(17, 2), (18, 2), (19, 2), (20, 3), (16, 2)])

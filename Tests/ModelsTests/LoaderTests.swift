@@ -1,7 +1,8 @@
 import Checkpoints
-import Models
 import Tensors
 import Testing
+
+@testable import Models
 
 /// What weights are found to be, and what is said when they are not what was asked for.
 @Suite struct LoaderTests {
@@ -63,6 +64,37 @@ import Testing
       #expect(named.report.warnings.isEmpty)
       #expect(named.preprocessing.mean == Preprocessing.imageNetMean)
     }
+  }
+
+  @Test(arguments: [
+    ["arch": "deit_tiny_patch16_224"], ["arch": "deit_tiny_patch16_224.fb_in1k"],
+    ["args.model": "deit_tiny_patch16_224"],
+  ])
+  func aTrainingFileTellsTwinsApart(metadata: [String: String]) throws {
+    let tensors = try weights("deit_tiny_patch16_224")
+    try withHollowCheckpoint(tensors, metadata: metadata) { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint)
+      #expect(loaded.report.variant == "deit_tiny_patch16_224")
+      #expect(loaded.report.warnings.isEmpty)
+      #expect(loaded.preprocessing.mean == Preprocessing.imageNetMean)
+    }
+    // A name that does not fit says nothing.
+    try withHollowCheckpoint(tensors, metadata: ["arch": "resnet50"]) { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint)
+      #expect(loaded.report.variant == "vit_tiny_patch16_224")
+      #expect(loaded.report.warnings.count == 1)
+    }
+  }
+
+  @Test func averagedWeightsThatAreLeftOutAreTold() throws {
+    let folder = #filePath.dropLast("ModelsTests/LoaderTests.swift".count)
+    let path = folder + "CheckpointsTests/Fixtures/"
+    let plain = try #require(
+      ModelLoader.noteOnAveraging(try Checkpoint.open(path + "deit.pth")))
+    #expect(plain.contains("--ema"))
+    let averaged = try Checkpoint.open(path + "deit.pth", preferringEMA: true)
+    #expect(ModelLoader.noteOnAveraging(averaged) == nil)
+    #expect(ModelLoader.noteOnAveraging(try Checkpoint.open(path + "nested.pth")) == nil)
   }
 
   @Test func fineTunedHeadsAndSizesAdapt() throws {

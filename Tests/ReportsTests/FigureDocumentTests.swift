@@ -88,6 +88,54 @@ import Testing
     }
   }
 
+  @Test func titlesOfAxesFit() throws {
+    let name = String(repeating: "a_very_long_label_", count: 9)
+    for (rows, columns) in [(1, 1), (2, 9), (9, 2), (20, 20)] {
+      let map = HeatMap(
+        Array(repeating: Array(repeating: 0.5, count: columns), count: rows),
+        columnNames: (0..<columns).map { "\($0)" }, rowNames: (0..<rows).map { "\($0)" })
+      let figure = Figure(
+        name: "h", title: "T", subtitle: "S",
+        panels: [
+          .init(x: Axis("Layers of \(name)"), y: Axis("Layers of \(name)"), [.heatMap(map)])
+        ], colorBar: .init("CKA", .magma))
+      try wordsAreOnThePage(figure: figure)
+      let words = try XMLScanner(figure.svg).elements.filter { $0.name == "text" }
+      let titles = words.filter { $0.text.hasPrefix("Layers of") }
+      #expect(titles.count == 2 && titles.allSatisfy { $0.text.contains("…") })
+      // The one that is turned ends below the subtitle.
+      let turned = try #require(titles.first { $0.attributes["transform"] != nil })
+      let middle = try #require(Double(turned.attributes["y"] ?? ""))
+      let header = try #require(words.first { $0.text == "S" })
+      let bottom = try #require(Double(header.attributes["y"] ?? ""))
+      #expect(middle - TextMetrics.width(turned.text, size: 12.5) / 2 >= bottom)
+    }
+  }
+
+  @Test func manyModelsLookDifferent() {
+    let families = (0..<30).map { ["vit", "resnet", "swin"][$0 % 3] }
+    let styles = Style.models(families: families)
+    #expect(Set(styles).count == 30)
+    let looks = styles.map { "\($0.color.hex) \($0.marker?.rawValue ?? "")" }
+    #expect(Set(looks).count == 30)
+  }
+
+  @Test func aSingleLineIsNamed() throws {
+    func words(title: String, panel: String) throws -> [String] {
+      let figure = Figure(
+        name: "f", title: title,
+        panels: [
+          .init(
+            title: panel, x: Axis("x"), y: Axis("y"),
+            [.series(Series("deit", [Point(0, 1), Point(1, 2)], style: .viT))])
+        ])
+      return try XMLScanner(figure.svg).elements.filter { $0.name == "text" }.map(\.text)
+    }
+    #expect(try words(title: "Variance", panel: "").contains("deit"))
+    #expect(try !words(title: "Spectra: deit", panel: "").contains("deit"))
+    #expect(try words(title: "Variance", panel: "deit").filter { $0 == "deit" }.count == 1)
+  }
+
   @Test func hostileNamesBecomeText() throws {
     let scan = try XMLScanner(SampleFigures.hostile.svg)
     let title = try #require(scan.elements.first { $0.name == "title" })

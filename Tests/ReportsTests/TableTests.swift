@@ -80,6 +80,28 @@ import Testing
         """)
   }
 
+  @Test func wideColumnsOfTextAreBroken() {
+    var table = Table("t", columns: [.text("what"), .integer("n"), .text("value")])
+    table.append(["files", 3, "one.safetensors, two.safetensors, three.safetensors"])
+    table.append(["words", 12345, "abcdefghijklmnopqrstuvwxyzabcdefgh"])
+    #expect(
+      table.plainText(width: 40) == """
+        what       n  value
+        ─────  ─────  ──────────────────────────
+        files      3  one.safetensors,
+                      two.safetensors,
+                      three.safetensors
+        words  12345  abcdefghijklmnopqrstuvwxyz
+                      abcdefgh
+
+        """)
+    // Enough room changes nothing, too little is no reason for less than a word.
+    #expect(table.plainText(width: 200) == table.plainText())
+    #expect(table.plainText(width: 1) == table.plainText(width: 38))
+    let lines = table.plainText(width: 1).split(separator: "\n")
+    #expect(lines.map(\.count).max() == 38)
+  }
+
   @Test func longTablesAreElided() {
     let table = Table("t", columns: [.integer("i")], rows: (0..<100).map { [.integer($0)] })
     let lines = table.plainText(limit: 5).split(separator: "\n")

@@ -77,7 +77,7 @@ expect() {
   [ "$code" = "$wanted" ] || { cat out; fail "code $code, not $wanted: $*"; }
   [ "$(grep -c -- "$text" out)" = 1 ] || { cat out; fail "not once \"$text\": $*"; }
 }
-expect 66 'No such file' ranks 3 "$program" "${ends[@]}" --data nothing -o o
+expect 66 'no such file' ranks 3 "$program" "${ends[@]}" --data nothing -o o
 expect 64 'mpirun serves' ranks 2 "$program" hessian demo:vit -o o
 expect 64 'Unknown option' ranks 2 "$program" "${ends[@]}" --nonsense -o o
 expect 64 'built without MPI' ranks 2 "$plain" "${ends[@]}" -o o

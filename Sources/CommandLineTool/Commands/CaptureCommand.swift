@@ -25,6 +25,7 @@ struct CaptureCommand: ParsableCommand {
   @Option(help: "The file: safetensors or npz.")
   var format = FeatureFileFormat.safetensors
 
+  @OptionGroup(title: "Layers") var layers: LayerOptions
   @OptionGroup(title: "Run") var options: RunOptions
   @OptionGroup(title: "Output") var output: FolderOptions
 
@@ -33,7 +34,8 @@ struct CaptureCommand: ParsableCommand {
     guard output.output != "-" else {
       throw ValidationError("-o -: features are no CSV; name a folder")
     }
-    let prepared = try options.job([subject], analyses: []).prepareCapture(as: format)
+    let prepared = try options.job([subject], analyses: [], layers: layers)
+      .prepareCapture(as: format)
     let capture = prepared.capture
     Terminal.note("\(capture.subject.label): \(capture.subject.summary)")
     for note in capture.subject.notes + capture.data.notes { Terminal.note("note: \(note)") }
@@ -87,6 +89,6 @@ struct CaptureCommand: ParsableCommand {
     row("layers", "\(capture.taps.count)")
     row("size of the file", capture.byteCount.map(mebibytes) ?? "more than any disk holds")
     row("peak memory", mebibytes(estimate.totalBytes))
-    return table.plainText()
+    return table.plainText(width: Terminal.width())
   }
 }

@@ -51,11 +51,11 @@ struct DemoCommand: ParsableCommand {
         "analyses": .object(
           outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
       ]
-      Terminal.data(summary.pretty + "\n")
+      Terminal.data(summary.pretty)
       return
     }
     for (name, report) in outcome.reports {
-      Terminal.data("\(name)\n\(report.summary.plainText())\n")
+      Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
     }
     Terminal.data("\(outcome.files.count) files in \(folder.path)\n")
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import Images
 import Reports
 import StrictJSON
 import Tensors
@@ -133,6 +134,14 @@ struct HessianCommand: ParsableCommand {
   @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
+  func validate() throws {
+    if options.onBadImage == .skip {
+      throw ValidationError(
+        "hessian has no --on-bad-image skip, since a minibatch without one of its images has "
+          + "another Hessian; take the image out of the data")
+    }
+  }
+
   func run() throws {
     output.apply()
     let ranks = try join()
@@ -196,8 +205,8 @@ struct HessianCommand: ParsableCommand {
     for note in log?.lateNotes ?? [] { Terminal.note("note: \(note)") }
     if let folder, let log, let shard = job.shard {
       let files = try job.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
-      Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
       log.remove()
+      Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
       return
     }
     let report = try records.report()
@@ -218,10 +227,11 @@ struct HessianCommand: ParsableCommand {
         "files": .array(files.map(JSONValue.string)), "hessian": report.summary.json,
         "notes": .array(report.notes.map(JSONValue.string)),
       ]
-      Terminal.data(summary.pretty + "\n")
+      Terminal.data(summary.pretty)
     } else {
       Terminal.data(
-        "hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")
+        "hessian\n\(report.summary.plainText(width: Terminal.width()))\n\(files.count) files in \(folder.path)\n"
+      )
     }
   }
 

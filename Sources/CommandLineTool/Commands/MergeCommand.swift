@@ -44,7 +44,7 @@ struct MergeCommand: ParsableCommand {
         Terminal.data(summary(outcome, folder.path, files).pretty)
       } else {
         for (name, report) in outcome.reports {
-          Terminal.data("\(name)\n\(report.summary.plainText())\n")
+          Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
         }
         Terminal.data(
           "\(outcome.images) of \(outcome.total) images, \(files.count) files in \(folder.path)\n")

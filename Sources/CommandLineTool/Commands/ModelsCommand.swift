@@ -35,10 +35,11 @@ struct ModelsCommand: ParsableCommand {
     } else if name.count == 1 {
       let details = try ModelCatalogue.Details(name[0], imageSize: imageSize)
       if json {
-        Terminal.data(details.json.pretty + "\n")
+        Terminal.data(details.json.pretty)
       } else {
-        Terminal.data(
-          "\(details.text)\n\n\(details.facts.plainText())\n\(details.taps.plainText(limit: 400))")
+        let width = Terminal.width()
+        Terminal.data("\(details.text)\n\n\(details.facts.plainText(width: width))\n")
+        Terminal.data(details.taps.plainText(limit: 400, width: width))
       }
     } else {
       print(try ModelCatalogue.comparison(of: name, imageSize: imageSize))
@@ -46,6 +47,6 @@ struct ModelsCommand: ParsableCommand {
   }
 
   private func print(_ table: Table) {
-    Terminal.data(json ? table.json.pretty + "\n" : table.plainText(limit: 400))
+    Terminal.data(json ? table.json.pretty : table.plainText(limit: 400, width: Terminal.width()))
   }
 }

@@ -176,6 +176,12 @@ struct CKAReport {
           + "--batch-size or more images)")
     }
     for (index, subject) in plan.subjects.enumerated() {
+      let without = subject.taps.filter { settings.rows.columns(of: $0) == nil }
+      if let first = without.first {
+        notes.append(
+          "\(subject.label): no rows of the kind \(settings.rows.rawValue) in \(without.count) "
+            + "layer(s), the first \(first.tap.name); their cells are empty")
+      }
       let bad = subject.taps.indices.filter { estimates.nonfinite.contains(starts[index] + $0) }
       if let first = bad.first {
         notes.append(

@@ -205,12 +205,13 @@ struct FigureDrawing {
     let title = SVGWriter.Font(size: FigureLayout.Size.axisTitle)
     if frame.showsX {
       svg.label(
-        frame.x.title, at: .init(x: middle, y: plot.bottom + frame.margins.xTitle - 2), title,
+        FigureLayout.shownTitle(frame.x, plot.width),
+        at: .init(x: middle, y: plot.bottom + frame.margins.xTitle - 2), title,
         anchor: .middle)
     }
     if frame.showsY {
       svg.label(
-        frame.y.title,
+        FigureLayout.shownTitle(frame.y, plot.height),
         at: .init(x: plot.x - frame.margins.yTitle, y: plot.y + plot.height / 2), title,
         anchor: .middle, turn: -90)
     }

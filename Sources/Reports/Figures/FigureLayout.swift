@@ -119,7 +119,7 @@ struct FigureLayout {
       colorBarScale = nil
     }
     let entries = figure.legend == .none ? [] : LegendEntry.all(figure)
-    legend = entries.count > 1 || entries.contains { $0.isNeeded } ? entries : []
+    legend = entries.count > 1 || entries.contains { $0.isNeeded(in: figure) } ? entries : []
     let legendSize = LegendEntry.size(legend)
     var legendX: Double?
 
@@ -268,6 +268,17 @@ struct FigureLayout {
       margins.yTitle = margins.left + 10
       margins.left += 10 + Size.axisTitle
     }
+    // A title longer than its axis sticks out on both sides.
+    if showsY {
+      let title = shownTitle(y, plot.height).width(size: Size.axisTitle)
+      margins.top = max(0, (title - plot.height) / 2)
+      margins.bottom = margins.top
+    }
+    if showsX {
+      let title = shownTitle(x, plot.width).width(size: Size.axisTitle)
+      margins.right = max(0, (title - plot.width) / 2)
+      margins.left = max(margins.left, margins.right)
+    }
     // The first and last words under the axis stick out by half their width.
     if showsX, map == nil {
       for tick in x.ticks {
@@ -290,8 +301,10 @@ struct FigureLayout {
     margins.left = max(margins.left, (title - plot.width) / 2)
     margins.right = max(margins.right, (title - plot.width) / 2)
 
-    margins.top = titled ? Size.panelTitle + 11 : 6
-    if let map, !map.columnStages.isEmpty { margins.top += 16 }
+    var top = titled ? Size.panelTitle + 11 : 6
+    if let map, !map.columnStages.isEmpty { top += 16 }
+    margins.top = max(margins.top, top)
+    let yTitle = margins.bottom
 
     if showsX {
       let turned = map?.turnsColumnNames ?? false
@@ -305,13 +318,22 @@ struct FigureLayout {
     } else {
       margins.bottom = 4
     }
-    margins.bottom += 7
+    margins.bottom = max(margins.bottom + 7, yTitle)
     margins.remarksTop = margins.bottom
     margins.remarks = panel.remarks(colorRange: colorRange).flatMap {
       TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 230))
     }
     margins.bottom += Double(margins.remarks.count) * 15
     return margins
+  }
+}
+
+extension FigureLayout {
+  /// The title of an axis, shortened to the axis or to what a short one is given.
+  static func shownTitle(_ axis: AxisScale, _ length: Double) -> Label {
+    guard axis.title.superscript.isEmpty else { return axis.title }
+    let text = axis.title.base + axis.title.tail
+    return Label(TextMetrics.shorten(text, size: Size.axisTitle, width: max(length, 160)))
   }
 }
 

@@ -14,10 +14,11 @@ struct LegendEntry: Equatable {
   var name: String
   var sample: Sample
 
-  /// Whether a legend is worth its room for this entry alone.
-  var isNeeded: Bool {
+  /// Whether a legend is worth its room for this entry alone: not for what a title names.
+  func isNeeded(in figure: Figure) -> Bool {
     switch sample {
-    case .series, .area: false
+    case .series, .area:
+      !figure.title.contains(name) && !figure.panels.contains { $0.title.contains(name) }
     case .shade, .level: true
     }
   }

@@ -48,9 +48,11 @@ public struct Style: Sendable, Hashable {
     let colors = Color.okabeIto
     let markers = Marker.allCases
     let place = max(index, 0)
+    // There are as many markers as colours: each round of colours starts at another marker.
     return Style(
-      color: colors[place % colors.count], marker: markers[place % markers.count],
-      dash: Dash.allCases[(place + place / colors.count) % Dash.allCases.count])
+      color: colors[place % colors.count],
+      marker: markers[(place + place / colors.count) % markers.count],
+      dash: Dash.allCases[place % Dash.allCases.count])
   }
 
   /// Styles for models in the order given: the first of the families `resnet` and `vit` (by

@@ -41,6 +41,14 @@ public struct SampleSet: Sendable {
   /// Whether there are images, for models to be run on.
   public var hasImages: Bool { if case .images = source { true } else { false } }
 
+  /// The names of the classes, where images come with some.
+  public var classNames: [String] {
+    switch source {
+    case .images(let images): images.classNames
+    case .features: []
+    }
+  }
+
   /// Whether samples have names of their own, by which rows of a feature file are found.
   public var hasIDs: Bool {
     switch source {

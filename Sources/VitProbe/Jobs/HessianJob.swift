@@ -44,15 +44,6 @@ public struct HessianJob: Sendable {
   public func prepare() throws -> HessianRun {
     let labels = subjects.map { $0.label ?? $0.defaultLabel }
     try checkLabels(labels)
-    if data.path == nil,
-      let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
-    {
-      throw VitProbeError(
-        .usage,
-        "--data is missing; the bundled images serve bundled checkpoints only, not "
-          + "\(other.text)")
-    }
-    let set = try data.open()
     var models: [ModelSubject] = []
     for (argument, label) in zip(subjects, labels) {
       let subject = try openSubject(
@@ -62,6 +53,20 @@ public struct HessianJob: Sendable {
           .usage, "\(label) is a file of features; a Hessian needs a model's weights")
       }
       models.append(model)
+    }
+    if data.path == nil,
+      let other = subjects.first(where: { if case .demo = $0.source { false } else { true } })
+    {
+      throw VitProbeError(
+        .usage,
+        "--data is missing; the bundled images serve bundled checkpoints only, not "
+          + "\(other.text)")
+    }
+    let set = try data.open()
+    // Models are worked on one after the other: images that do not fit the last are an error now.
+    if models.count > 1, ranks.count == 1, set.count > 0 {
+      let image = try set.decode(0)
+      for model in models { try model.requireSize(of: image, named: set.id(0)) }
     }
     return try HessianRun(
       models, on: set, settings: settings, loss: loss, batchSize: batchSize,

@@ -95,7 +95,7 @@ public final class FeatureRun: Sendable {
     var plans: [SubjectPlan] = []
     for subject in subjects {
       let taps = try selection.taps(
-        of: subject, standard: A.defaultOrdering, accepts: analyzer.accepts,
+        of: subject, beside: subjects, standard: A.defaultOrdering, accepts: analyzer.accepts,
         always: analyzer.isOfEveryOrdering, analysis: A.name)
       plans.append(
         SubjectPlan(

@@ -17,15 +17,17 @@ public struct TapSelection: Sendable, Hashable {
   /// The taps of a subject that an analysis looks at.
   ///
   /// - Parameters:
+  ///   - others: the subjects beside it; a glob for one of those need not match here.
   ///   - standard: the ordering if none was asked for.
   ///   - accepts: what the analysis can make something of.
   ///   - always: what of that it looks at whatever the ordering.
-  /// - Throws: ``VitProbeError`` `.usage` for a glob that matches nothing.
+  /// - Throws: ``VitProbeError`` `.usage` for a glob that matches nothing in any subject, and for a
+  ///   subject without a layer.
   func taps(
-    of subject: any Subject, standard: TapOrdering, accepts: (Tap) -> Bool,
+    of subject: any Subject, beside others: [any Subject] = [], standard: TapOrdering,
+    accepts: (Tap) -> Bool,
     always: (Tap) -> Bool = { _ in false }, analysis: String
   ) throws(VitProbeError) -> [PlannedTap] {
-    let accepted = subject.taps.filter { accepts($0.tap) }
     // Globs without an ordering look at everything: a user may ask for any tap by name.
     let ordering = ordering ?? (layers.contains { !$0.hasPrefix("!") } ? .all : standard)
     let role: Tap.Roles? =
@@ -34,13 +36,21 @@ public struct TapSelection: Sendable, Hashable {
       case .sequence: .sequence
       case .all: nil
       }
-    let base = accepted.filter { planned in
-      role.map { planned.tap.roles.contains($0) || always(planned.tap) } ?? true
+    func candidates(_ subject: any Subject) -> [PlannedTap] {
+      subject.taps.filter { planned in
+        accepts(planned.tap)
+          && (role.map { planned.tap.roles.contains($0) || always(planned.tap) } ?? true)
+      }
     }
+    let base = candidates(subject)
+    let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
     for glob in layers {
       let pattern = Glob(glob.hasPrefix("!") ? String(glob.dropFirst()) : glob)
-      guard base.contains(where: { pattern.matches($0.tap.name) }) else {
-        let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
+      func matches(_ planned: PlannedTap) -> Bool { pattern.matches(planned.tap.name) }
+      guard
+        base.contains(where: matches)
+          || others.contains(where: { candidates($0).contains(where: matches) })
+      else {
         throw VitProbeError(
           .usage,
           "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
@@ -59,7 +69,8 @@ public struct TapSelection: Sendable, Hashable {
       throw VitProbeError(
         .usage,
         "no layer of \(subject.label) is left for \(analysis) (taps: \(ordering.rawValue)"
-          + (layers.isEmpty ? "" : ", layers: " + layers.joined(separator: " ")) + ")")
+          + (layers.isEmpty ? "" : ", layers: " + layers.joined(separator: " ")) + ")"
+          + (names.isEmpty ? "" : "; its layers are \(names), … (vitprobe models NAME lists them)"))
     }
     return selected
   }

@@ -72,6 +72,9 @@ public struct ModelSubject: Subject {
     return text
   }
 
+  /// How images are prepared, in a line.
+  public var preparation: String { transform.text }
+
   /// Keys of the file that were not used, and other remarks.
   public var notes: [String] {
     let report = loaded.report
@@ -125,17 +128,23 @@ public struct ModelSubject: Subject {
     guard let images = batch.images else { throw noImages }
     let side = loaded.architecture.configuration.imageSize
     let shape = Shape([images.count, side, side, transform.channels])
-    for item in images.items {
-      let size = transform.outputSize(width: item.image.width, height: item.image.height)
-      if size.height != side || size.width != side {
-        throw VitProbeError(
-          .badData,
-          "\(item.id): \(size.width) x \(size.height) pixels, but \(label) takes \(side) x "
-            + "\(side); give --image-size or a --crop-pct, by which images are resized")
-      }
-    }
+    for item in images.items { try requireSize(of: item.image, named: item.id) }
     return try Tensor(shape: shape) { buffer in
       try images.write(transform, into: buffer) { Threads.forEach($0, $1) }
+    }
+  }
+
+  /// Makes sure that an image is as large as the model takes once it is prepared.
+  ///
+  /// - Throws: ``VitProbeError`` `.badData` that names the image and both sizes.
+  func requireSize(of image: DecodedImage, named name: String) throws(VitProbeError) {
+    let side = loaded.architecture.configuration.imageSize
+    let size = transform.outputSize(width: image.width, height: image.height)
+    guard size.height == side, size.width == side else {
+      throw VitProbeError(
+        .badData,
+        "\(name): \(size.width) x \(size.height) pixels, but \(label) takes \(side) x \(side); "
+          + "give --image-size or a --crop-pct, by which images are resized")
     }
   }
 
@@ -195,6 +204,25 @@ extension ImageTransform {
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
     }
     try validate()
+  }
+
+  /// The transform for a reader.
+  var text: String {
+    var parts: [String] = []
+    switch resize {
+    case .none: parts.append("not resized")
+    case .shortEdge(let edge): parts.append("short edge \(edge), \(interpolation.rawValue)")
+    case .exact(let height, let width):
+      parts.append("resized to \(height) x \(width), \(interpolation.rawValue)")
+    }
+    if let crop { parts.append("centre \(crop.height) x \(crop.width)") }
+    func list(_ values: [Float]) -> String {
+      let shown = Set(values).count == 1 ? Array(values.prefix(1)) : values
+      return shown.map(\.description).joined(separator: " ")
+    }
+    parts.append("mean \(list(mean))")
+    parts.append("std \(list(std))")
+    return parts.joined(separator: ", ")
   }
 
   /// The transform for the manifest.

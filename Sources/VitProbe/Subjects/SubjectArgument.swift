@@ -1,4 +1,5 @@
 import Glibc
+import Models
 
 /// `[LABEL=][ARCH@]SOURCE` as a user writes it, taken apart.
 public struct SubjectArgument: Sendable, Hashable {
@@ -63,6 +64,11 @@ public struct SubjectArgument: Sendable, Hashable {
       self.source = .random(seed)
     } else if source.hasPrefix("demo:") {
       self.source = .demo(String(source.dropFirst(5)))
+    } else if architecture == nil, (try? Architecture(source)) != nil {
+      throw VitProbeError(
+        .usage,
+        "subject \"\(text)\" is an architecture without weights; write \(source)@FILE for those "
+          + "of a file, or \(source)@random for untrained ones")
     } else {
       self.source = .path(source)
     }
@@ -100,7 +106,9 @@ public struct SubjectArgument: Sendable, Hashable {
       var trimmed = path[...]
       while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
       let name = trimmed.split(separator: "/").last.map(String.init) ?? path
-      for suffix in [".pth.tar", ".safetensors", ".pth", ".pt", ".bin", ".npz", ".npy"]
+      for suffix in [
+        ".pth.tar", ".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".npz", ".npy",
+      ]
       where name.hasSuffix(suffix) && name.count > suffix.count {
         return String(name.dropLast(suffix.count))
       }

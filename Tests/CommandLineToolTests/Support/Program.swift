@@ -39,13 +39,15 @@ enum Program {
   ///   - outputPath: where what it prints goes, if not to the result.
   ///   - fileSizeLimit: the size in KiB beyond which no file grows.
   ///   - environment: what it has besides what the tests have.
+  ///   - redirections: what a shell does to its descriptors at last.
   static func run(
     _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
-    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:]
+    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:],
+    redirections: String = ""
   ) throws -> Result {
     try start(
       arguments, in: folder, isOutputClosed: isOutputClosed, outputPath: outputPath,
-      fileSizeLimit: fileSizeLimit, environment: environment
+      fileSizeLimit: fileSizeLimit, environment: environment, redirections: redirections
     ).wait()
   }
 
@@ -93,7 +95,8 @@ enum Program {
   /// Starts the program; see `run`.
   static func start(
     _ arguments: [String], in folder: String, isOutputClosed: Bool = false,
-    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:]
+    outputPath: String? = nil, fileSizeLimit: Int? = nil, environment: [String: String] = [:],
+    redirections: String = ""
   ) throws -> Process {
     let scratch = Scratch()
     var actions = posix_spawn_file_actions_t()
@@ -117,8 +120,8 @@ enum Program {
     let settings = environment.map { "export \($0)='\($1)' && " }.joined()
     let limit = fileSizeLimit.map { "trap '' XFSZ && ulimit -f \($0) && " } ?? ""
     let words =
-      ["/bin/bash", "-c", "cd \"$0\" && \(settings)\(limit)exec \"$@\"", folder, try path()]
-      + arguments
+      ["/bin/bash", "-c", "cd \"$0\" && \(settings)\(limit)exec \"$@\" \(redirections)", folder]
+      + [try path()] + arguments
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     var process: pid_t = 0
