@@ -172,7 +172,8 @@ struct RecordFile: Sendable {
     } catch {
       throw damaged("its header", RecordCoding.reason(error))
     }
-    guard outline.batches >= 0, outline.batches <= 1 << 32, !outline.parts.isEmpty,
+    // The settings hold the size of each minibatch: they are longer than there are minibatches.
+    guard outline.batches >= 0, outline.batches <= settings.count, !outline.parts.isEmpty,
       outline.digest == Digest.sha256(settings), Set(outline.parts).count == outline.parts.count,
       outline.shard.map({ $0.index >= 0 && $0.index < $0.count }) ?? true
     else { throw damaged("its header", "the outline does not fit the settings") }
