@@ -1,8 +1,6 @@
-import Diagnostics
 import Images
 import Reports
 import StrictJSON
-import Tensors
 
 extension Manifest.Input {
   /// Files with their digests: those of subjects in the order of their paths, then those of data.
