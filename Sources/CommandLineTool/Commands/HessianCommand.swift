@@ -218,7 +218,7 @@ struct HessianCommand: ParsableCommand {
         "files": .array(files.map(JSONValue.string)), "hessian": report.summary.json,
         "notes": .array(report.notes.map(JSONValue.string)),
       ]
-      Terminal.data(summary.pretty + "\n")
+      Terminal.data(summary.pretty)
     } else {
       Terminal.data(
         "hessian\n\(report.summary.plainText())\n\(files.count) files in \(folder.path)\n")

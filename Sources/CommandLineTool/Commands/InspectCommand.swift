@@ -25,7 +25,7 @@ struct InspectCommand: ParsableCommand {
     let inspection = try Inspection(file, preferringEMA: ema)
     let tensors = try inspection.tensors(withValues: values)
     if json {
-      Terminal.data(inspection.json(tensors: tensors).pretty + "\n")
+      Terminal.data(inspection.json(tensors: tensors).pretty)
     } else {
       Terminal.data(inspection.facts.plainText(limit: 400) + "\n" + tensors.plainText(limit: 2000))
     }

@@ -35,7 +35,7 @@ struct ModelsCommand: ParsableCommand {
     } else if name.count == 1 {
       let details = try ModelCatalogue.Details(name[0], imageSize: imageSize)
       if json {
-        Terminal.data(details.json.pretty + "\n")
+        Terminal.data(details.json.pretty)
       } else {
         Terminal.data(
           "\(details.text)\n\n\(details.facts.plainText())\n\(details.taps.plainText(limit: 400))")
@@ -46,6 +46,6 @@ struct ModelsCommand: ParsableCommand {
   }
 
   private func print(_ table: Table) {
-    Terminal.data(json ? table.json.pretty + "\n" : table.plainText(limit: 400))
+    Terminal.data(json ? table.json.pretty : table.plainText(limit: 400))
   }
 }
