@@ -65,7 +65,7 @@ let package = Package(
     library("StrictJSON", []),
     library("Tensors", ["CKernels", "COpenBLAS"]),
     library("Checkpoints", ["DurableFiles", "StrictJSON", "CZlib", "CKernels"]),
-    library("Images", ["CImageCodecs", "CZlib", "Checkpoints"]),
+    library("Images", ["CImageCodecs", "CZlib", "DurableFiles"]),
     library("Models", ["Tensors", "Checkpoints", "StrictJSON"]),
     library("Reports", ["DurableFiles", "StrictJSON", "CCrypto"]),
     library(

@@ -27,6 +27,28 @@ struct PickleGraph {
     case call(function: Reference, arguments: Reference)
     /// A reference to something outside of the pickle: torch's storages.
     case persistent(Reference)
+
+    /// Adds items to a container; false for a node that is none of that kind.
+    mutating func append(_ items: [Reference], isDictionary: Bool) -> Bool {
+      // The array leaves the node while it grows: copied each time, items that come one by one would
+      // take quadratic time.
+      switch self {
+      case .list(var content) where !isDictionary:
+        self = .none
+        content += items
+        self = .list(content)
+      case .set(var content) where !isDictionary:
+        self = .none
+        content += items
+        self = .set(content)
+      case .dictionary(var content) where isDictionary:
+        self = .none
+        content += items
+        self = .dictionary(content)
+      default: return false
+      }
+      return true
+    }
   }
 
   /// The name of a Python function or class.

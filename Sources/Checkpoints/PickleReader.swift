@@ -233,26 +233,11 @@ struct PickleReader {
     with items: [Reference], isDictionary: Bool
   ) throws(CheckpointError) {
     let target = try top()
-    let node = graph[target]
-    // The array leaves the node while it grows, so that it is not copied.
-    graph.nodes[Int(target)] = .none
-    switch (node, isDictionary) {
-    case (.list(var old), false):
-      old += items
-      graph.nodes[Int(target)] = .list(old)
-    case (.set(var old), false):
-      old += items
-      graph.nodes[Int(target)] = .set(old)
-    case (.dictionary(var old), true):
-      old += items
-      graph.nodes[Int(target)] = .dictionary(old)
-    case (.call, _):
-      graph.nodes[Int(target)] = node
-      graph.attached[target, default: []] += items
-    default:
-      graph.nodes[Int(target)] = node
+    if graph.nodes[Int(target)].append(items, isDictionary: isDictionary) { return }
+    guard case .call = graph[target] else {
       throw failure("items for \(graph.kindName(target))", "a list, set or dictionary")
     }
+    graph.attached[target, default: []] += items
   }
 
   private func pairs(_ items: [Reference]) throws(CheckpointError) -> [Reference] {

@@ -158,7 +158,7 @@ struct FeatureCommandRunner {
     _ outcome: FeatureRun.Outcome, _ one: PreparedRun, _ folder: String, _ files: [String],
     isOneOfSeveral: Bool
   ) {
-    if isOneOfSeveral { Terminal.data("\(one.dataName), \(outcome.images) images\n\n") }
+    if isOneOfSeveral { Terminal.data("\(one.dataName.displayable), \(outcome.images) images\n\n") }
     for (name, report) in outcome.reports {
       Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Reports
 import Synchronization
 
 /// The only place that writes to stdout and stderr: data go to one, talk to the other.
@@ -60,7 +61,8 @@ enum Terminal {
 
   private static func line(_ message: String) {
     let clear = barIsShown.exchange(false, ordering: .relaxed) ? "\r\u{1B}[K" : ""
-    write(clear + message + "\n", to: STDERR_FILENO)
+    // Names from files must not move the cursor or pose as the program's own words.
+    write(clear + message.displayable + "\n", to: STDERR_FILENO)
   }
 
   static func bar(_ text: String) {

@@ -68,6 +68,15 @@ public struct Plan: Sendable, Codable, Hashable {
   /// Taps of all subjects.
   public var tapCount: Int { subjects.reduce(0) { $0 + $1.taps.count } }
 
+  /// The first of each subject's layers in a list over all layers of all subjects.
+  var starts: [Int] {
+    var at = 0
+    return subjects.map { subject in
+      defer { at += subject.taps.count }
+      return at
+    }
+  }
+
   /// Whether a minibatch can have so many images.
   public func canHold(_ images: Int) -> Bool { images >= 0 && images <= batchSizes.max() ?? 0 }
 

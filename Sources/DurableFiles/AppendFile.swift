@@ -120,12 +120,7 @@ public final class AppendFile {
   public static func contents(
     _ path: String, limit: Int = 1 << 36
   ) throws(FileError) -> [UInt8]? {
-    guard PathKind.at(path) != .nothing else { return nil }
-    guard let bytes = PathKind.contents(path, limit: limit) else {
-      throw FileError(
-        .io, path: path, message: "is not a file that can be read, or longer than \(limit) bytes")
-    }
-    return bytes
+    try RegularFile.contents(path, limit: limit)
   }
 
   /// Removes a file that nobody has open, if it is there.

@@ -39,18 +39,4 @@ package enum PathKind: Equatable {
   package static func join(_ folder: String, _ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : folder + "/" + name
   }
-
-  /// At most `limit` bytes of a regular file; nil if it cannot be read or is longer.
-  package static func contents(_ path: String, limit: Int) -> [UInt8]? {
-    guard PathKind.at(path) == .file, let file = fopen(path, "rbe") else { return nil }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65536)
-    while true {
-      let count = fread(&chunk, 1, chunk.count, file)
-      if count == 0 { return ferror(file) == 0 ? bytes : nil }
-      bytes += chunk[..<count]
-      if bytes.count > limit { return nil }
-    }
-  }
 }

@@ -20,7 +20,7 @@ struct CIFARImages: ImageSource {
   let classNames: [String]
   let notes: [String] = []
 
-  private let file: RegularFile
+  private let file: DataFile
   private let labels: [UInt8]
   private let stem: String
   private let inputs: [InputFile]
@@ -35,7 +35,7 @@ struct CIFARImages: ImageSource {
   }
 
   init(_ path: RawPath) throws(ImageDataError) {
-    file = try RegularFile(path, name: path.display)
+    file = try DataFile(path, name: path.display)
     let size = file.size
     let candidates = [Variant.ten, .hundred].filter { size > 0 && size % $0.recordLength == 0 }
     guard !candidates.isEmpty else {
@@ -93,7 +93,7 @@ struct CIFARImages: ImageSource {
 
   /// The labels of all records, each byte checked against its range.
   private static func labels(
-    _ file: RegularFile, _ variant: Variant
+    _ file: DataFile, _ variant: Variant
   ) throws(ImageDataError) -> [UInt8] {
     let length = variant.recordLength
     let labelBytes = variant.labelCounts.count
@@ -122,7 +122,7 @@ struct CIFARImages: ImageSource {
 
   /// The lines of the file of class names, if it is there.
   private static func names(_ path: RawPath) -> [String] {
-    guard let file = try? RegularFile(path, name: path.display), file.size <= 1 << 16,
+    guard let file = try? DataFile(path, name: path.display), file.size <= 1 << 16,
       let bytes = try? file.bytes(at: 0, exactly: file.size),
       let text = String(validating: bytes, as: UTF8.self)
     else { return [] }

@@ -22,7 +22,7 @@ struct FolderListing {
       let result = opendir(path)
       return (result, errno)
     }
-    guard let directory = opened else { throw RegularFile.failure(name, failure) }
+    guard let directory = opened else { throw ImageDataError(systemError: failure, file: name) }
     defer { closedir(directory) }
     while true {
       errno = 0
@@ -43,7 +43,7 @@ struct FolderListing {
         otherFile = otherFile ?? bytes
       }
     }
-    guard errno == 0 else { throw RegularFile.failure(name, errno) }
+    guard errno == 0 else { throw ImageDataError(systemError: errno, file: name) }
     images.sort(by: bytewiseLess)
     folders.sort(by: bytewiseLess)
   }

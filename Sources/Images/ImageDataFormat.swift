@@ -20,7 +20,7 @@ public enum ImageDataFormat: Sendable, Hashable {
   ) throws(ImageDataError) -> ImageDataFormat {
     let rawPath = RawPath(path)
     if rawPath.isFolder { return .folder }
-    let file = try RegularFile(rawPath, name: path)
+    let file = try DataFile(rawPath, name: path)
     let head = try file.bytes(at: 0, upTo: 512)
     switch EncodedFormat(head.prefix(16)) {
     case .png, .jpeg: return .image
@@ -49,7 +49,7 @@ public enum ImageDataFormat: Sendable, Hashable {
       expected: "an image folder, PNG, JPEG, IDX, CIFAR binary, .npy, .npz or .safetensors")
   }
 
-  private static func unpacked(_ file: RegularFile) throws(ImageDataError) -> ImageDataFormat {
+  private static func unpacked(_ file: DataFile) throws(ImageDataError) -> ImageDataFormat {
     var stream = try InflateStream(file)
     let head = try stream.next(512)
     if head.starts(with: [0, 0, 8]) { return .idx }

@@ -22,7 +22,7 @@ struct ImageFile: ImageSource {
   }
 
   static func decode(_ path: RawPath, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
-    let file = try RegularFile(path, name: path.display)
+    let file = try DataFile(path, name: path.display)
     guard file.size <= limits.encodedBytes else {
       throw ImageDataError(
         .tooLarge, file: file.name, found: "\(file.size) bytes",

@@ -43,7 +43,7 @@ public struct InputFile: Sendable, Hashable {
   ///
   /// - Throws: `notFound` or `unreadable`.
   public func readChunks(_ body: ([UInt8]) -> Void) throws(ImageDataError) {
-    let file = try RegularFile(rawPath, name: path)
+    let file = try DataFile(rawPath, name: path)
     var offset = 0
     while true {
       let chunk = try file.bytes(at: offset, upTo: 1 << 18)

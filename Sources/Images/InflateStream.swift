@@ -2,7 +2,7 @@ import CZlib
 
 /// Reads a gzip file from its beginning, decompressing as it goes.
 struct InflateStream: ~Copyable {
-  private let file: RegularFile
+  private let file: DataFile
   private var offset = 0
   private var input: [UInt8] = []
   private var used = 0
@@ -10,7 +10,7 @@ struct InflateStream: ~Copyable {
   // zlib keeps the address of its stream, which therefore must not move.
   private let stream: UnsafeMutablePointer<z_stream>
 
-  init(_ file: RegularFile) throws(ImageDataError) {
+  init(_ file: DataFile) throws(ImageDataError) {
     self.file = file
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())

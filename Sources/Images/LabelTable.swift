@@ -34,7 +34,7 @@ public struct LabelTable: Sendable, Hashable {
     reading path: String, for source: any ImageSource, limits: ImageLimits = ImageLimits()
   ) throws(ImageDataError) {
     let rawPath = RawPath(path)
-    let file = try RegularFile(rawPath, name: path)
+    let file = try DataFile(rawPath, name: path)
     let head = try file.bytes(at: 0, upTo: 6)
     let input = InputFile(rawPath)
     if head.starts(with: [0x1F, 0x8B]) || head.starts(with: [0, 0, 8]) {

@@ -1,7 +1,7 @@
 /// The bytes of a file of fixed-size records: read at offsets as needed, or, if they came compressed,
 /// held in memory.
 enum RecordStore: Sendable {
-  case file(RegularFile)
+  case file(DataFile)
   case memory([UInt8], name: String)
 
   /// Opens `path`, plain or gzip.
@@ -12,7 +12,7 @@ enum RecordStore: Sendable {
     _ path: RawPath, limits: ImageLimits, headerLength: Int,
     expectedSize: ([UInt8]) throws(ImageDataError) -> Int
   ) throws(ImageDataError) -> RecordStore {
-    let file = try RegularFile(path, name: path.display)
+    let file = try DataFile(path, name: path.display)
     let magic = try file.bytes(at: 0, upTo: 2)
     guard magic == [0x1F, 0x8B] else {
       let header = try file.bytes(at: 0, upTo: headerLength)

@@ -132,15 +132,6 @@ extension ModelConfiguration {
       return names(parameter) && own != theirs ? (parameter.name, own, theirs) : nil
     }
   }
-
-  /// Throws unless `value` lies in `range`.
-  func require(_ name: String, _ value: Int, in range: ClosedRange<Int>) throws(ModelError) {
-    guard range.contains(value) else {
-      throw ModelError(
-        .badArgument, place: "\(Self.family)(\(name)=…)", found: "\(value)",
-        expected: "\(range.lowerBound) to \(range.upperBound)")
-    }
-  }
 }
 
 /// "Did you mean …?" with the names nearest to a wrong one; empty if none is near.

@@ -2,66 +2,6 @@ import Checkpoints
 import StrictJSON
 import Tensors
 
-/// A model with its weights, and how it came to be.
-public struct LoadedModel: Sendable {
-  /// The network.
-  public let model: any VisionModel
-  /// Its architecture, hyper-parameters as found.
-  public let architecture: Architecture
-  /// How its images are prepared.
-  public let preprocessing: Preprocessing
-  /// Its parameters and buffers by canonical name, in the order they were asked for.
-  public let parameters: [NamedParameter]
-  /// What was found in the checkpoint and what was not.
-  public let report: LoadReport
-
-  /// The same architecture with other weights: tracked ones, or ones a step away.
-  ///
-  /// - Parameters:
-  ///   - tensors: every parameter and buffer by canonical name, laid out as in ``parameters``.
-  public func rebuilt(
-    with tensors: [String: Tensor]
-  ) throws(ParameterError) -> any VisionModel {
-    try architecture.configuration.makeModel(Scope(GivenParameters(tensors)))
-  }
-}
-
-/// A parameter or buffer with its value.
-public struct NamedParameter: Sendable {
-  /// Its name, shape and kind.
-  public let specification: ParameterSpecification
-  /// Its value, laid out as it is used here.
-  public let tensor: Tensor
-}
-
-/// What was found in a checkpoint and what was not.
-public struct LoadReport: Sendable, Codable, Equatable {
-  /// The path, or `random:SEED`.
-  public var source: String
-  /// The family of the architecture.
-  public var family: String
-  /// The configuration as text.
-  public var architecture: String
-  /// The named variant asked for or, if there was none, the first that fits; nil if none fits.
-  public var variant: String?
-  /// Every named variant that the weights fit.
-  public var candidates: [String] = []
-  /// Whose names the tensors go by.
-  public var dialect: String
-  /// The prefix that names carry in the file.
-  public var prefix: String = ""
-  /// Whether the averaged weights of a training run were taken.
-  public var usesEMA = false
-  /// How many tensors of the file were used.
-  public var matched = 0
-  /// Tensors of the file that mean nothing to the forward pass.
-  public var ignored: [String] = []
-  /// Tensors of the file that the architecture has no place for.
-  public var unmatched: [String] = []
-  /// What a reader of the results should know.
-  public var warnings: [String] = []
-}
-
 /// Finds out what weights are of, and builds the model.
 public enum ModelLoader {
   /// Builds the model of a checkpoint.

@@ -7,7 +7,7 @@ public protocol VisionModel: Sendable {
   /// What is carried from block to block.
   associatedtype State
 
-  /// From images `[N, H, W, 3]` to the state before the first block.
+  /// From images `[N, H, W, C]` to the state before the first block.
   func embed(_ images: Tensor, _ context: Context) -> State
 
   /// The number of blocks.
@@ -24,7 +24,7 @@ public protocol VisionModel: Sendable {
 }
 
 extension VisionModel {
-  /// The logits `[N, classes]` of normalised images `[N, H, W, 3]`.
+  /// The logits `[N, classes]` of normalised images `[N, H, W, C]`.
   public func callAsFunction(_ images: Tensor, _ context: Context = Context()) -> Tensor {
     var state = embed(images, context)
     for index in 0..<blockCount { state = block(index, state, context) }

@@ -68,6 +68,28 @@ import Testing
       ["cka", "vit_tiny_patch16_224@vit.safetensors", "--data", inputs.images(8)])
   }
 
+  @Test func namesFromFilesDoNotDriveTheTerminal() throws {
+    let path = inputs.scratch.file("names.safetensors")
+    let name = "\u{1B}]0;title\u{7}\u{1B}[2Jlayer"
+    var writer = try SafetensorsWriter(
+      creating: path,
+      tensors: [.init(name: "a", shape: [4, 2]), .init(name: name, shape: [4, 2])],
+      metadata: [
+        "label": name, "taps": #"[{"name":"a"}]"#, "format": "vitprobe-features",
+      ])
+    for index in 0..<2 {
+      try [Float](repeating: 1, count: 8).withUnsafeBufferPointer {
+        try writer.append($0, to: index)
+      }
+    }
+    try writer.finish()
+    let result = try inputs.run("cka", "names.safetensors", "-o", "out")
+    #expect(result.errors.contains("layer"))
+    for text in [result.output, result.errors] {
+      #expect(!text.unicodeScalars.contains { $0 == "\u{1B}" || $0 == "\u{7}" })
+    }
+  }
+
   @Test func unknownArchitecture() throws {
     try expect(
       64, saying: ["vit_tiny_patch16_225", "vit_tiny_patch16_224"],

@@ -10,7 +10,7 @@ enum Fixture {
   }()
 
   static func bytes(_ path: String) throws -> [UInt8] {
-    let file = try RegularFile(RawPath(folder + "/" + path), name: path)
+    let file = try DataFile(RawPath(folder + "/" + path), name: path)
     return try file.bytes(at: 0, exactly: file.size)
   }
 
@@ -48,7 +48,7 @@ final class ScratchFolder {
 
   init() throws {
     var template = Array("/tmp/vitprobe-images-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw RegularFile.failure("/tmp", errno) }
+    guard mkdtemp(&template) != nil else { throw ImageDataError(systemError: errno, file: "/tmp") }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
@@ -65,10 +65,10 @@ final class ScratchFolder {
       _ = folder.withCString { mkdir($0, 0o755) }
     }
     let descriptor = full.withCString { open($0, O_WRONLY | O_CREAT | O_TRUNC, 0o644) }
-    guard descriptor >= 0 else { throw RegularFile.failure(full.display, errno) }
+    guard descriptor >= 0 else { throw ImageDataError(systemError: errno, file: full.display) }
     defer { close(descriptor) }
     guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
-      throw RegularFile.failure(full.display, errno)
+      throw ImageDataError(systemError: errno, file: full.display)
     }
   }
 

@@ -40,8 +40,8 @@ import Testing
     ("vit(pool=max)", .badArgument, "one of"), ("vit(qkv-bias=1)", .badArgument, "true or false"),
     ("vit(class-token=false,pool=token)", .badArgument, "class token"),
     ("vit(eps=nan)", .badArgument, "a number"), ("resnet(depths=3-x)", .badArgument, "integers"),
-    ("resnet(depths=3-4,widths=8)", .badArgument, "2 widths"),
-    ("resnet(depths=1-1-1-1-1-1-1-1-1)", .badArgument, "stages"),
+    ("resnet(depths=3-4,widths=8)", .badArgument, "2 numbers"),
+    ("resnet(depths=1-1-1-1-1-1-1-1-1)", .badArgument, "1 to 8 numbers"),
     ("resnet(width=8,widths=16-32-64-128)", .badArgument, "first of the widths"),
   ]
 
@@ -50,5 +50,33 @@ import Testing
     let error = #expect(throws: ModelError.self) { try Architecture(text) }
     #expect(error?.kind == kind)
     #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+  }
+
+  static let extremes = [
+    "-9223372036854775808", "9223372036854775807", "-1", "0", "1", "4611686018427387904",
+  ]
+
+  /// Every pair of hyper-parameters at the ends of what an integer can be: a configuration or a
+  /// reason, never a trap on the way to one.
+  @Test(arguments: ["vit", "refiner", "refiner_vit", "resnet", "pit", "mixer", "alternet"])
+  func extremeNumbersAreReadOrRefused(_ name: String) throws {
+    func names<C: ModelConfiguration>(_ family: C.Type) -> [String] {
+      family.parameters.filter { $0.expectation.contains("integer") }.map(\.name)
+    }
+    let family = try #require(ModelRegistry.families.first { $0.family == name })
+    let parameters = names(family)
+    #expect(parameters.count > 4)
+    for first in parameters {
+      for second in parameters where second > first {
+        for (a, b) in Self.extremes.flatMap({ a in Self.extremes.map { (a, $0) } }) {
+          do throws(ModelError) {
+            let found = try Architecture("\(name)(\(first)=\(a),\(second)=\(b))")
+            #expect(found.family == name)
+          } catch {
+            #expect(error.kind == .badArgument)
+          }
+        }
+      }
+    }
   }
 }

@@ -26,6 +26,18 @@ import Testing
     }
   }
 
+  /// Shapes without values can be of any size.
+  @Test func impossibleExtentsAreRefused() throws {
+    let error = try failure([
+      ("patch_embed.conv.weight", [0, 0, 16384, 16384]), ("patch_embed.conv.bias", [8]),
+      ("cls_token", [1, 1, 8]), ("pos_embed", [1, 0, 1 << 50, 1]),
+      ("transformers.0.blocks.0.norm1.weight", [8]),
+      ("transformers.0.blocks.0.mlp.fc1.weight", [32, 8]),
+      ("transformers.0.blocks.0.attn.qkv.weight", [24, 8]),
+    ])
+    #expect(error?.kind == .undetermined)
+  }
+
   // MARK: What is found
 
   static let dialects: [(String, String, String)] = [

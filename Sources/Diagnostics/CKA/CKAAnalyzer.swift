@@ -80,7 +80,7 @@ private final class CKAObserver: BatchObserver {
     self.settings = settings
     self.plan = plan
     starts = plan.starts
-    layers = plan.subjects.reduce(0) { $0 + $1.taps.count }
+    layers = plan.tapCount
     scales = [Double](repeating: 0, count: layers)
   }
 

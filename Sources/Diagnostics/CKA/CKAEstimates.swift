@@ -36,8 +36,9 @@ struct CKAEstimates {
   /// Weighted sums over minibatches, divided by the sum of weights; the lower triangle.
   private let sums: [Double]
   private let status: [Status]
-  /// The same for each resample: `[resamples][triangle]`.
-  private var resampled: [[Double]] = []
+  /// The same for each resample, row by row: `[resamples, triangle]`.
+  private var resampled: [Double] = []
+  private var resamples = 0
 
   private static func at(_ i: Int, _ j: Int) -> Int {
     i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i
@@ -81,9 +82,9 @@ struct CKAEstimates {
       return own > 0 ? .ok : .nonpositiveSelf
     }
     if settings.bootstrap > 0, batches > 1 {
+      resamples = settings.bootstrap
       resampled = Self.resample(
-        records, factors: factors, count: count, resamples: settings.bootstrap,
-        seed: settings.seed)
+        records, factors: factors, count: count, resamples: resamples, seed: settings.seed)
     }
   }
 
@@ -91,7 +92,7 @@ struct CKAEstimates {
   /// `[B, pairs]` gives all resampled sums.
   private static func resample(
     _ records: [CKAAnalyzer.Record], factors: [Double], count: Int, resamples: Int, seed: UInt64
-  ) -> [[Double]] {
+  ) -> [Double] {
     let batches = records.count
     let random = CounterRandom(seed: seed, purpose: "bootstrap over minibatches")
     var multiplicity = [Double](repeating: 0, count: resamples * batches)
@@ -115,7 +116,7 @@ struct CKAEstimates {
         blasint(batches), 1, multiplicity, blasint(batches), table, blasint(count), 0, &result,
         blasint(count))
     }
-    return (0..<resamples).map { Array(result[($0 * count)..<(($0 + 1) * count)]) }
+    return result
   }
 
   /// The similarity of two layers, if it exists.
@@ -139,26 +140,25 @@ struct CKAEstimates {
     var estimate = Estimate(
       value: value(a, b), ab: ab, aa: aa, bb: bb, status: .ok)
     (estimate.low, estimate.high) = Self.interval(
-      resampled.compactMap { sums in
-        Self.resampledRatio(sums, a, b)
-      }, of: resampled.count)
+      (0..<resamples).compactMap { resampledRatio($0, a, b) }, of: resamples)
     return estimate
   }
 
   /// The interval of `CKA(a, last) / CKA(first, last)`.
   func ratioInterval(_ a: Int, _ first: Int, _ last: Int) -> (Double?, Double?) {
     Self.interval(
-      resampled.compactMap { sums in
-        guard let s = Self.resampledRatio(sums, a, last),
-          let s1 = Self.resampledRatio(sums, first, last), s1 > 0
+      (0..<resamples).compactMap { resample in
+        guard let s = resampledRatio(resample, a, last),
+          let s1 = resampledRatio(resample, first, last), s1 > 0
         else { return nil }
         return s / s1
-      }, of: resampled.count)
+      }, of: resamples)
   }
 
-  private static func resampledRatio(_ sums: [Double], _ a: Int, _ b: Int) -> Double? {
-    let (ab, aa, bb) = (sums[at(a, b)], sums[at(a, a)], sums[at(b, b)])
-    return aa > 0 && bb > 0 ? ratio(ab, aa, bb, same: a == b) : nil
+  private func resampledRatio(_ resample: Int, _ a: Int, _ b: Int) -> Double? {
+    func sum(_ i: Int, _ j: Int) -> Double { resampled[resample * sums.count + Self.at(i, j)] }
+    let (ab, aa, bb) = (sum(a, b), sum(a, a), sum(b, b))
+    return aa > 0 && bb > 0 ? Self.ratio(ab, aa, bb, same: a == b) : nil
   }
 
   private static func ratio(_ ab: Double, _ aa: Double, _ bb: Double, same: Bool) -> Double {

@@ -25,9 +25,4 @@ public enum RowMode: String, Sendable, Codable, CaseIterable {
     case .cls: return prefix > 0 ? (0, channels) : nil
     }
   }
-
-  /// Bytes of the Gram computation beside the value itself: pooled rows.
-  func scratchBytes(of planned: PlannedTap, batch: Int) -> Int {
-    self == .pool ? batch * (planned.shape.last ?? 0) * 4 : 0
-  }
 }

@@ -53,13 +53,4 @@ extension Plan {
     let same = subjects.allSatisfy { $0.shades == subjects[0].shades }
     return same ? [Array(subjects.indices)] : subjects.indices.map { [$0] }
   }
-
-  /// The first of each subject's layers in a list over all layers of all subjects.
-  var starts: [Int] {
-    var at = 0
-    return subjects.map { subject in
-      defer { at += subject.taps.count }
-      return at
-    }
-  }
 }

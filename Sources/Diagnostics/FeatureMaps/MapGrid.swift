@@ -57,6 +57,16 @@ struct MapGrid: Sendable, Hashable {
   }
 }
 
+extension Tap {
+  /// Whether values are feature maps, or tokens that make some.
+  var holdsFeatureMaps: Bool {
+    switch layout {
+    case .tokens, .map: kind != .logits
+    case .attention, .vector: false
+    }
+  }
+}
+
 /// A pointer into memory of which each parallel step writes its own part.
 struct Unshared<Pointee>: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Pointee>

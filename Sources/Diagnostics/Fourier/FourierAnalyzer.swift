@@ -50,12 +50,7 @@ public struct FourierAnalyzer: Analyzer {
   public var settings: JSONValue { configuration.json }
 
   /// Tokens of a grid, and maps.
-  public func accepts(_ tap: Tap) -> Bool {
-    switch tap.layout {
-    case .tokens, .map: tap.kind != .logits
-    case .attention, .vector: false
-    }
-  }
+  public func accepts(_ tap: Tap) -> Bool { tap.holdsFeatureMaps }
 
   /// Starts on a minibatch.
   public func begin(_ plan: Plan) -> any BatchObserver<Record> {
@@ -89,7 +84,7 @@ private final class FourierObserver: BatchObserver {
     variant = settings.variant
     self.plan = plan
     starts = plan.starts
-    taps = Array(repeating: .init(), count: plan.subjects.reduce(0) { $0 + $1.taps.count })
+    taps = Array(repeating: .init(), count: plan.tapCount)
   }
 
   func observe(subject: Int, tap: Int, value: Tensor) {

@@ -52,12 +52,7 @@ public struct VarianceAnalyzer: Analyzer {
   public var settings: JSONValue { configuration.json }
 
   /// Tokens of a grid, and maps.
-  public func accepts(_ tap: Tap) -> Bool {
-    switch tap.layout {
-    case .tokens, .map: tap.kind != .logits
-    case .attention, .vector: false
-    }
-  }
+  public func accepts(_ tap: Tap) -> Bool { tap.holdsFeatureMaps }
 
   /// Starts on a minibatch.
   public func begin(_ plan: Plan) -> any BatchObserver<Record> {
@@ -87,7 +82,7 @@ private final class VarianceObserver: BatchObserver {
     variant = settings.variant
     self.plan = plan
     starts = plan.starts
-    taps = Array(repeating: .init(), count: plan.subjects.reduce(0) { $0 + $1.taps.count })
+    taps = Array(repeating: .init(), count: plan.tapCount)
   }
 
   func observe(subject: Int, tap: Int, value: Tensor) {

@@ -125,14 +125,11 @@ public struct AlterNetConfiguration: ModelConfiguration {
     try require("stem-width", stemWidth, in: 1...65536)
     try require("window", window, in: 1...128)
     try require("head-dim", headWidth, in: 1...4096)
-    guard (1...8).contains(depths.count), depths.allSatisfy({ (1...1024).contains($0) }) else {
-      throw ModelError(
-        .badArgument, place: "alternet(depths=…)", found: depths.argument,
-        expected: "1 to 8 stages of 1 to 1024 blocks")
-    }
-    try requireStages("widths", widths, in: 1...65536)
-    try requireStages("heads", heads, in: 1...1024)
-    try requireStages("msa", attentions, in: 0...512)
+    try requireStages("depths", depths, count: 1...8, in: 1...1024)
+    let count = depths.count...depths.count
+    try requireStages("widths", widths, count: count, in: 1...65536)
+    try requireStages("heads", heads, count: count, in: 1...1024)
+    try requireStages("msa", attentions, count: count, in: 0...512)
     guard width == widths[0] else {
       throw ModelError(
         .badArgument, place: "alternet(width=…)", found: "\(width)",
@@ -155,17 +152,6 @@ public struct AlterNetConfiguration: ModelConfiguration {
           expected: "a divisor of \(side): \(fitting.map(String.init).joined(separator: ", "))",
           advice: "Choose another window or another size of the images")
       }
-    }
-  }
-
-  private func requireStages(
-    _ name: String, _ values: [Int], in range: ClosedRange<Int>
-  ) throws(ModelError) {
-    guard values.count == depths.count, values.allSatisfy(range.contains) else {
-      throw ModelError(
-        .badArgument, place: "alternet(\(name)=…)", found: values.argument,
-        expected: "\(depths.count) numbers, one a stage, of \(range.lowerBound) to "
-          + "\(range.upperBound)")
     }
   }
 

@@ -82,7 +82,12 @@ public struct PiTConfiguration: ModelConfiguration {
   public var prefixTokens: Int { distilled ? 2 : 1 }
 
   /// The side of the grid of patches on an image.
-  var patchesPerSide: Int { max(0, imageSize - patch) / max(1, stride) + 1 }
+  var patchesPerSide: Int {
+    // Asked for as a default before anything is checked.
+    let (room, overflow) = imageSize.subtractingReportingOverflow(patch)
+    guard !overflow, room > 0 else { return 1 }
+    return min(room, .max - 1) / max(1, stride) + 1
+  }
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {

@@ -1,8 +1,8 @@
 import Checkpoints
 
 extension PiTConfiguration {
-  /// Reads a configuration off names and shapes. Heads cannot be read: they are taken from `base`. The
-  /// step between patches is taken from `base` too, or is half a patch.
+  /// Reads a configuration off names and shapes. Heads, the step between patches and the size of the
+  /// images cannot be read: they are taken from `base`, and without one this is an error.
   public static func detect(
     _ weights: WeightsView, base: PiTConfiguration?
   ) throws(ModelError) -> PiTConfiguration {
@@ -30,8 +30,6 @@ extension PiTConfiguration {
     c.grid = side
     c.epsilon = base?.epsilon ?? (c.classPosition ? 1e-5 : 1e-6)
     guard base == nil else { return c }
-    c.stride = max(1, c.patch / 2)
-    c.imageSize = (side - 1).multipliedReportingOverflow(by: c.stride).partialValue + c.patch
     throw ModelError(
       .undetermined,
       found: "the number of attention heads cannot be read from weights of widths "

@@ -111,11 +111,11 @@ public struct RefinerConfiguration: ModelConfiguration {
     try require("mlp", mlp, in: 1...1_048_576)
     try require("channels", channels, in: 1...64)
     try require("grid", grid, in: 1...4096)
+    try require("eps", epsilon)
     func refuse(_ name: String, _ found: String, _ expected: String) -> ModelError {
       ModelError(
         .badArgument, place: "\(Self.family)(\(name)=…)", found: found, expected: expected)
     }
-    if !(epsilon >= 0 && epsilon < 1) { throw refuse("eps", "\(epsilon)", "0 to 1") }
     if !dim.isMultiple(of: heads) {
       throw refuse("heads", "\(heads) heads", "a divisor of dim=\(dim)")
     }

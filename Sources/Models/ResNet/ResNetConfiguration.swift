@@ -89,16 +89,9 @@ public struct ResNetConfiguration: ModelConfiguration {
     try require("classes", classes, in: 0...1_000_000)
     try require("channels", channels, in: 1...64)
     try require("stem-width", stemWidth, in: 1...65536)
-    guard (1...8).contains(depths.count), depths.allSatisfy({ (1...1024).contains($0) }) else {
-      throw ModelError(
-        .badArgument, place: "resnet(depths=…)", found: depths.argument,
-        expected: "1 to 8 stages of 1 to 1024 blocks")
-    }
-    guard widths.count == depths.count, widths.allSatisfy({ (1...65536).contains($0) }) else {
-      throw ModelError(
-        .badArgument, place: "resnet(widths=…)", found: widths.argument,
-        expected: "\(depths.count) widths of 1 to 65536")
-    }
+    try requireStages("depths", depths, count: 1...8, in: 1...1024)
+    let count = depths.count...depths.count
+    try requireStages("widths", widths, count: count, in: 1...65536)
     guard width == widths[0] else {
       throw ModelError(
         .badArgument, place: "resnet(width=…)", found: "\(width)",

@@ -162,10 +162,7 @@ public struct ViTConfiguration: ModelConfiguration {
     try require("channels", channels, in: 1...64)
     try require("grid", grid, in: 1...4096)
     try require("registers", registers, in: 0...1024)
-    guard epsilon >= 0, epsilon < 1 else {
-      throw ModelError(
-        .badArgument, place: "vit(eps=…)", found: "\(epsilon)", expected: "0 to 1")
-    }
+    try require("eps", epsilon)
     guard dim.isMultiple(of: heads) else {
       throw ModelError(
         .badArgument, place: "vit(heads=…)", found: "\(heads) heads",

@@ -1,6 +1,5 @@
 import CCrypto
 import DurableFiles
-import Glibc
 
 /// SHA-256 (FIPS 180-4) in lower-case hexadecimal.
 public enum Digest {
@@ -14,27 +13,23 @@ public enum Digest {
   /// The digest and the size in bytes of a file, read in pieces.
   /// - Throws: ``FileError``: `.missing` if there is no such file, `.io` if it cannot be read.
   public static func sha256(file path: String) throws(FileError) -> (digest: String, size: Int) {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      let code = errno
-      throw FileError(
-        code == ENOENT || code == ENOTDIR ? .missing : .io, path: path,
-        message: "cannot open it for reading", code: code)
+    let file: RegularFile
+    do throws(RegularFile.Failure) {
+      file = try RegularFile(path)
+    } catch {
+      throw FileError(error, path: path)
     }
-    defer { close(file) }
     let hash = SHA256()
     var size = 0
-    var chunk = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = read(file, &chunk, chunk.count)
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw FileError(.io, path: path, message: "cannot read it", code: errno)
+    do throws(SystemError) {
+      while case let chunk = try file.bytes(at: size, upTo: 1 << 20), !chunk.isEmpty {
+        hash.update(chunk)
+        size += chunk.count
       }
-      if count == 0 { return (hash.finish(), size) }
-      chunk.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-      size += count
+    } catch {
+      throw error.error(.io, path, "cannot read it")
     }
+    return (hash.finish(), size)
   }
 }
 

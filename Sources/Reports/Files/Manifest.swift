@@ -134,7 +134,7 @@ public struct Manifest: Sendable, Equatable {
   static func outputNames(in folder: String) -> Set<String>? {
     let limit = 1 << 26
     guard
-      let bytes = PathKind.contents(PathKind.join(folder, fileName), limit: limit),
+      let bytes = try? RegularFile.contents(PathKind.join(folder, fileName), limit: limit),
       let document = try? JSONValue(parsing: bytes),
       document["tool"]?.stringValue == tool, let outputs = document["outputs"]?.arrayValue
     else { return nil }

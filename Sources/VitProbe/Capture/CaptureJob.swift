@@ -49,9 +49,15 @@ public struct PreparedCapture: Sendable {
       JSONValue.Member("format", .string(format.rawValue)),
       JSONValue.Member("taps", .array(capture.taps.map { .string($0.tap.name) })),
     ]
-    let manifest = try job.manifest(
-      of: [capture.subject], on: capture.data, configuration: .object(configuration),
-      images: outcome.images, skipped: outcome.skipped, wallSeconds: elapsed())
-    return (outcome, try folder.commit(manifest).outputs.map(\.name) + ["run.json"])
+    let provenance = Provenance(
+      arguments: job.arguments, configuration: .object(configuration),
+      inputs: try Manifest.Input.reading(
+        capture.subject.inputFiles, data: capture.data.inputFiles),
+      seed: job.seed, estimators: [])
+    let files = try folder.finish(
+      provenance.manifest(
+        images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
+        wallSeconds: elapsed()))
+    return (outcome, files)
   }
 }

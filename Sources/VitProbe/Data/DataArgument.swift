@@ -88,14 +88,30 @@ public struct DataArgument: Sendable, Hashable {
       do throws(CheckpointError) {
         return try rows.bytes(range)
       } catch {
-        throw ImageDataError(
-          .damaged, file: error.file, place: error.place, found: error.found,
-          expected: error.expected, advice: error.advice)
+        throw ImageDataError(error)
       }
     }
     let table = try labels.map { path throws(ImageDataError) in
       try LabelTable(reading: path, for: source)
     }
     return try ImageDataSet(source, name: name, labels: table)
+  }
+}
+
+extension ImageDataError {
+  /// Why the bytes of an array of images could not be had.
+  init(_ error: CheckpointError) {
+    let kind: Kind =
+      switch error.kind {
+      case .noSuchFile, .missing: .notFound
+      case .unreadable, .cannotCreate, .cannotWrite: .unreadable
+      case .unsupported: .unsupported
+      case .limitExceeded: .tooLarge
+      case .wrongKindOfFile, .malformed, .truncated: .damaged
+      }
+    func some(_ text: String) -> String? { text.isEmpty ? nil : text }
+    self.init(
+      kind, file: error.file, place: some(error.place), found: error.found,
+      expected: some(error.expected), advice: some(error.advice))
   }
 }

@@ -64,7 +64,6 @@ public struct DemoJob: Sendable {
         ])
     }
     manifest.estimators.append("hessian: \(hessian.settings.json.compact)")
-    let written = try folder.commit(manifest).outputs.map(\.name) + ["run.json"]
-    return Outcome(reports: reports, files: written)
+    return Outcome(reports: reports, files: try folder.finish(manifest))
   }
 }

@@ -188,9 +188,3 @@ extension OutputFolder {
     try commit(manifest).outputs.map(\.name) + ["run.json"]
   }
 }
-
-/// The version of the program.
-public enum VitProbeVersion {
-  /// Major, minor, patch.
-  public static let current = "0.1.0"
-}

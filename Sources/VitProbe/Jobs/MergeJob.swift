@@ -155,8 +155,6 @@ public struct MergeJob: Sendable {
         }
       }
     }
-    guard owners.count < outline.batches.multipliedReportingOverflow(by: outline.parts.count).0
-    else { return [] }
     let missing = (0..<outline.batches).filter { batch in
       !outline.parts.allSatisfy { owners[RecordPart(batch: batch, name: $0)] != nil }
     }

@@ -1,8 +1,6 @@
-import Diagnostics
 import Images
 import Reports
 import StrictJSON
-import Tensors
 
 extension Manifest.Input {
   /// Files with their digests: those of subjects in the order of their paths, then those of data.
@@ -22,35 +20,7 @@ extension Manifest.Input {
   }
 }
 
-extension Manifest {
-  /// What every run has to say: inputs with their digests, machine, time.
-  init(
-    arguments: [String], configuration: JSONValue, seed: UInt64, images: Int,
-    inputs files: [String],
-    data: [InputFile], wallSeconds: Double
-  ) throws {
-    self.init(
-      version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
-      seed: Int(truncatingIfNeeded: seed), imageCount: images, threads: Threads.count)
-    inputs = try Input.reading(files, data: data)
-    kernels = [Threads.kernels]
-    self.wallSeconds = wallSeconds
-  }
-}
-
 extension FeatureJob {
-  /// What a run of this job did, with what.
-  func manifest(
-    of subjects: [any Subject], on samples: SampleSet, configuration: JSONValue, images: Int,
-    skipped: [SkippedImage], wallSeconds: Double
-  ) throws -> Manifest {
-    var manifest = try Manifest(
-      arguments: arguments, configuration: configuration, seed: seed, images: images,
-      inputs: subjects.flatMap(\.inputFiles), data: samples.inputFiles, wallSeconds: wallSeconds)
-    manifest.skipped = skipped.map(Manifest.Skip.init)
-    return manifest
-  }
-
   /// The settings that all commands on features share, as they were resolved.
   func configuration(
     of subjects: [any Subject], on samples: SampleSet, from data: DataArgument

@@ -1,4 +1,4 @@
-import Glibc
+import DurableFiles
 import Reports
 
 /// A file of products that is read from its start.
@@ -24,7 +24,7 @@ struct ProductFile {
   var size: Int { file.size }
   /// Where the next product begins.
   var position: Int
-  private let file: Descriptor
+  private let file: RegularFile
 
   fileprivate static let magic = "vitprobe products 1"
   private static let keyLength = 64
@@ -35,8 +35,9 @@ struct ProductFile {
 
   /// Opens a file; nil for one that is none of ours.
   init?(_ path: String) {
-    guard let file = Descriptor(path) else { return nil }
-    let start = file.bytes(at: 0, count: min(file.size, 4096))
+    guard let file = try? RegularFile(path, followingLinks: false),
+      let start = try? file.bytes(at: 0, upTo: 4096)
+    else { return nil }
     let lines = start.split(
       separator: UInt8(ascii: "\n"), maxSplits: 2, omittingEmptySubsequences: false)
     guard lines.count == 3, lines[0].elementsEqual(Self.magic.utf8),
@@ -51,12 +52,13 @@ struct ProductFile {
   /// What stands next, if it is whole and of this vector.
   func product(of vector: [Double]) -> [Float]? {
     guard vector.count == head.dimension, position + Self.bytes(vector.count) <= size,
-      case let key = file.bytes(at: position, count: Self.keyLength), key == Self.key(vector)
+      let key = try? file.bytes(at: position, upTo: Self.keyLength), key == Self.key(vector)
     else { return nil }
     var product = [Float](repeating: 0, count: vector.count)
     let start = position + Self.keyLength
-    guard product.withUnsafeMutableBytes({ file.read($0, at: start) }),
-      case let sum = file.bytes(at: start + 4 * vector.count, count: Self.checksumLength),
+    let size = 4 * vector.count
+    guard product.withUnsafeMutableBytes({ try? file.read(at: start, into: $0) }) == size,
+      let sum = try? file.bytes(at: start + size, upTo: Self.checksumLength),
       sum == Self.checksum(key, product)
     else { return nil }
     return product
@@ -80,42 +82,5 @@ extension ProductFile.Head {
   /// The lines before the first product.
   func line() throws -> [UInt8] {
     Array("\(ProductFile.magic)\n".utf8) + (try RecordCoding.encode(self)) + Array("\n".utf8)
-  }
-}
-
-/// A regular file that is open for reading.
-private final class Descriptor: Sendable {
-  private let file: Int32
-  let size: Int
-
-  init?(_ path: String) {
-    file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-    var status = stat()
-    guard file >= 0, fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      if file >= 0 { close(file) }
-      return nil
-    }
-    size = Int(status.st_size)
-  }
-
-  deinit { close(file) }
-
-  /// Fills a buffer; false if the file does not have so much.
-  func read(_ buffer: UnsafeMutableRawBufferPointer, at position: Int) -> Bool {
-    var done = 0
-    while done < buffer.count {
-      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-      let count = pread(file, rest.baseAddress, rest.count, off_t(position + done))
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
-  }
-
-  /// A few bytes; none if the file does not have so many.
-  func bytes(at position: Int, count: Int) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    return bytes.withUnsafeMutableBytes { read($0, at: position) } ? bytes : []
   }
 }

@@ -1,117 +1,12 @@
 import DurableFiles
 import Reports
-import StrictJSON
-import Tensors
-
-/// What one file of records is about: what its records depend on, and how many there will be.
-struct RecordHeader: Sendable {
-  /// Everything of a run that a record depends on, as readable JSON. Threads are no part of it, nor
-  /// are the folders that files stand in.
-  let settings: [UInt8]
-  /// What the run was given, as JSON; two runs that differ in it alone have the same records.
-  let provenance: [UInt8]
-  /// The rest.
-  let outline: Outline
-
-  /// What is known without reading the settings.
-  struct Outline: Sendable, Codable, Equatable {
-    /// Which kind of run: `features`, `hessian`.
-    let kind: String
-    /// The version of the program.
-    let version: String
-    /// Minibatches of the whole run.
-    let batches: Int
-    /// The documents that make a minibatch complete.
-    let parts: [String]
-    /// SHA-256 of the settings.
-    let digest: String
-    /// Which share of the minibatches, if not all.
-    let shard: Shard?
-    /// The kernels in use; results of others agree to rounding only.
-    let kernels: String
-  }
-
-  init(
-    kind: String, batches: Int, parts: [String], shard: Shard?, settings: some Encodable,
-    provenance: Provenance
-  ) throws {
-    self.settings = try RecordCoding.encode(settings)
-    self.provenance = Array(provenance.json.compact.utf8)
-    outline = Outline(
-      kind: kind, version: VitProbeVersion.current, batches: batches, parts: parts,
-      digest: Digest.sha256(self.settings), shard: shard, kernels: Threads.kernels)
-  }
-
-  fileprivate init(settings: [UInt8], provenance: [UInt8], outline: Outline) {
-    self.settings = settings
-    self.provenance = provenance
-    self.outline = outline
-  }
-
-  /// Whether a run with this header computes a part.
-  func covers(_ part: RecordPart) -> Bool {
-    outline.parts.contains(part.name) && (outline.shard?.contains(part.batch) ?? true)
-  }
-
-  /// Minibatches that a run with this header computes.
-  var batches: [Int] { (0..<outline.batches).filter { outline.shard?.contains($0) ?? true } }
-
-  /// Where two runs differ in what their records depend on, in words; nil if nowhere.
-  ///
-  /// - Parameter names: what to call this one and the other.
-  func difference(from other: RecordHeader, names: (String, String)) -> String? {
-    func words(_ place: String, _ ours: String, _ theirs: String) -> String {
-      "\(place) is \(ours) in \(names.0) and \(theirs) in \(names.1)"
-    }
-    if outline.version != other.outline.version {
-      return words("the version of vitprobe", outline.version, other.outline.version)
-    }
-    if outline.kind != other.outline.kind {
-      return words("the kind of run", outline.kind, other.outline.kind)
-    }
-    if settings != other.settings {
-      guard let ours = try? JSONValue(parsing: settings),
-        let theirs = try? JSONValue(parsing: other.settings),
-        let found = SettingsDifference(ours, theirs)
-      else { return words("the digest", outline.digest, other.outline.digest) }
-      return words(found.place, found.first, found.second)
-    }
-    if outline.batches != other.outline.batches || outline.parts != other.outline.parts {
-      return words("the number of minibatches", "\(outline.batches)", "\(other.outline.batches)")
-    }
-    return nil
-  }
-}
-
-/// What was found out on one minibatch, or a part of it.
-struct RecordEntry: Sendable, Equatable {
-  /// A named JSON text without line ends and tabs.
-  struct Document: Sendable, Equatable {
-    let name: String
-    let json: [UInt8]
-  }
-  /// The place of the minibatch in the plan.
-  let batch: Int
-  let documents: [Document]
-
-  fileprivate var firstName: String { documents.first?.name ?? "" }
-
-  /// What it holds.
-  var recordParts: [RecordPart] { documents.map { RecordPart(batch: batch, name: $0.name) } }
-}
-
-/// A document of a minibatch, by its place.
-struct RecordPart: Sendable, Hashable {
-  let batch: Int
-  let name: String
-}
 
 /// A file of records (`.vpart`): what is left by a shard, and what an interrupted run goes on from.
 ///
 /// Lines of UTF-8. The first is `vitprobe records 1`; the second holds the outline, the third the
-/// settings and the fourth the provenance as JSON; each line after that holds a minibatch's number and, separated by tabs, names
-/// and JSON documents. Every line but the first begins with a checksum, 16 hexadecimal digits of
-/// the SHA-256 of what follows its tab. Records stand in any order.
+/// settings and the fourth the provenance as JSON; each line after that holds a minibatch's number
+/// and, separated by tabs, names and JSON documents. Every line but the first begins with a checksum,
+/// 16 hexadecimal digits of the SHA-256 of what follows its tab. Records stand in any order.
 struct RecordFile: Sendable {
   static let suffix = ".vpart"
   private static let magic = "vitprobe records "
@@ -172,7 +67,8 @@ struct RecordFile: Sendable {
     } catch {
       throw damaged("its header", RecordCoding.reason(error))
     }
-    guard outline.batches >= 0, outline.batches <= 1 << 32, !outline.parts.isEmpty,
+    // The settings hold the size of each minibatch: they are longer than there are minibatches.
+    guard outline.batches >= 0, outline.batches <= settings.count, !outline.parts.isEmpty,
       outline.digest == Digest.sha256(settings), Set(outline.parts).count == outline.parts.count,
       outline.shard.map({ $0.index >= 0 && $0.index < $0.count }) ?? true
     else { throw damaged("its header", "the outline does not fit the settings") }

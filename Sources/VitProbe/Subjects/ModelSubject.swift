@@ -37,7 +37,9 @@ public struct ModelSubject: Subject {
     self.epoch = epoch
     self.loaded = loaded
     self.inputFiles = inputFiles
-    transform = try ImageTransform(loaded.preprocessing, overrides: overrides, label: label)
+    transform = try ImageTransform(
+      loaded.preprocessing, channels: loaded.architecture.configuration.channels,
+      overrides: overrides, label: label)
     let summary = try ModelSummary(loaded.architecture)
     taps = summary.taps.map {
       PlannedTap(tap: $0.tap, shape: Array($0.shape.dimensions.dropFirst()))
@@ -160,12 +162,21 @@ public struct ModelSubject: Subject {
 
 extension ImageTransform {
   /// The transform that a model's preprocessing amounts to, with a user's changes.
-  init(
-    _ preprocessing: Preprocessing, overrides: PreprocessingOverrides, label: String
+  ///
+  /// - Parameter channels: those that the model takes; a checkpoint may say otherwise.
+  fileprivate init(
+    _ preprocessing: Preprocessing, channels: Int, overrides: PreprocessingOverrides, label: String
   ) throws {
-    let channels = preprocessing.channels
     func perChannel(_ values: [Double]?, _ own: [Double], _ name: String) throws -> [Float] {
-      guard let values else { return own.map(Float.init) }
+      guard let values else {
+        guard own.count == channels else {
+          throw VitProbeError(
+            .badData,
+            "the preprocessing of \(label) is of \(own.count) channel(s), but its weights take "
+              + "\(channels); give --mean and --std")
+        }
+        return own.map(Float.init)
+      }
       if values.count == channels { return values.map(Float.init) }
       if values.count == 1 {
         return [Float](repeating: Float(values[0]), count: channels)

@@ -14,18 +14,3 @@ public struct PreprocessingOverrides: Sendable, Hashable {
   /// No change.
   public init() {}
 }
-
-/// How features of other software lie in their files.
-public struct FeatureLayout: Sendable, Hashable {
-  /// Where the channels of a map `[N, ...]` of rank 4 are.
-  public enum Map: String, Sendable, CaseIterable {
-    case nchw, nhwc
-  }
-  /// Where the channels are.
-  public var map = Map.nchw
-  /// Tokens before those of the grid.
-  public var prefixTokens: Int?
-
-  /// `[N, C, H, W]` maps, and as many prefix tokens as leave a square grid.
-  public init() {}
-}

@@ -5,9 +5,9 @@ import Testing
 
 /// The file of records itself: what is damaged is seen.
 @Suite struct RecordFormatTests {
-  private func header(_ shard: Shard? = nil) throws -> RecordHeader {
+  private func header(_ shard: Shard? = nil, batches: Int = 6) throws -> RecordHeader {
     try RecordHeader(
-      kind: "features", batches: 6, parts: ["a", "b"], shard: shard, settings: ["n": 1],
+      kind: "features", batches: batches, parts: ["a", "b"], shard: shard, settings: ["n": 1],
       provenance: RecordStudy.provenance)
   }
 
@@ -94,6 +94,13 @@ import Testing
     // Beyond the plan: not a record at all.
     let beyond = try parse(RecordFile.bytes(header()) + RecordFile.bytes(entry(6)))
     #expect(beyond.entries.isEmpty && beyond.tornLength > 0)
+  }
+
+  /// What a file asks for is bounded by its size.
+  @Test func moreMinibatchesThanTheSettingsCanHoldAreRefused() throws {
+    let error = failure { _ = try parse(RecordFile.bytes(header(batches: 1 << 32))) }
+    #expect(error?.kind == .badData)
+    #expect(error?.message.contains("its header") == true)
   }
 
   @Test func laterFormatsAreNamed() throws {

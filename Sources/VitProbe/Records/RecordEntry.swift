@@ -1,0 +1,23 @@
+/// What was found out on one minibatch, or a part of it.
+struct RecordEntry: Sendable, Equatable {
+  /// A named JSON text without line ends and tabs.
+  struct Document: Sendable, Equatable {
+    let name: String
+    let json: [UInt8]
+  }
+  /// The place of the minibatch in the plan.
+  let batch: Int
+  let documents: [Document]
+
+  /// What tells entries of one minibatch apart.
+  var firstName: String { documents.first?.name ?? "" }
+
+  /// What it holds.
+  var recordParts: [RecordPart] { documents.map { RecordPart(batch: batch, name: $0.name) } }
+}
+
+/// A document of a minibatch, by its place.
+struct RecordPart: Sendable, Hashable {
+  let batch: Int
+  let name: String
+}
