@@ -95,7 +95,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
 
   /// The side of each stage's map.
   var mapSides: [Int] {
-    func halved(_ side: Int) -> Int { (side + 1) / 2 }
+    func halved(_ side: Int) -> Int { side / 2 + side % 2 }
     var side = stem == .imagenet ? halved(halved(imageSize)) : imageSize
     return depths.indices.map { stage in
       if stage > 0 { side = halved(side) }

@@ -89,7 +89,7 @@ public struct SwinConfiguration: ModelConfiguration {
   var sides: [Int] {
     var side = imageSize / max(1, patch)
     return depths.indices.map { stage in
-      if stage > 0 { side = (side + 1) / 2 }
+      if stage > 0 { side = side / 2 + side % 2 }
       return side
     }
   }

@@ -43,7 +43,7 @@ struct SwinPlan: Sendable {
         continue
       }
       switch form {
-      case .original: sides.append((side + 1) / 2)
+      case .original: sides.append(side / 2 + side % 2)
       case .published: sides.append(side / max(1, stage.pool))
       }
     }
