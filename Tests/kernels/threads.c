@@ -8,15 +8,18 @@ enum { MOST = 1000 };
 static atomic_int times[MOST];
 static double sums[MOST];
 
-static void nested(void *context, size_t index) { *(size_t *)context += index + 1; }
+static void nested(void *context, size_t index) {
+  atomic_fetch_add((atomic_size_t *)context, index + 1);
+}
 
 static void body(void *context, size_t index) {
   atomic_fetch_add(&times[index], 1);
   // What a body writes is there when the loop returns.
   sums[index] = (double)index * *(double *)context;
-  size_t inner = 0;  // inside of a body, on its thread
+  // On the body's thread if this loop has several, else on several.
+  atomic_size_t inner = 0;
   ck_parallel(5, 4, nested, &inner);
-  if (inner != 15) atomic_fetch_add(&times[index], 100);
+  if (atomic_load(&inner) != 15) atomic_fetch_add(&times[index], 100);
   float *mine = ck_scratch(0, 100 + index);
   for (size_t i = 0; mine && i < 100 + index; i++) mine[i] = (float)index;
   for (size_t i = 0; mine && i < 100 + index; i++)
