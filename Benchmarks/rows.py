@@ -131,13 +131,13 @@ def rows():
     yield Row("read-pth", "a torch.save file of 350 MB, every byte added up", "steady",
               driver("read", path="{weights}.pth"),
               [torch("torch.load", "reading.py", "{weights}.pth", least=1, aim=1.5,
-                     modules=("torch", "safetensors")),
+                     modules=("torch", "timm", "safetensors")),
                torch("torch.load(mmap=True)", "reading.py", "{weights}.pth", "--mmap", least=0,
-                     aim=1, modules=("torch", "safetensors"))], memory_least=1.0)
+                     aim=1, modules=("torch", "timm", "safetensors"))], memory_least=1.0)
     yield Row("read-safetensors", "a safetensors file of 350 MB, every byte added up", "steady",
               driver("read", path="{weights}.safetensors"),
               [torch("safetensors", "reading.py", "{weights}.safetensors", least=1, aim=1.5,
-                     modules=("torch", "safetensors"))], memory_least=1.0)
+                     modules=("torch", "timm", "safetensors"))], memory_least=1.0)
 
     yield Row("start", "start to first result: cka on a bundled ViT, 64 images", "process",
               Side("vitprobe", ["{vitprobe}", "cka", "demo:vit", "--limit", "64", "--threads",

@@ -270,7 +270,7 @@ def versions(machine, records):
 
 
 def write_weights(machine):
-    """The checkpoints that are read, as PyTorch and safetensors write them; without them, no row."""
+    """The checkpoints that are read, as PyTorch and safetensors write them."""
     subprocess.run([machine.options.python, os.path.join(HERE, "peers", "reading.py"), "--make",
                     machine.paths["weights"]], check=False)
 
@@ -321,7 +321,8 @@ def main():
             machine.calibrate()
         if any("{images}" in word for row in wanted for word in row.ours.command):
             write_images(machine.paths["images"])
-        if any("{weights}" in word for row in wanted for word in row.ours.command):
+        reading = [row for row in wanted if any("{weights}" in word for word in row.ours.command)]
+        if any(not machine.missing(peer) for row in reading for peer in row.peers):
             write_weights(machine)
         for row in wanted:
             reason = machine.missing(row.ours)
