@@ -105,8 +105,8 @@ public struct TensorEntry: Sendable {
   private func convert(
     _ payload: PayloadView, into target: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
-    let isSound = payload.withBytes { Checkpoints.convert($0, dtype, into: target) }
-    guard isSound else {
+    let isValid = payload.withBytes { Checkpoints.convert($0, dtype, into: target) }
+    guard isValid else {
       throw CheckpointError(
         .malformed, file: file, place: "tensor \"\(name)\"",
         found: "a truth value other than 0 or 1", expected: "bytes 0 and 1 in a BOOL tensor")

@@ -68,18 +68,18 @@ public struct TensorRows: Sendable {
       let piece = UnsafeMutableBufferPointer(
         rebasing: target[done * valuesPerRow..<end * valuesPerRow])
       let range = rows[done] * rowBytes..<(rows[done] + end - done) * rowBytes
-      let isSound: Bool
+      let isValid: Bool
       if entry.dtype == .float32 {
         try read(range, into: UnsafeMutableRawBufferPointer(piece))
-        isSound = true
+        isValid = true
       } else {
         let bytes = try OwnedBytes(count: range.count, file: entry.file)
         try read(range, into: bytes.bytes)
-        isSound = withExtendedLifetime(bytes) {
+        isValid = withExtendedLifetime(bytes) {
           convert(UnsafeRawBufferPointer(bytes.bytes), entry.dtype, into: piece)
         }
       }
-      guard isSound else {
+      guard isValid else {
         throw CheckpointError(
           .malformed, file: entry.file, place: "tensor \"\(entry.name)\"",
           found: "a truth value other than 0 or 1", expected: "bytes 0 and 1 in a BOOL tensor")

@@ -6,16 +6,16 @@ import VitProbe
 /// ``all`` for `run`, and a command of its own in ``commands``.
 struct Analyses: ParsableArguments {
   @OptionGroup(title: CKAOptions.title) var cka: CKAOptions
-  @OptionGroup(title: "Fourier") var fourier: FourierOptions<AmongOthers>
-  @OptionGroup(title: "Variance") var variance: VarianceOptions<AmongOthers>
-  @OptionGroup(title: "Attention") var attention: AttentionOptions<AmongOthers>
+  @OptionGroup(title: "Fourier") var fourier: FourierOptions<Prefixed>
+  @OptionGroup(title: "Variance") var variance: VarianceOptions<Prefixed>
+  @OptionGroup(title: "Attention") var attention: AttentionOptions<Prefixed>
 
   private var all: [any AnalysisOptions] { [cka, fourier, variance, attention] }
 
   static let commands: [any ParsableCommand.Type] = [
-    AnalysisCommand<CKAOptions>.self, AnalysisCommand<FourierOptions<OnItsOwn>>.self,
-    AnalysisCommand<VarianceOptions<OnItsOwn>>.self,
-    AnalysisCommand<AttentionOptions<OnItsOwn>>.self,
+    AnalysisCommand<CKAOptions>.self, AnalysisCommand<FourierOptions<Unprefixed>>.self,
+    AnalysisCommand<VarianceOptions<Unprefixed>>.self,
+    AnalysisCommand<AttentionOptions<Unprefixed>>.self,
   ]
 
   /// The types of all analyses, for records that were made with them.
@@ -72,14 +72,14 @@ protocol AnalysisPlace {
 }
 
 /// The options of a command for one analysis: `--variant`.
-enum OnItsOwn: AnalysisPlace {
+enum Unprefixed: AnalysisPlace {
   static func name<A: Analyzer>(_ name: String, of analysis: A.Type) -> NameSpecification {
     .customLong(name)
   }
 }
 
 /// The options of a command for several: `--fourier-variant`.
-enum AmongOthers: AnalysisPlace {
+enum Prefixed: AnalysisPlace {
   static func name<A: Analyzer>(_ name: String, of analysis: A.Type) -> NameSpecification {
     .customLong("\(A.name)-\(name)")
   }

@@ -45,7 +45,7 @@ public protocol Analyzer: Sendable {
   func begin(_ plan: Plan) -> any BatchObserver<Record>
 
   /// Whether a record that was read from a file has the form that the plan demands.
-  func isSound(_ record: Record, plan: Plan) -> Bool
+  func isValid(_ record: Record, plan: Plan) -> Bool
 
   /// Tables and figures from the records of all minibatches, in batch order.
   func report(_ records: [Record], plan: Plan) throws -> Report

@@ -81,7 +81,7 @@ public struct Plan: Sendable, Codable, Hashable {
   public func canHold(_ images: Int) -> Bool { images >= 0 && images <= batchSizes.max() ?? 0 }
 
   /// Whether a plan that was read from a file is one that a run could have had.
-  public var isSound: Bool {
+  public var isValid: Bool {
     !subjects.isEmpty && batchSize > 0 && batchSizes.count <= 1 << 24
       && batchSizes.allSatisfy { (1...1 << 32).contains($0) }
       && subjects.allSatisfy { subject in

@@ -2,7 +2,7 @@ import Checkpoints
 import Synchronization
 import Tensors
 
-/// Parameters read from a checkpoint through a dialect.
+/// Parameters read from a checkpoint through a key mapping.
 ///
 /// Values that lie in the file as they are used (F32, aligned, not transposed) are not copied.
 public final class CheckpointParameters: ParameterSource {
@@ -39,7 +39,7 @@ public final class CheckpointParameters: ParameterSource {
 
   /// `tensor` with the shape PyTorch would store it in.
   private func fit(
-    _ tensor: Tensor, _ specification: ParameterSpecification, _ transform: Dialect.Transform
+    _ tensor: Tensor, _ specification: ParameterSpecification, _ transform: KeyMapping.Transform
   ) throws(ParameterError) -> Tensor {
     let wanted = specification.storedShape
     let found = tensor.shape.dimensions

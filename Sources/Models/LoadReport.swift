@@ -11,7 +11,7 @@ public struct LoadReport: Sendable, Codable, Equatable {
   /// Every named variant that the weights fit.
   public var candidates: [String] = []
   /// Whose names the tensors go by.
-  public var dialect: String
+  public var keyMapping: String
   /// The prefix that names carry in the file.
   public var prefix: String = ""
   /// Whether the averaged weights of a training run were taken.

@@ -16,7 +16,7 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   /// The architectures that have a name of their own.
   static var variants: [ModelVariant<Self>] { get }
   /// The key names that weights of the family go by; the first are the canonical ones.
-  static var dialects: [Dialect] { get }
+  static var keyMappings: [KeyMapping] { get }
 
   /// Any configuration of the family; every declared parameter is set right after.
   init()
@@ -38,7 +38,7 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   /// Reads a configuration off the names and shapes of weights, and off `config.json` if it is there.
   ///
   /// - Parameters:
-  ///   - weights: shapes by canonical name; its dialect is one of ``dialects``.
+  ///   - weights: shapes by canonical name; its key mapping is one of ``keyMappings``.
   ///   - base: where to take from what the weights do not tell (heads of attention).
   /// - Throws: ``ModelError`` for weights that are not quite of this family, for settings that
   ///   contradict the shapes, and for what cannot be told.

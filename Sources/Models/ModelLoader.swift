@@ -56,7 +56,7 @@ public enum ModelLoader {
       preprocessing: preprocessing, parameters: source.collected,
       report: LoadReport(
         source: "random:\(seed)", family: architecture.family, architecture: configuration.text,
-        variant: architecture.variant, dialect: "none", matched: source.collected.count))
+        variant: architecture.variant, keyMapping: "none", matched: source.collected.count))
   }
 
   // MARK: Recognition
@@ -65,8 +65,8 @@ public enum ModelLoader {
     _ contents: CheckpointContents
   ) throws(ModelError) -> (family: any ModelConfiguration.Type, view: WeightsView) {
     for family in ModelRegistry.families {
-      for dialect in family.dialects {
-        if let view = WeightsView(contents, dialect: dialect) { return (family, view) }
+      for keyMapping in family.keyMappings {
+        if let view = WeightsView(contents, keyMapping: keyMapping) { return (family, view) }
       }
     }
     for family in ModelRegistry.families {
@@ -96,7 +96,7 @@ public enum ModelLoader {
     let origin = asked == nil ? "its own settings say" : "was asked for"
     if let declared, !(declared.configuration is Configuration) {
       throw ModelError(
-        .conflict, found: "weights of the family \(family.family) (\(view.dialect.name) names)",
+        .conflict, found: "weights of the family \(family.family) (\(view.keyMapping.name) names)",
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
     let fitting = variants(of: family, fitting: view)
@@ -198,7 +198,7 @@ public enum ModelLoader {
     var report = LoadReport(
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
-      dialect: view.dialect.name, prefix: view.prefix, warnings: resolution.warnings)
+      keyMapping: view.keyMapping.name, prefix: view.prefix, warnings: resolution.warnings)
     report.usesEMA = usesEMA(checkpoint)
     if let note = noteOnAveraging(checkpoint) { report.warnings.append(note) }
     try account(parameters.usedNames, view, &report)
@@ -256,7 +256,7 @@ public enum ModelLoader {
     }
     for name in view.contents.names {
       guard let entry = view.contents.entry(name), !used.contains(entry.name) else { continue }
-      if view.dialect.ignored.contains(where: { matches(name, $0) }) {
+      if view.keyMapping.ignored.contains(where: { matches(name, $0) }) {
         report.ignored.append(name)
       } else {
         report.unmatched.append(name)

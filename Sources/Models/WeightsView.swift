@@ -1,10 +1,10 @@
 import Checkpoints
 import StrictJSON
 
-/// The tensors of a checkpoint seen through a dialect: shapes and values by canonical name.
+/// The tensors of a checkpoint seen through a key mapping: shapes and values by canonical name.
 public struct WeightsView: Sendable {
-  /// The dialect of the names.
-  public let dialect: Dialect
+  /// The key mapping of the names.
+  public let keyMapping: KeyMapping
   /// The prefix that names carry in the file, after wrappers' prefixes were stripped; may be empty.
   public let prefix: String
   /// `config.json`, if it is there.
@@ -12,23 +12,23 @@ public struct WeightsView: Sendable {
 
   let contents: CheckpointContents
 
-  init(_ contents: CheckpointContents, dialect: Dialect, prefix: String) {
+  init(_ contents: CheckpointContents, keyMapping: KeyMapping, prefix: String) {
     self.contents = contents
-    self.dialect = dialect
+    self.keyMapping = keyMapping
     self.prefix = prefix
     config = contents.config
   }
 
-  /// Sees a checkpoint through a dialect; nil if the dialect's signature is not there.
-  init?(_ contents: CheckpointContents, dialect: Dialect) {
-    let prefix = dialect.prefixes.first { prefix in
-      dialect.signature.allSatisfy { contents.entry(prefix, $0) != nil }
+  /// Sees a checkpoint through a keyMapping; nil if the key mapping's signature is not there.
+  init?(_ contents: CheckpointContents, keyMapping: KeyMapping) {
+    let prefix = keyMapping.prefixes.first { prefix in
+      keyMapping.signature.allSatisfy { contents.entry(prefix, $0) != nil }
     }
     guard let prefix else { return nil }
     let names = contents.names.map { name in
       !prefix.isEmpty && name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
     }
-    self.init(contents, dialect: dialect.reading(names), prefix: prefix)
+    self.init(contents, keyMapping: keyMapping.reading(names), prefix: prefix)
   }
 
   /// The shape, as PyTorch stores it, of the parameter by a canonical name; nil if there is none. A
@@ -79,14 +79,14 @@ public struct WeightsView: Sendable {
 
   /// What a parameter is called in the file.
   func foreignName(_ canonical: String) -> String {
-    let recipes = dialect.recipes(for: canonical)
+    let recipes = keyMapping.recipes(for: canonical)
     let names = find(canonical)?.entries.map(\.name) ?? recipes.first?.names.map { prefix + $0 }
     return (names ?? [canonical]).joined(separator: " + ")
   }
 
   /// The tensors that make a parameter, if all of them are there.
-  func find(_ canonical: String) -> (entries: [TensorEntry], transform: Dialect.Transform)? {
-    for recipe in dialect.recipes(for: canonical) {
+  func find(_ canonical: String) -> (entries: [TensorEntry], transform: KeyMapping.Transform)? {
+    for recipe in keyMapping.recipes(for: canonical) {
       let entries = recipe.names.compactMap { contents.entry(prefix, $0) }
       if entries.count == recipe.names.count { return (entries, recipe.transform) }
     }

@@ -49,17 +49,17 @@ final class Node: @unchecked Sendable {
 }
 
 /// The values that the rule of an operation's derivative reads; the others need not be kept.
-struct Kept: OptionSet {
+struct SavedValues: OptionSet {
   let rawValue: UInt32
-  static let output = Kept(rawValue: 1 << 31)
+  static let output = SavedValues(rawValue: 1 << 31)
   static let first = input(0)
   static let second = input(1)
-  static let everything = Kept(rawValue: .max)
+  static let everything = SavedValues(rawValue: .max)
 
-  static func input(_ index: Int) -> Kept { Kept(rawValue: 1 << UInt32(index)) }
+  static func input(_ index: Int) -> SavedValues { SavedValues(rawValue: 1 << UInt32(index)) }
 
   /// What an operation linear in each of two inputs reads: the other one.
-  static func ofBilinear(_ needs: [Bool]) -> Kept {
+  static func ofBilinear(_ needs: [Bool]) -> SavedValues {
     (needs[0] ? second : []).union(needs[1] ? first : [])
   }
 }
@@ -80,7 +80,7 @@ extension Tensor: Cotangent {
 
 /// An operation to be carried out when its place is known: a product is then added to a sum without
 /// a tensor of its own.
-struct Deferred<Step: SummableOperation>: Cotangent {
+struct LazyCotangent<Step: SummableOperation>: Cotangent {
   let operation: Step
   let inputs: [Tensor]
   func evaluated() -> Tensor { operation.apply(inputs) }

@@ -10,10 +10,10 @@ extension Tensor {
       start >= 0 && start <= vector.count - shape.count,
       "Entries from \(start) on of \(vector.count) do not fill the shape \(shape)")
     self.init(uninitialized: shape)
-    let out = Shared(pointer)
+    let out = DisjointWrites(pointer)
     vector.withUnsafeBufferPointer { vector in
       guard let base = vector.baseAddress else { return }
-      let source = Shared(UnsafeMutablePointer(mutating: base + start))
+      let source = DisjointWrites(UnsafeMutablePointer(mutating: base + start))
       Threads.forEachTile(of: shape.count, target: Self.longTile) { first, count in
         ck_narrow_f64(source + first, out + first, count)
       }
@@ -28,10 +28,10 @@ extension Tensor {
       start >= 0 && start <= vector.count - shape.count,
       "Entries from \(start) on of \(vector.count) do not hold the shape \(shape)")
     guard !isAbstract else { return }
-    let values = Shared(pointer)
+    let values = DisjointWrites(pointer)
     vector.withUnsafeMutableBufferPointer { vector in
       guard let base = vector.baseAddress else { return }
-      let sum = Shared(base + start)
+      let sum = DisjointWrites(base + start)
       Threads.forEachTile(of: shape.count, target: Self.longTile) { first, count in
         var (row, weight) = (Optional(UnsafePointer(values + first)), weight)
         ck_basis_add_f32(&row, &weight, 1, sum + first, count)

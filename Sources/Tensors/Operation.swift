@@ -20,7 +20,7 @@ protocol Operation: Sendable {
 
   /// The values that `vjp` reads when the cotangents marked in `needs`, or some of them, are wanted.
   /// Others are not kept in memory; `vjp` sees their shapes.
-  func kept(needs: [Bool]) -> Kept
+  func kept(needs: [Bool]) -> SavedValues
 
   /// Multiply-adds of the forward step.
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int
@@ -30,7 +30,7 @@ protocol Operation: Sendable {
 }
 
 extension Operation {
-  func kept(needs: [Bool]) -> Kept { .everything }
+  func kept(needs: [Bool]) -> SavedValues { .everything }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 0 }
   var isView: Bool { false }
 
@@ -70,5 +70,7 @@ protocol SummableOperation: Operation {
 
 extension SummableOperation {
   /// The operation as a cotangent, carried out where its result is summed.
-  func deferred(_ inputs: Tensor...) -> any Cotangent { Deferred(operation: self, inputs: inputs) }
+  func deferred(_ inputs: Tensor...) -> any Cotangent {
+    LazyCotangent(operation: self, inputs: inputs)
+  }
 }

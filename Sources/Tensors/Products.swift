@@ -19,7 +19,9 @@ struct Panels: Sendable {
   init(_ b: UnsafePointer<Float>, ldb: Int, transposed: Bool, k: Int, n: Int) {
     (self.k, self.n) = (k, n)
     packed = Tensor(uninitialized: [ck_panels_count(k, n)])
-    let (from, to) = (Shared(UnsafeMutablePointer(mutating: b)), Shared(packed.pointer))
+    let (from, to) = (
+      DisjointWrites(UnsafeMutablePointer(mutating: b)), DisjointWrites(packed.pointer)
+    )
     let panels = (n + Self.width - 1) / Self.width
     Threads.forEachTile(of: panels, target: max(1, (1 << 16) / max(1, k * Self.width))) {
       first, count in
@@ -48,7 +50,7 @@ struct Panels: Sendable {
     _ m: Int, _ a: UnsafePointer<Float>, lda: Int, transposed: Bool = false,
     _ c: UnsafeMutablePointer<Float>, adding: Bool = false
   ) {
-    let (pa, pc) = (Shared(UnsafeMutablePointer(mutating: a)), Shared(c))
+    let (pa, pc) = (DisjointWrites(UnsafeMutablePointer(mutating: a)), DisjointWrites(c))
     Self.forEachTile(of: m, by: n) { _, rows, columns in
       multiply(
         rows.count, pa + (transposed ? rows.lowerBound : rows.lowerBound * lda), lda: lda,

@@ -12,7 +12,7 @@ final class Storage: @unchecked Sendable {
     case borrowed(owner: AnyObject)
     case abstract(Meter)
     /// Values that nobody will read were given up.
-    case absent
+    case released
   }
 
   let base: UnsafeMutablePointer<Float>
@@ -35,13 +35,13 @@ final class Storage: @unchecked Sendable {
   private init() {
     base = UnsafeMutablePointer(bitPattern: MemoryLayout<Float>.alignment).unsafelyUnwrapped
     count = 0
-    kind = .absent
+    kind = .released
   }
 
   /// What tensors without values share.
-  static let absent = Storage()
+  static let released = Storage()
 
-  var isAbsent: Bool { if case .absent = kind { true } else { false } }
+  var isReleased: Bool { if case .released = kind { true } else { false } }
 
   var isPooled: Bool { if case .pooled = kind { true } else { false } }
 
@@ -56,7 +56,7 @@ final class Storage: @unchecked Sendable {
     switch kind {
     case .pooled(let capacity):
       StoragePool.shared.give(.init(address: UnsafeMutableRawPointer(base), bytes: capacity))
-    case .borrowed, .absent: break
+    case .borrowed, .released: break
     case .abstract(let meter): meter.release(count * MemoryLayout<Float>.stride)
     }
   }

@@ -17,7 +17,7 @@ public struct Tap: Hashable, Sendable, Codable {
     /// Normalisation.
     case norm
     /// An attention map.
-    case map
+    case attentionMap = "map"
     /// Class scores.
     case logits
     /// Not known: a layer of a feature file that does not say.
@@ -29,7 +29,7 @@ public struct Tap: Hashable, Sendable, Codable {
     /// `[N, prefix + height * width, C]`: tokens of a grid in row-major order behind `prefix` others.
     case tokens(height: Int, width: Int, prefix: Int)
     /// `[N, H, W, C]`.
-    case map
+    case featureMap
     /// `[N, heads, T, S]` maps of attention; with windows, `[N, windows, heads, T, S]`.
     case attention(height: Int, width: Int, prefix: Int)
     /// `[N, C]`.

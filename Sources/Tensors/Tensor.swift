@@ -67,7 +67,7 @@ public struct Tensor: @unchecked Sendable {
   }
 
   var pointer: UnsafeMutablePointer<Float> {
-    assert(!storage.isAbsent, "A value is read that its operation did not ask to keep")
+    assert(!storage.isReleased, "A value is read that its operation did not ask to keep")
     return storage.base + offset
   }
 
@@ -87,7 +87,7 @@ public struct Tensor: @unchecked Sendable {
   }
 
   /// The shape and history alone.
-  func withoutValues() -> Tensor { Tensor(shape: shape, storage: .absent, node: node) }
+  func withoutValues() -> Tensor { Tensor(shape: shape, storage: .released, node: node) }
 
   /// Whether the values are in memory that no other tensor refers to: then they may be changed.
   mutating func isUniquelyOwned() -> Bool {

@@ -81,12 +81,3 @@ public enum Threads {
     return max(1, min(tiles + tiles % 2, (rows + unit - 1) / unit))
   }
 }
-
-/// A pointer that tiles of one tensor share; each writes its own part.
-struct Shared<Pointee>: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Pointee>
-  init(_ pointer: UnsafeMutablePointer<Pointee>) { self.pointer = pointer }
-  static func + (shared: Shared, offset: Int) -> UnsafeMutablePointer<Pointee> {
-    shared.pointer + offset
-  }
-}

@@ -6,8 +6,8 @@ import Testing
   private func floats<Element>(_ values: [Element], _ type: ElementType) -> [Float] {
     [Float](unsafeUninitializedCapacity: values.count) { buffer, count in
       let target = UnsafeMutableBufferPointer(rebasing: buffer[..<values.count])
-      let isSound = values.withUnsafeBytes { convert($0, type, into: target) }
-      count = isSound ? values.count : 0
+      let isValid = values.withUnsafeBytes { convert($0, type, into: target) }
+      count = isValid ? values.count : 0
     }
   }
 
@@ -47,11 +47,11 @@ import Testing
   @Test func valuesAtOddAddressesAreRead() {
     let bytes: [UInt8] = [9] + little(Float(1.5).bitPattern) + little(Float(-2).bitPattern)
     var result: [Float] = [0, 0]
-    let isSound = bytes.withUnsafeBytes { bytes in
+    let isValid = bytes.withUnsafeBytes { bytes in
       result.withUnsafeMutableBufferPointer {
         convert(UnsafeRawBufferPointer(rebasing: bytes[1...]), .float32, into: $0)
       }
     }
-    #expect(isSound && result == [1.5, -2])
+    #expect(isValid && result == [1.5, -2])
   }
 }

@@ -75,7 +75,8 @@ extension FeatureStudy.Layer {
     kind: Tap.Kind = .conv
   ) -> Self {
     Self(
-      tap: Tap(name, kind, layout: .map, roles: .sequence), shape: [height, width, channels],
+      tap: Tap(name, kind, layout: .featureMap, roles: .sequence),
+      shape: [height, width, channels],
       values: values)
   }
 
@@ -86,7 +87,8 @@ extension FeatureStudy.Layer {
   ) -> Self {
     let tokens = prefix + height * width
     return Self(
-      tap: Tap(name, .map, layout: .attention(height: height, width: width, prefix: prefix)),
+      tap: Tap(
+        name, .attentionMap, layout: .attention(height: height, width: width, prefix: prefix)),
       shape: (windows.map { [$0] } ?? []) + [heads, tokens, tokens], values: values)
   }
 

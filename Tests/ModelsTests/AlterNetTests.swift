@@ -54,7 +54,7 @@ import Testing
     let fixture = try Fixture(name)
     try fixture.withWeights { checkpoint in
       let loaded = try ModelLoader.load(checkpoint)
-      #expect(loaded.report.dialect == "how-do-vits-work")
+      #expect(loaded.report.keyMapping == "how-do-vits-work")
       let logits = try loaded.model(fixture.input()).values.map(Double.init)
       for (value, golden) in zip(logits, expected) { #expect(abs(value - golden) < 2e-6) }
       #expect(abs(logits.reduce(0, +) - sum) < 2e-4)
@@ -90,7 +90,7 @@ import Testing
     let architecture = try Architecture(
       "alternet(stem=cifar,depths=2-2,block=basic,msa=1-1,heads=2-1,widths=8-8,width=8,classes=3,"
         + "image=16,window=4)")
-    let recorder = Recorder { $0.kind == .map }
+    let recorder = Recorder { $0.kind == .attentionMap }
     let model = try architecture.configuration.makeModel(Scope(FilledParameters()))
     _ = model(
       DeterministicFill.values("input", [2, 16, 16, 3], isInput: true), Context(probe: recorder))

@@ -23,7 +23,8 @@ import Testing
     let x = images(configuration)
     let plain = model(x).values
     let listeners: [(Tap) -> Bool] = [
-      { _ in true }, { $0.kind == .map }, { $0.kind == .norm }, { $0.name.hasSuffix("branch") },
+      { _ in true }, { $0.kind == .attentionMap }, { $0.kind == .norm },
+      { $0.name.hasSuffix("branch") },
     ]
     for (number, isWanted) in listeners.enumerated() {
       let isSame = model(x, Context(probe: Recorder(isWanted))).values == plain

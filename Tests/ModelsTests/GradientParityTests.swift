@@ -45,8 +45,9 @@ import Testing
       images = try fixture.input()
       let family = try #require(
         ModelRegistry.families.first { $0.family == loaded.architecture.family })
-      let dialect = try #require(family.dialects.first { $0.name == loaded.report.dialect })
-      let view = try #require(WeightsView(CheckpointContents(checkpoint), dialect: dialect))
+      let keyMapping = try #require(
+        family.keyMappings.first { $0.name == loaded.report.keyMapping })
+      let view = try #require(WeightsView(CheckpointContents(checkpoint), keyMapping: keyMapping))
       names = parameters.map { view.foreignName($0.specification.name) }
     }
 

@@ -40,7 +40,7 @@ import Testing
 
   // MARK: What is found
 
-  static let dialects: [(String, String, String)] = [
+  static let keyMappings: [(String, String, String)] = [
     ("vit-timm-plain", "timm", ""), ("vit-hf-plain", "Hugging Face", "vit."),
     ("vit-hf-deit-distilled", "Hugging Face", "deit."),
     ("vit-hf-dinov2-swiglu", "Hugging Face", "dinov2."),
@@ -52,13 +52,13 @@ import Testing
     ("preresnet-hdv-basic-stem-narrow", "how-do-vits-work, pre-activation", ""),
   ]
 
-  @Test(arguments: dialects)
-  func dialectIsRecognised(_ name: String, _ dialect: String, _ prefix: String) throws {
+  @Test(arguments: keyMappings)
+  func dialectIsRecognised(_ name: String, _ keyMapping: String, _ prefix: String) throws {
     let fixture = try Fixture(name)
     for wrapper in ["", "module.", "_orig_mod.module."] {
       try fixture.withWeights(prefix: wrapper) { checkpoint in
         let report = try ModelLoader.load(checkpoint, as: fixture.architecture()).report
-        #expect(report.dialect == dialect)
+        #expect(report.keyMapping == keyMapping)
         #expect(report.prefix == prefix)
         #expect(report.unmatched.isEmpty)
         #expect(report.matched + report.ignored.count == checkpoint.tensors.count)

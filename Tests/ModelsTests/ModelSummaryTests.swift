@@ -76,7 +76,7 @@ import Testing
     // A recorded pass keeps what others fuse: the hidden layer of the perceptron of every block.
     #expect(eight.recordedBytes > 8 * 12 * 4 * 197 * 768 * 2)
     // An attention map is made only for those who look.
-    let looking = try ModelSummary(architecture, batchSize: 8) { $0.kind == .map }
+    let looking = try ModelSummary(architecture, batchSize: 8) { $0.kind == .attentionMap }
     #expect(looking.peakActivationBytes > eight.peakActivationBytes)
   }
 }

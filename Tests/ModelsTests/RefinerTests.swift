@@ -216,7 +216,7 @@ import Testing
   @Test func withoutReductionValuesAreCutAmongTheMaps() throws {
     let architecture = try Architecture(
       "refiner(image=16,patch=4,dim=24,depth=1,heads=2,expand=3,reduce=false,classes=3)")
-    let recorder = Recorder { $0.kind == .map }
+    let recorder = Recorder { $0.kind == .attentionMap }
     let model = try architecture.configuration.makeModel(Scope(FilledParameters()))
     _ = model(
       DeterministicFill.values("input", [2, 16, 16, 3], isInput: true), Context(probe: recorder))

@@ -46,7 +46,7 @@ import Testing
     // Maps of 20 x 20, then 10 x 10 tokens in windows of 4 x 4.
     let architecture = try Architecture(
       "swin(image=40,patch=2,window=4,dim=12,depths=2-2,heads=2-3,classes=5)")
-    let recorder = Recorder { $0.kind == .map || $0.roles.contains(.block) }
+    let recorder = Recorder { $0.kind == .attentionMap || $0.roles.contains(.block) }
     let model = try architecture.configuration.makeModel(Scope(FilledParameters()))
     _ = model(
       DeterministicFill.values("input", [1, 40, 40, 3], isInput: true), Context(probe: recorder))

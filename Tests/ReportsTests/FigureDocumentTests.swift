@@ -231,12 +231,12 @@ import Testing
             ]),
         ], colorBar: .init("c", .diverging, range: -1...1))
       let scan = try XMLScanner(figure.svg)
-      let isSound = scan.elements.allSatisfy { element in
+      let isValid = scan.elements.allSatisfy { element in
         ["x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "width", "height"].allSatisfy {
           element.attributes[$0].map { (Double($0) ?? .infinity).magnitude < 1e6 } ?? true
         } && !(element.attributes["d"]?.contains("  ") ?? false)
       }
-      #expect(isSound, "round \(round)")
+      #expect(isValid, "round \(round)")
       _ = figure.vegaLite.compact
     }
   }

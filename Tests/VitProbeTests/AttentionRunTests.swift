@@ -79,7 +79,7 @@ import Testing
   /// Keeps the values of attention maps.
   private final class Keeper: Probe {
     var values: [String: Tensor] = [:]
-    func wants(_ tap: Tap) -> Bool { tap.kind == .map || tap.name.hasSuffix("mlp_res") }
+    func wants(_ tap: Tap) -> Bool { tap.kind == .attentionMap || tap.name.hasSuffix("mlp_res") }
     func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
       values[tap.name] = value
       return value

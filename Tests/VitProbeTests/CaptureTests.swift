@@ -131,7 +131,7 @@ import Testing
       let planned = Plan(
         subjects: [SubjectPlan(label: "m", family: "vit", taps: taps)],
         batchSizes: plan.batches.map(\.count), batchSize: 8)
-      let slots: [any AnalysisSlot] = [
+      let slots: [any AnalysisState] = [
         AnalysisRecords(CKAAnalyzer(), plan: planned),
         AnalysisRecords(FourierAnalyzer(), plan: planned),
         AnalysisRecords(VarianceAnalyzer(), plan: planned),

@@ -1,1 +1,338 @@
-../../../Tests/VitProbeTests/FuzzTarget.swift
+import Checkpoints
+import Glibc
+import Images
+import Models
+import StrictJSON
+import VitProbe
+
+/// Everything that reads what somebody else wrote, each as one call on bytes. An input may be read or
+/// refused; it must not trap, hang, or ask for memory that the file cannot justify.
+///
+/// The tests replay the corpus through these calls, and `Fuzzing/run.sh` searches for more inputs.
+enum FuzzTarget: String, CaseIterable {
+  /// A checkpoint, as the name says; every value is converted.
+  case safetensors, numpy, torch
+  /// The pickle of a checkpoint, in an archive that is sound otherwise: no checksum hides it.
+  case pickle
+  /// One JSON document.
+  case json
+  /// `config.json` beside the weights of a small transformer.
+  case config
+  /// An image file.
+  case png, jpeg
+  /// Images or labels in IDX, plain or gzip.
+  case idx
+  /// The binary version of CIFAR: bytes spread over records, so that a few lines of input fill one.
+  case cifar
+  /// An array of images with labels.
+  case array
+  /// A file of labels, text or CSV, for four images.
+  case labels
+  /// A file of features.
+  case features
+  /// The entry `taps` of the metadata of a sound file of features.
+  case taps
+  /// SUBJECT and architecture as a user types them.
+  case subject
+
+  /// Reads one input; errors of the libraries are what is expected of most.
+  func read(_ bytes: UnsafeRawBufferPointer) {
+    switch self {
+    case .safetensors, .numpy, .torch: onFile(bytes) { try Self.readCheckpoint($0) }
+    case .pickle: onFile(Self.archive(around: bytes)) { try Self.readCheckpoint($0) }
+    case .json: Self.readJSON(bytes)
+    case .config:
+      FuzzFolder.shared.write(bytes)
+      guard let checkpoint = try? Checkpoint.open(FuzzFolder.shared.path) else { return }
+      _ = try? ModelLoader.detect(checkpoint)
+      _ = Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
+    case .png:
+      Self.decode(Array(bytes))
+      Self.decode(Self.withChunkChecksums(Array(bytes)))
+    case .jpeg: Self.decode(Array(bytes))
+    case .idx: onFile(bytes) { try Self.readImages($0) }
+    case .cifar:
+      let records = Self.records(bytes)
+      records.withUnsafeBytes { onFile($0) { try Self.readImages($0) } }
+    case .array:
+      onFile(bytes) { path in
+        let images = try DataArgument(path: path).open()
+        for position in 0..<min(images.count, 8) { _ = try images.decode(position) }
+      }
+    case .labels:
+      onFile(bytes) { path in
+        let images = try ArrayImages(
+          name: "x", shape: [4, 1, 1], element: .uint8, bytes: [0, 1, 2, 3],
+          ids: ["a/0.png", "a/1.png", "b/0.png", "b/1.png"])
+        let table = try LabelTable(reading: path, for: images)
+        _ = try ImageDataSet(images, name: "x", labels: table)
+      }
+    case .features: onFile(bytes) { try Self.readFeatures($0) }
+    case .taps:
+      let file = Self.features(taps: bytes)
+      file.withUnsafeBytes { onFile($0) { try Self.readFeatures($0) } }
+    case .subject: Self.readSubject(String(decoding: bytes, as: UTF8.self))
+    }
+  }
+
+  // MARK: Readers
+
+  /// What was read is written and read again: the same value.
+  private static func readJSON(_ bytes: UnsafeRawBufferPointer) {
+    guard let value = try? JSONValue(parsing: bytes) else { return }
+    let again = try? JSONValue(parsing: Array(value.compact.utf8))
+    precondition(again == value, "a document does not read back")
+  }
+
+  private static func readCheckpoint(_ path: String) throws {
+    for ema in [false, true] {
+      let checkpoint = try Checkpoint.open(path, preferringEMA: ema)
+      // A small file may show one storage many times.
+      for tensor in checkpoint.tensors.prefix(64)
+      where tensor.dtype.isConvertible && tensor.byteCount <= 1 << 20 {
+        let values = try tensor.floats()
+        precondition(values.count == tensor.count, "another number of values than the shape has")
+      }
+      if !ema { _ = try? ModelLoader.detect(checkpoint) }
+    }
+  }
+
+  private static var limits: ImageLimits {
+    var limits = ImageLimits()
+    limits.pixels = 1 << 20
+    limits.unpackedBytes = 1 << 20
+    return limits
+  }
+
+  private static func decode(_ bytes: [UInt8]) {
+    guard let image = try? DecodedImage(decoding: bytes, name: "input", limits: limits),
+      case .bytes(let pixels) = image.pixels
+    else { return }
+    precondition(
+      pixels.count == image.width * image.height * image.channels, "pixels beyond the image")
+  }
+
+  private static func readImages(_ path: String) throws {
+    let images = try ImageDataSet.open(path, limits: limits)
+    for position in Set([0, images.count / 2, images.count - 1]) where position >= 0 {
+      _ = (images.id(position), images.label(position))
+      _ = try images.decode(position)
+    }
+  }
+
+  private static func readFeatures(_ path: String) throws {
+    let checkpoint = try Checkpoint.open(path)
+    let subject = try FeatureSubject(checkpoint, label: nil, defaultLabel: "f")
+    let samples = subject.samples(shuffleSeed: 1)
+    try subject.require(samples)
+    _ = subject.memory(images: 4, wanting: ["a", "logits"])
+    _ = (subject.summary, subject.notes)
+    for position in 0..<min(samples.count, 4) {
+      _ = (samples.id(position), samples.label(position))
+    }
+  }
+
+  private static func readSubject(_ text: String) {
+    guard text.utf8.count <= 4096 else { return }
+    if let subject = try? SubjectArgument(text) {
+      _ = subject.defaultLabel
+      if let architecture = subject.architecture { readArchitecture(architecture) }
+    }
+    readArchitecture(text)
+  }
+
+  private static func readArchitecture(_ text: String) {
+    guard let architecture = try? Architecture(text) else { return }
+    let again = try? Architecture(architecture.text)
+    precondition(again?.text == architecture.text, "\(architecture.text) does not read back")
+    _ = try? ModelSummary(architecture)
+  }
+
+  // MARK: Files
+
+  private func onFile(_ bytes: UnsafeRawBufferPointer, _ body: (String) throws -> Void) {
+    FuzzFile.withPath(of: bytes) { path in
+      do { try body(path) } catch { precondition(!"\(error)".isEmpty) }
+    }
+  }
+
+  private func onFile(_ bytes: [UInt8], _ body: (String) throws -> Void) {
+    bytes.withUnsafeBytes { onFile($0, body) }
+  }
+
+  private static func little(_ value: some FixedWidthInteger) -> [UInt8] {
+    withUnsafeBytes(of: value.littleEndian) { Array($0) }
+  }
+
+  /// An archive as `torch.save` writes it without checksums: the pickle and two storages.
+  private static func archive(around pickle: UnsafeRawBufferPointer) -> [UInt8] {
+    var file: [UInt8] = []
+    var directory: [UInt8] = []
+    let members = [
+      ("a/data.pkl", Array(pickle)), ("a/data/0", [UInt8](repeating: 0, count: 24)),
+      ("a/data/1", [UInt8](repeating: 0, count: 192)),
+    ]
+    for (name, data) in members {
+      let sizes = little(UInt32(data.count)) + little(UInt32(data.count))
+      let common =
+        [20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] + sizes + little(UInt16(name.utf8.count))
+        + [0, 0]
+      directory += little(UInt32(0x0201_4B50)) + [20, 0] + common
+      directory += [UInt8](repeating: 0, count: 10) + little(UInt32(file.count)) + name.utf8
+      file += little(UInt32(0x0403_4B50)) + common + name.utf8 + data
+    }
+    let end =
+      [0, 0, 0, 0, 3, 0, 3, 0] + little(UInt32(directory.count)) + little(UInt32(file.count))
+      + [0, 0]
+    return file + directory + little(UInt32(0x0605_4B50)) + end
+  }
+
+  /// Three samples of one layer of five tokens, described by `taps`.
+  private static func features(taps: UnsafeRawBufferPointer) -> [UInt8] {
+    var text = ""
+    for scalar in String(decoding: taps, as: UTF8.self).unicodeScalars {
+      switch scalar {
+      case "\"", "\\": text += "\\\(scalar)"
+      case "\u{0}"..<" ":
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    let header =
+      "{\"__metadata__\":{\"format\":\"vitprobe-features\",\"taps\":\"\(text)\"},"
+      + "\"a\":{\"dtype\":\"F32\",\"shape\":[3,5,2],\"data_offsets\":[0,120]}}"
+    return little(UInt64(header.utf8.count)) + header.utf8 + [UInt8](repeating: 0, count: 120)
+  }
+
+  /// Two bytes of input begin each record; the first says which of the two formats it is.
+  private static func records(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    guard let first = bytes.first else { return [] }
+    let length = first.isMultiple(of: 2) ? 3073 : 3074
+    var file: [UInt8] = []
+    for start in stride(from: 1, to: bytes.count, by: 2) {
+      file += bytes[start..<min(start + 2, bytes.count)]
+      file += [UInt8](repeating: first, count: length * (start + 1) / 2 - file.count)
+    }
+    // A remainder makes a file that is cut short.
+    return file + [UInt8](repeating: 0, count: Int(first / 128))
+  }
+
+  /// The chunks of a PNG with the checksums that they should have, so that mutants get past them.
+  private static func withChunkChecksums(_ bytes: [UInt8]) -> [UInt8] {
+    var bytes = bytes
+    var place = 8
+    while place + 12 <= bytes.count {
+      let length = bytes[place..<place + 4].reduce(0) { $0 << 8 | Int($1) }
+      guard length <= bytes.count - place - 12 else { break }
+      var sum: UInt32 = 0xFFFF_FFFF
+      for byte in bytes[(place + 4)..<(place + 8 + length)] {
+        sum ^= UInt32(byte)
+        for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
+      }
+      let end = place + 8 + length
+      bytes.replaceSubrange(end..<end + 4, with: little((~sum).byteSwapped))
+      place = end + 4
+    }
+    return bytes
+  }
+}
+
+/// A file in memory that has no name but a path.
+private enum FuzzFile {
+  static func withPath(of bytes: UnsafeRawBufferPointer, _ body: (String) -> Void) {
+    var template = Array("/dev/shm/vitprobe-fuzz-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else { return }
+    // The descriptor is path enough; the name would stay behind after a crash.
+    unlink(template)
+    defer { close(descriptor) }
+    var done = 0
+    while done < bytes.count {
+      let count = write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+      guard count > 0 else { return }
+      done += count
+    }
+    body("/proc/self/fd/\(descriptor)")
+  }
+}
+
+/// A folder with the weights of a small transformer, for the settings beside them to change.
+private final class FuzzFolder: Sendable {
+  static let shared = FuzzFolder()
+
+  let path: String
+
+  private init() {
+    var template = Array("/dev/shm/vitprobe-fuzz-XXXXXX".utf8CString)
+    path =
+      mkdtemp(&template) == nil
+      ? "" : String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let weights = Self.weights
+    weights.withUnsafeBytes { Self.write($0, to: path + "/model.safetensors") }
+    folderToRemove = path
+    atexit {
+      unlink(folderToRemove + "/model.safetensors")
+      unlink(folderToRemove + "/config.json")
+      rmdir(folderToRemove)
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) { Self.write(bytes, to: path + "/config.json") }
+
+  private static func write(_ bytes: UnsafeRawBufferPointer, to path: String) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    var done = 0
+    while done < bytes.count {
+      let count = Glibc.write(
+        descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+      guard count > 0 else { return }
+      done += count
+    }
+  }
+
+  /// Hugging Face's names, one layer of width 6, of zeros.
+  private static var weights: [UInt8] {
+    let dim = 6
+    let layer = "vit.encoder.layer.0."
+    var shapes: [(String, [Int])] = [
+      ("vit.embeddings.cls_token", [1, 1, dim]),
+      ("vit.embeddings.position_embeddings", [1, 5, dim]),
+      ("vit.embeddings.patch_embeddings.projection.weight", [dim, 3, 4, 4]),
+      ("vit.embeddings.patch_embeddings.projection.bias", [dim]),
+    ]
+    for name in ["query", "key", "value"] {
+      shapes.append((layer + "attention.attention.\(name).weight", [dim, dim]))
+      shapes.append((layer + "attention.attention.\(name).bias", [dim]))
+    }
+    for (name, shape) in [
+      ("attention.output.dense", [dim, dim]), ("intermediate.dense", [2 * dim, dim]),
+      ("output.dense", [dim, 2 * dim]),
+    ] {
+      shapes.append((layer + name + ".weight", shape))
+      shapes.append((layer + name + ".bias", [shape[0]]))
+    }
+    for name in [layer + "layernorm_before", layer + "layernorm_after", "vit.layernorm"] {
+      shapes.append((name + ".weight", [dim]))
+      shapes.append((name + ".bias", [dim]))
+    }
+    shapes.append(("classifier.weight", [3, dim]))
+    shapes.append(("classifier.bias", [3]))
+    var entries: [String] = []
+    var offset = 0
+    for (name, shape) in shapes {
+      let end = offset + 4 * shape.reduce(1, *)
+      entries.append(
+        "\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(offset),\(end)]}")
+      offset = end
+    }
+    let header = "{" + entries.joined(separator: ",") + "}"
+    return withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) } + header.utf8
+      + [UInt8](repeating: 0, count: offset)
+  }
+}
+
+/// Set once, for the end of the process.
+private nonisolated(unsafe) var folderToRemove = ""

@@ -50,7 +50,7 @@ public struct AttentionAnalyzer: Analyzer {
   public func accepts(_ tap: Tap) -> Bool {
     switch tap.layout {
     case .attention: true
-    case .tokens, .map: tap.kind != .logits
+    case .tokens, .featureMap: tap.kind != .logits
     case .vector: false
     }
   }
@@ -76,12 +76,12 @@ public struct AttentionAnalyzer: Analyzer {
   }
 
   /// One entry a tap, with moments of no more images than the minibatch has.
-  public func isSound(_ record: Record, plan: Plan) -> Bool {
+  public func isValid(_ record: Record, plan: Plan) -> Bool {
     plan.canHold(record.images) && record.layers.count == plan.tapCount
       && zip(record.layers, layers(of: plan)).allSatisfy { layer, planned in
         (0...1 << 40).contains(layer.zeroTokens)
           && (layer.cells.isEmpty || layer.cells.count == planned.cells.count)
-          && layer.cells.allSatisfy { $0.isSound(images: record.images) }
+          && layer.cells.allSatisfy { $0.isValid(images: record.images) }
       }
   }
 

@@ -33,7 +33,7 @@ struct AttentionMoments: Codable, Sendable {
   }
 
   /// Whether numbers read from a file can be those of a minibatch.
-  func isSound(images: Int) -> Bool {
+  func isValid(images: Int) -> Bool {
     (0...images).contains(count) && (0...images - count).contains(undefined)
       && mean.isFinite && squares.isFinite && squares >= 0
   }

@@ -82,8 +82,8 @@ final class AttentionObserver: BatchObserver {
         guard let base = buffer.baseAddress, !buffer.isEmpty else { return }
         precondition(
           buffer.count == images * grid.stride, "\(value.shape) is not of the planned shape")
-        let maps = Unshared(UnsafeMutablePointer(mutating: base))
-        func run(_ other: Unshared<Float>?) {
+        let maps = DisjointWrites(UnsafeMutablePointer(mutating: base))
+        func run(_ other: DisjointWrites<Float>?) {
           Threads.forEach(images) { image in
             let at = image * grid.stride
             measure(
@@ -94,7 +94,7 @@ final class AttentionObserver: BatchObserver {
         }
         guard let before else { return run(nil) }
         before.withValues { buffer in
-          run(buffer.baseAddress.map { Unshared(UnsafeMutablePointer(mutating: $0)) })
+          run(buffer.baseAddress.map { DisjointWrites(UnsafeMutablePointer(mutating: $0)) })
         }
       }
     }
@@ -122,16 +122,16 @@ private struct ImageRows {
   }
 
   /// Shares the rows among parallel steps.
-  mutating func fill(_ body: (Shared) -> Void) {
+  mutating func fill(_ body: (Rows) -> Void) {
     let stride = stride
     numbers.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      body(Shared(base: Unshared(base), stride: stride))
+      body(Rows(base: DisjointWrites(base), stride: stride))
     }
   }
 
-  struct Shared: Sendable {
-    let base: Unshared<Double>
+  struct Rows: Sendable {
+    let base: DisjointWrites<Double>
     let stride: Int
     func row(_ image: Int) -> ImageRow { ImageRow(base.pointer + image * stride) }
   }

@@ -50,7 +50,7 @@ public struct CKAAnalyzer: Analyzer {
   }
 
   /// One product a pair of layers and one scale a layer.
-  public func isSound(_ record: Record, plan: Plan) -> Bool {
+  public func isValid(_ record: Record, plan: Plan) -> Bool {
     let layers = plan.tapCount
     return plan.canHold(record.images) && record.products.count == layers * (layers + 1) / 2
       && record.scales.count == layers && (0...1 << 24).contains(configuration.bootstrap)

@@ -26,8 +26,8 @@ struct GramMatrix {
     var sums = [Double](repeating: 0, count: groups * n * n)
     sums.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      let out = Unshared(base)
-      let input = Unshared(UnsafeMutablePointer(mutating: x))
+      let out = DisjointWrites(base)
+      let input = DisjointWrites(UnsafeMutablePointer(mutating: x))
       Threads.forEach(groups) { group in
         for chunk in (chunks * group / groups)..<(chunks * (group + 1) / groups) {
           let start = chunk * size

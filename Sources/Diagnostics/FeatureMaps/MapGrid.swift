@@ -20,7 +20,7 @@ struct MapGrid: Sendable, Hashable {
       else { return nil }
       (self.height, self.width, self.prefix) = (height, width, prefix)
       channels = planned.shape[1]
-    case .map:
+    case .featureMap:
       guard planned.shape.count == 3, planned.shape.allSatisfy({ $0 > 0 }) else { return nil }
       (height, width, channels) = (planned.shape[0], planned.shape[1], planned.shape[2])
       prefix = 0
@@ -49,7 +49,7 @@ struct MapGrid: Sendable, Hashable {
       precondition(
         buffer.count == images * stride,
         "\(value.shape) is not \(images) images of \(prefix) + \(height) x \(width) places")
-      let input = Unshared(UnsafeMutablePointer(mutating: base))
+      let input = DisjointWrites(UnsafeMutablePointer(mutating: base))
       Threads.forEach(images) { image in
         body(image, UnsafePointer(input.pointer + image * stride + prefix * channels))
       }
@@ -61,14 +61,8 @@ extension Tap {
   /// Whether values are feature maps, or tokens that make some.
   var holdsFeatureMaps: Bool {
     switch layout {
-    case .tokens, .map: kind != .logits
+    case .tokens, .featureMap: kind != .logits
     case .attention, .vector: false
     }
   }
-}
-
-/// A pointer into memory of which each parallel step writes its own part.
-struct Unshared<Pointee>: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Pointee>
-  init(_ pointer: UnsafeMutablePointer<Pointee>) { self.pointer = pointer }
 }

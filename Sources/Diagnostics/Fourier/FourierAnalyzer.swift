@@ -58,7 +58,7 @@ public struct FourierAnalyzer: Analyzer {
   }
 
   /// One entry a tap; the numbers of points are compared with the tap's when they are added up.
-  public func isSound(_ record: Record, plan: Plan) -> Bool {
+  public func isValid(_ record: Record, plan: Plan) -> Bool {
     plan.canHold(record.images) && record.taps.count == plan.tapCount
       && record.taps.allSatisfy { sums in
         (0...1 << 40).contains(sums.dead) && sums.squares.count == sums.values.count
@@ -96,7 +96,7 @@ private final class FourierObserver: BatchObserver {
     var rows = [Double](repeating: 0, count: images * width)
     rows.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      let out = Unshared(base)
+      let out = DisjointWrites(base)
       grid.forEachImage(of: value) { image, maps in
         let row = out.pointer + image * width
         row[bins.count] = Double(bins.measure(maps, into: row))

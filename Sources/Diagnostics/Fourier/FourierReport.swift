@@ -142,7 +142,7 @@ struct FourierReport {
     }
     let curve = curves[index][first]
     if first == 0, subject.taps[0].tap.kind == .embed, let end = curve.last?.delta {
-      let name = subject.taps[0].tap.layout == .map ? "Stem" : "Emb"
+      let name = subject.taps[0].tap.layout == .featureMap ? "Stem" : "Emb"
       marks.append(.note(x: frequency(curve, curve.points.count - 1), y: end, text: name))
     }
     return Figure(

@@ -8,7 +8,7 @@ public struct EigenvalueEstimate: Sendable, Equatable {
   public var isConverged: Bool
   /// Whether another value of opposite sign has the same magnitude to within the tolerance and both
   /// residuals. Which of the two is "the largest by magnitude", and so its sign, is then undecided.
-  public var hasOppositeTwin: Bool
+  public var hasOppositeSignPair: Bool
   /// The products that went into this value.
   public var iterations: Int
   /// The place of the value in the solver's own order, to ask for its vector.
@@ -26,10 +26,10 @@ public struct EigenvalueEstimate: Sendable, Equatable {
 
   /// One word for a table.
   public var status: Status {
-    isConverged ? (hasOppositeTwin ? .tied : .converged) : .unconverged
+    isConverged ? (hasOppositeSignPair ? .tied : .converged) : .unconverged
   }
 
-  /// Sets `hasOppositeTwin` for each of `chosen`, looking among `all` of `found`.
+  /// Sets `hasOppositeSignPair` for each of `chosen`, looking among `all` of `found`.
   static func markTwins(
     of chosen: inout [EigenvalueEstimate], among found: [EigenvalueEstimate], tolerance: Double
   ) {
@@ -40,7 +40,7 @@ public struct EigenvalueEstimate: Sendable, Equatable {
           && abs(own.value + other.value)
             <= tolerance * abs(own.value) + own.residual + other.residual
       }
-      if twin { chosen[position].hasOppositeTwin = true }
+      if twin { chosen[position].hasOppositeSignPair = true }
     }
   }
 }

@@ -162,7 +162,7 @@ public final class KrylovBasis {
     // Per tile: one sum for each vector, and one of squares.
     var partial = [Double](repeating: 0, count: tiles * (order + 1))
     partial.withUnsafeMutableBufferPointer { partial in
-      let sums = Shared(partial)
+      let sums = DisjointWrites(partial)
       tiled(&w) { tile in
         if let negated { tile.add(negated) }
         guard let pointer = sums.pointer else { return }
@@ -205,7 +205,7 @@ public final class KrylovBasis {
 }
 
 /// Memory that threads write to in disjoint places.
-private struct Shared: @unchecked Sendable {
+private struct DisjointWrites: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Double>?
 
   init(_ buffer: UnsafeMutableBufferPointer<Double>) {

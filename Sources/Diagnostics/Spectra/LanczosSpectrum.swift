@@ -60,7 +60,7 @@ public struct LanczosSpectrum {
       let residual = process.residual(ritz, index)
       return EigenvalueEstimate(
         value: ritz.values[index], residual: residual,
-        isConverged: residual <= settings.tolerance * magnitude, hasOppositeTwin: false,
+        isConverged: residual <= settings.tolerance * magnitude, hasOppositeSignPair: false,
         iterations: state.products, index: index)
     }
     var notes: [Note] = []

@@ -133,7 +133,7 @@ public struct PowerIteration: Sendable {
         if exhausted || rule == .change || (isSmall && !pair.hasOpenRival) {
           let estimate = EigenvalueEstimate(
             value: pair.value, residual: pair.residual, isConverged: isSmall,
-            hasOppositeTwin: pair.hasOppositeTwin, iterations: iterations, index: 0)
+            hasOppositeSignPair: pair.hasOppositeSignPair, iterations: iterations, index: 0)
           return (estimate, pair.own.vector)
         }
         // Not from the Ritz vector: v holds both of a pair ±λ, to be separated once the rest has
@@ -152,7 +152,7 @@ public struct PowerIteration: Sendable {
         LongVector.add(-quotient, vector, to: &rest)
         let estimate = EigenvalueEstimate(
           value: quotient, residual: LongVector.norm(rest), isConverged: true,
-          hasOppositeTwin: false, iterations: iterations, index: 0)
+          hasOppositeSignPair: false, iterations: iterations, index: 0)
         return (estimate, vector)
       }
       vector = next
@@ -189,7 +189,7 @@ public struct PowerIteration: Sendable {
     var own: Direction
     var residual: Double
     /// Whether a value of opposite sign may be as large in magnitude.
-    var hasOppositeTwin = false
+    var hasOppositeSignPair = false
     /// Whether the residual of the other Ritz value is too large to say whether it is such a value.
     var hasOpenRival = false
     var products = 0
@@ -229,8 +229,8 @@ public struct PowerIteration: Sendable {
       let rival = pair(1 - chosen)
       let residual = rival.residual(small.values[1 - chosen])
       let reach = abs(small.values[1 - chosen]) + residual + best.residual
-      best.hasOppositeTwin = reach >= abs(value) * (1 - tolerance)
-      best.hasOpenRival = best.hasOppositeTwin && residual > tolerance * abs(value)
+      best.hasOppositeSignPair = reach >= abs(value) * (1 - tolerance)
+      best.hasOpenRival = best.hasOppositeSignPair && residual > tolerance * abs(value)
     }
     return best
   }

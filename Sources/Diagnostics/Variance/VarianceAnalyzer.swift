@@ -60,7 +60,7 @@ public struct VarianceAnalyzer: Analyzer {
   }
 
   /// One entry a tap.
-  public func isSound(_ record: Record, plan: Plan) -> Bool {
+  public func isValid(_ record: Record, plan: Plan) -> Bool {
     plan.canHold(record.images) && record.taps.count == plan.tapCount
   }
 
@@ -96,7 +96,7 @@ private final class VarianceObserver: BatchObserver {
     var rows = [Double](repeating: 0, count: images * 2)
     rows.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      let out = Unshared(base)
+      let out = DisjointWrites(base)
       grid.forEachImage(of: value) { image, maps in
         let row = out.pointer + 2 * image
         ck_map_moments(maps, grid.positions, grid.channels, row, row + 1)
@@ -124,10 +124,10 @@ private final class VarianceObserver: BatchObserver {
       guard rows > 1, let base = buffer.baseAddress, !buffer.isEmpty else { return }
       precondition(
         buffer.count == rows * grid.stride, "\(value.shape) is not of the planned shape")
-      let input = Unshared(UnsafeMutablePointer(mutating: base + grid.prefix * grid.channels))
+      let input = DisjointWrites(UnsafeMutablePointer(mutating: base + grid.prefix * grid.channels))
       parts.withUnsafeMutableBufferPointer { buffer in
         guard let base = buffer.baseAddress else { return }
-        let out = Unshared(base)
+        let out = DisjointWrites(base)
         Threads.forEach(buffer.count) { index in
           let start = index * part
           out.pointer[index] = ck_row_variance(

@@ -49,11 +49,11 @@ struct AlterNet: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
-    var x = context.tap(Tap("conv1", .conv, layout: .map), stem(images))
+    var x = context.tap(Tap("conv1", .conv, layout: .featureMap), stem(images))
     if configuration.stem == .imagenet {
       x = x.maxPooled(Window(kernel: 3, stride: 2, padding: 1))
     }
-    return context.tap(Tap("stem", .embed, layout: .map, roles: .sequence), x)
+    return context.tap(Tap("stem", .embed, layout: .featureMap, roles: .sequence), x)
   }
 
   func block(_ index: Int, _ x: Tensor, _ context: Context) -> Tensor {
@@ -64,7 +64,7 @@ struct AlterNet: VisionModel {
   }
 
   func head(_ x: Tensor, _ context: Context) -> Tensor {
-    let x = context.tap(Tap("norm", .norm, layout: .map), norm(x, activation: .relu))
+    let x = context.tap(Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu))
     let features = context.tap(Tap("gap", .pool, layout: .vector), x.globalAverage())
     return classifier.map { $0(features) } ?? features
   }

@@ -73,11 +73,12 @@ struct WindowAttentionBlock: Sendable {
   func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
     let name = "layer\(stage + 1).\(index)"
     func tap(_ suffix: String, _ kind: Tap.Kind) -> Tap {
-      Tap("\(name).\(suffix)", kind, layout: .map, stage: stage)
+      Tap("\(name).\(suffix)", kind, layout: .featureMap, stage: stage)
     }
     func mapTap() -> Tap {
       Tap(
-        "\(name).attn_map", .map, layout: .attention(height: window, width: window, prefix: 0),
+        "\(name).attn_map", .attentionMap,
+        layout: .attention(height: window, width: window, prefix: 0),
         stage: stage)
     }
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
@@ -108,6 +109,6 @@ struct WindowAttentionBlock: Sendable {
     let y = dense.added(
       to: skip, joined, gain: nil, branch: tap("attn_branch", .msa), context)
     return context.tap(
-      Tap(name, .msa, layout: .map, stage: stage, roles: [.sequence, .block]), y)
+      Tap(name, .msa, layout: .featureMap, stage: stage, roles: [.sequence, .block]), y)
   }
 }

@@ -53,7 +53,7 @@ struct TransformerBlock: Sendable {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, stage: stage, roles: roles)
     }
     func mapTap() -> Tap {
-      Tap("\(name).attn_map", .map, layout: grid.attention, stage: stage)
+      Tap("\(name).attn_map", .attentionMap, layout: grid.attention, stage: stage)
     }
     let looks = context.probe != nil && context.wants(mapTap())
     let branch = tap("attn_branch", .msa)

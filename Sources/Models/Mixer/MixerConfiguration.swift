@@ -78,9 +78,9 @@ public struct MixerConfiguration: ModelConfiguration {
   }
 
   /// timm, and xxxnell/how-do-vits-work.
-  public static let dialects = [
-    Dialect("timm", signature: ["stem.proj.weight", "blocks.0.mlp_tokens.fc1.weight"]),
-    Dialect(
+  public static let keyMappings = [
+    KeyMapping("timm", signature: ["stem.proj.weight", "blocks.0.mlp_tokens.fc1.weight"]),
+    KeyMapping(
       "how-do-vits-work",
       signature: ["embedding.0.patch_embedding.1.weight", "mlps.0.ff1.net.0.weight"],
       rules: [
@@ -124,7 +124,7 @@ public struct MixerConfiguration: ModelConfiguration {
     c.mlp = try weights.require("blocks.0.mlp_channels.fc1.weight", rank: 2)[0]
     c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
     c.imageSize = base?.imageSize ?? grid.multipliedReportingOverflow(by: side).partialValue
-    c.epsilon = weights.dialect.name == "timm" ? base?.epsilon ?? 1e-6 : 1e-5
+    c.epsilon = weights.keyMapping.name == "timm" ? base?.epsilon ?? 1e-6 : 1e-5
     return c
   }
 

@@ -109,7 +109,7 @@ struct PublishedRefinerBlock: Sendable {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, roles: roles)
     }
     func look(_ suffix: String) -> ((Tensor) -> Tensor)? {
-      let tap = Tap("\(name).\(suffix)", .map, layout: grid.attention)
+      let tap = Tap("\(name).\(suffix)", .attentionMap, layout: grid.attention)
       guard context.probe != nil, context.wants(tap) else { return nil }
       return { context.tap(tap, $0) }
     }

@@ -2,8 +2,8 @@ import Checkpoints
 
 extension PublishedRefinerConfiguration {
   /// The names of zhoudaquan/Refiner_ViT.
-  public static let dialects = [
-    Dialect(
+  public static let keyMappings = [
+    KeyMapping(
       "Refiner_ViT", signature: ["blocks.0.mlp.scale_channel", "blocks.0.attn.qkv.weight"])
   ]
 

@@ -87,8 +87,8 @@ public struct RefinerConfiguration: ModelConfiguration {
   public static let variants: [ModelVariant<Self>] = []
 
   /// timm's names of a vision transformer, and `blocks.i.attn.expand`, `.local`, `.reduce`.
-  public static let dialects = [
-    Dialect(
+  public static let keyMappings = [
+    KeyMapping(
       "vitprobe", signature: ["blocks.0.attn.expand.weight", "blocks.0.attn.qkv.weight"])
   ]
 

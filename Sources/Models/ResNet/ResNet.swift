@@ -41,12 +41,13 @@ struct ResNet: VisionModel {
       context.probe == nil
       ? stem(images, activation: activation)
       : stem(
-        images, activation: activation, raw: Tap("conv1", .conv, layout: .map),
-        normed: configuration.preActivation ? [] : [Tap("bn1", .norm, layout: .map)], context)
+        images, activation: activation, raw: Tap("conv1", .conv, layout: .featureMap),
+        normed: configuration.preActivation ? [] : [Tap("bn1", .norm, layout: .featureMap)], context
+      )
     if configuration.stem == .imagenet {
       x = x.maxPooled(Window(kernel: 3, stride: 2, padding: 1))
     }
-    return context.tap(Tap("stem", .embed, layout: .map, roles: .sequence), x)
+    return context.tap(Tap("stem", .embed, layout: .featureMap, roles: .sequence), x)
   }
 
   private var activation: Activation { configuration.preActivation ? .none : .relu }
@@ -57,13 +58,13 @@ struct ResNet: VisionModel {
     let isLast = index + 1 == blocks.count || blocks[index + 1].stage != block.stage
     guard isLast else { return y }
     return context.tap(
-      Tap("layer\(block.stage + 1)", .conv, layout: .map, stage: block.stage), y)
+      Tap("layer\(block.stage + 1)", .conv, layout: .featureMap, stage: block.stage), y)
   }
 
   func head(_ x: Tensor, _ context: Context) -> Tensor {
     var x = x
     if let norm {
-      x = context.tap(Tap("norm", .norm, layout: .map), norm(x, activation: .relu))
+      x = context.tap(Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu))
     }
     let features = context.tap(Tap("gap", .pool, layout: .vector), x.globalAverage())
     return classifier.map { $0(features) } ?? features
@@ -116,7 +117,7 @@ struct ResidualBlock: Sendable {
   func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
     let name = "layer\(stage + 1).\(index)"
     func tap(_ suffix: String, _ kind: Tap.Kind = .conv) -> Tap {
-      Tap("\(name).\(suffix)", kind, layout: .map, stage: stage)
+      Tap("\(name).\(suffix)", kind, layout: .featureMap, stage: stage)
     }
     let isPreActivation = first != nil
     var y = x
@@ -144,6 +145,6 @@ struct ResidualBlock: Sendable {
     }
     let kind: Tap.Kind = stage > 0 && index == 0 ? .pool : .conv
     return context.tap(
-      Tap(name, kind, layout: .map, stage: stage, roles: [.sequence, .block]), y)
+      Tap(name, kind, layout: .featureMap, stage: stage, roles: [.sequence, .block]), y)
   }
 }

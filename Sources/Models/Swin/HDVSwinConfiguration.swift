@@ -76,9 +76,9 @@ public struct HDVSwinConfiguration: ModelConfiguration {
   }
 
   /// The repository's names, and our own.
-  public static let dialects = [published, own]
+  public static let keyMappings = [published, own]
 
-  private static let published = Dialect(
+  private static let published = KeyMapping(
     "how-do-vits-work",
     signature: ["layer1.0.patch_merge.weight", "layer1.1.attn.pos_embedding"],
     rules: [
@@ -86,7 +86,7 @@ public struct HDVSwinConfiguration: ModelConfiguration {
       .rename("norm", "classifier.2"), .rename("head", "classifier.3"),
     ]
   ) { names in
-    var rules: [Dialect.Rule] = []
+    var rules: [KeyMapping.Rule] = []
     for stage in 0..<8 where names.contains("layer\(stage + 1).0.patch_merge.weight") {
       if stage > 0 {
         rules.append(
@@ -110,7 +110,7 @@ public struct HDVSwinConfiguration: ModelConfiguration {
     return rules
   }
 
-  private static let own = Dialect(
+  private static let own = KeyMapping(
     "canonical",
     signature: ["patch_embed.proj.weight", "layers.0.blocks.0.attn.pos_embedding"])
 

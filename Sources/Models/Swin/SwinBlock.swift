@@ -96,7 +96,7 @@ struct SwinBlock: Sendable {
     }
     func mapTap() -> Tap {
       let layout = Tap.Layout.attention(height: shape.window, width: shape.window, prefix: 0)
-      return Tap("\(name).attn_map", .map, layout: layout, stage: stage)
+      return Tap("\(name).attn_map", .attentionMap, layout: layout, stage: stage)
     }
     var (plan, bias) = (plan, bias)
     if height != side || width != side {

@@ -29,7 +29,7 @@ extension SwinConfiguration {
     c.mlpRatio = max(1, hidden / c.dim)
     c.qkvBias = weights.has("layers.0.blocks.0.attn.qkv.bias")
     c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
-    switch weights.dialect.name {
+    switch weights.keyMapping.name {
     case "torchvision", "Hugging Face": c.padding = .beforeShift
     default: c.padding = .afterShift
     }

@@ -93,7 +93,7 @@ extension ViTConfiguration {
       config?["image_size"]?.intValue
       ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
       ?? grid.multipliedReportingOverflow(by: patch).partialValue
-    switch weights.dialect.name {
+    switch weights.keyMapping.name {
     case "Hugging Face":
       epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
       resampling = registers > 0 ? .antialiased : .bicubic

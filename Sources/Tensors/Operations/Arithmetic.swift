@@ -47,7 +47,9 @@ private typealias BinaryKernel =
 
 private func combine(_ a: Tensor, _ b: Tensor, into y: Tensor, _ kernel: BinaryKernel) {
   let broadcast = Broadcast(a.shape, b.shape)
-  let (pa, pb, py) = (Shared(a.pointer), Shared(b.pointer), Shared(y.pointer))
+  let (pa, pb, py) = (
+    DisjointWrites(a.pointer), DisjointWrites(b.pointer), DisjointWrites(y.pointer)
+  )
   switch broadcast {
   case .same:
     forEachPiece(of: a.shape.count) { first, count in
@@ -75,7 +77,7 @@ struct Add: Operation {
     combine(x[0], x[1], into: y, ck_add)
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -97,7 +99,7 @@ struct Multiply: SummableOperation {
   func forward(_ x: [Tensor], addingTo y: Tensor) {
     combine(x[0], x[1], into: y, ck_multiply_add)
   }
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -121,7 +123,9 @@ struct ReducedProduct: Operation {
     return result
   }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (pa, pb, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pa, pb, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     switch Broadcast(x[0].shape, result) {
     case .same: combine(x[0], x[1], into: y, ck_multiply)
     case .suffix:
@@ -138,7 +142,7 @@ struct ReducedProduct: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -155,13 +159,13 @@ struct AffineScalar: Operation {
   var constant: Float = 0
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
     forEachPiece(of: y.shape.count) { first, count in
       ck_affine_scalar(px + first, factor, constant, py + first, count)
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [AffineScalar(factor: factor)(dy)] }

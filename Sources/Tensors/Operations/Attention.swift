@@ -19,7 +19,9 @@ struct HeadScores: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, s, d) = (x[0].shape[1], x[1].shape[1], x[0].shape[2])
     let width = d / heads
-    let (pa, pb, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pa, pb, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, head) = (index / heads, index % heads)
       gemm(
@@ -29,7 +31,7 @@ struct HeadScores: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -62,7 +64,9 @@ struct HeadApply: Operation {
     let (t, s, d) = (x[0].shape[2], x[0].shape[3], x[1].shape[2])
     let width = d / heads
     let (rows, inner) = transposed ? (s, t) : (t, s)
-    let (pp, pv, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pp, pv, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, head) = (index / heads, index % heads)
       gemm(
@@ -73,7 +77,7 @@ struct HeadApply: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -133,11 +137,11 @@ private struct FusedAttention: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, s, d) = (y.shape[1], isPacked ? y.shape[1] : x[1].shape[1], y.shape[2])
     let (width, heads, scale, ld) = (d / heads, heads, scale, isPacked ? 3 * d : d)
-    let q = Shared(x[0].pointer)
-    let k = Shared(isPacked ? x[0].pointer + d : x[1].pointer)
-    let v = Shared(isPacked ? x[0].pointer + 2 * d : x[2].pointer)
-    let py = Shared(y.pointer)
-    let bias = hasBias ? x.last.map { Shared($0.pointer) } : nil
+    let q = DisjointWrites(x[0].pointer)
+    let k = DisjointWrites(isPacked ? x[0].pointer + d : x[1].pointer)
+    let v = DisjointWrites(isPacked ? x[0].pointer + 2 * d : x[2].pointer)
+    let py = DisjointWrites(y.pointer)
+    let bias = hasBias ? x.last.map { DisjointWrites($0.pointer) } : nil
     let biasCount = hasBias ? x.last?.shape.count ?? 1 : 1
     let attention = HeadAttention(t: t, s: s, width: width, scale: scale)
     Threads.forEach(x[0].shape[0] * heads) { index in
@@ -149,7 +153,7 @@ private struct FusedAttention: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .first }
+  func kept(needs: [Bool]) -> SavedValues { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {

@@ -15,8 +15,8 @@ private struct FusedMaps: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, d) = (x[0].shape[1], x[0].shape[2] / 3)
     let (width, heads, scale, carriedScale) = (d / heads, heads, scale, carriedScale)
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let carried = x.count > 1 ? Shared(x[1].pointer) : nil
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let carried = x.count > 1 ? DisjointWrites(x[1].pointer) : nil
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, head) = (index / heads, index % heads)
       let q = px + (image * t * 3 * d + head * width)

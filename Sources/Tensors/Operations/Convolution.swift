@@ -71,7 +71,7 @@ private func isSmall(rows: Int) -> Bool { rows <= 1024 }
 /// The patches of all rows, `[rows, patch]`.
 private func patches(of map: Tensor, _ geometry: ck_window, rows: Int, patch: Int) -> Tensor {
   let result = Tensor(uninitialized: [rows, patch])
-  let (px, py) = (Shared(map.pointer), Shared(result.pointer))
+  let (px, py) = (DisjointWrites(map.pointer), DisjointWrites(result.pointer))
   Threads.forEachTile(of: rows, target: max(1, (1 << 18) / max(1, patch))) { first, count in
     withUnsafePointer(to: geometry) {
       ck_im2col(px.pointer, py + first * patch, $0, first, count)
@@ -108,9 +108,9 @@ struct Convolution: Operation {
     }
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
-    let (px, py) = (Shared(input.pointer), Shared(y.pointer))
-    let affine = x.count > 2 ? (Shared(x[2].pointer), Shared(x[3].pointer)) : nil
-    let residual = hasResidual ? Shared(x[4].pointer) : nil
+    let (px, py) = (DisjointWrites(input.pointer), DisjointWrites(y.pointer))
+    let affine = x.count > 2 ? (DisjointWrites(x[2].pointer), DisjointWrites(x[3].pointer)) : nil
+    let residual = hasResidual ? DisjointWrites(x[4].pointer) : nil
     let code = activation.code
     @Sendable func finish(_ first: Int, _ count: Int) {
       guard let affine else { return }
@@ -151,7 +151,7 @@ struct Convolution: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -183,7 +183,7 @@ struct ConvolutionInputGradient: Operation {
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
     let panels = Panels(weight.pointer, ldb: patch, transposed: false, k: out, n: patch)
-    let (pd, py) = (Shared(dy.pointer), Shared(y.pointer))
+    let (pd, py) = (DisjointWrites(dy.pointer), DisjointWrites(y.pointer))
     if window.isPointwise {
       panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, y.pointer)
       return []
@@ -193,7 +193,7 @@ struct ConvolutionInputGradient: Operation {
     if isSmall(rows: dy.shape.rows) {
       let all = Tensor(uninitialized: [dy.shape.rows, patch])
       panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, all.pointer)
-      let pall = Shared(all.pointer)
+      let pall = DisjointWrites(all.pointer)
       Threads.forEach(input[0]) { image in
         withUnsafePointer(to: geometry) {
           ck_col2im(pall + image * rows * patch, py.pointer, $0, image, 1)
@@ -213,7 +213,7 @@ struct ConvolutionInputGradient: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -255,7 +255,9 @@ struct ConvolutionWeightGradient: Operation {
     // The sum runs over positions: cut into parts, and the parts' sums added in order.
     let parts = min(16, Threads.tileCount(rows, target: 2048))
     let partial = Tensor(uninitialized: [parts, weight.count])
-    let (px, pd, pp) = (Shared(input.pointer), Shared(dy.pointer), Shared(partial.pointer))
+    let (px, pd, pp) = (
+      DisjointWrites(input.pointer), DisjointWrites(dy.pointer), DisjointWrites(partial.pointer)
+    )
     Threads.forEach(parts) { part in
       let sum = pp + part * weight.count
       var first = rows * part / parts
@@ -282,7 +284,7 @@ struct ConvolutionWeightGradient: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -298,9 +300,9 @@ struct AffineChannels: Operation {
   let activation: Activation
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
-    let (scale, shift) = (Shared(x[1].pointer), Shared(x[2].pointer))
-    let residual = x.count > 3 ? Shared(x[3].pointer) : nil
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
+    let (scale, shift) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
+    let residual = x.count > 3 ? DisjointWrites(x[3].pointer) : nil
     let code = activation.code
     forEachRowTile(of: y.shape) { first, count in
       let at = first * cols

@@ -58,8 +58,8 @@ struct DenseStep: Sendable {
 
   let panels: Panels
   private let activation: Int32
-  private let bias: Shared<Float>?
-  private let gain: Shared<Float>?
+  private let bias: DisjointWrites<Float>?
+  private let gain: DisjointWrites<Float>?
 
   /// - Parameter x: the weight `[out, in]`, and the bias and gain `[out]` that there are.
   init(_ parts: Parts, _ x: ArraySlice<Tensor>) {
@@ -68,8 +68,8 @@ struct DenseStep: Sendable {
     let (k, n) = (weight.shape.last, weight.shape.rows)
     panels = Panels(weight.pointer, ldb: k, transposed: true, k: k, n: n)
     activation = parts.activation.code
-    bias = parts.hasBias ? rest.popFirst().map { Shared($0.pointer) } : nil
-    gain = parts.hasGain ? rest.popFirst().map { Shared($0.pointer) } : nil
+    bias = parts.hasBias ? rest.popFirst().map { DisjointWrites($0.pointer) } : nil
+    gain = parts.hasGain ? rest.popFirst().map { DisjointWrites($0.pointer) } : nil
   }
 
   /// `c[rows, out] = residual + gain * activation(a[rows, in] Wᵀ + bias)`.

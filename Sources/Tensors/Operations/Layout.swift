@@ -9,7 +9,7 @@ struct Reshape: Operation {
     return result
   }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] { [] }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [Reshape(result: x[0].shape)(dy)] }
@@ -31,7 +31,7 @@ struct Permute: Operation {
     }
     let inner = y.shape.count / y.shape[0]
     let stride = shape.around(axis: axes[0]).inner
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
     let order = axes.map(Int32.init)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / inner)) { first, count in
       ck_permute(
@@ -39,7 +39,7 @@ struct Permute: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -68,7 +68,7 @@ struct Slice: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [Pad(axis: axis, before: start, total: x[0].shape[axis])(dy)] }
@@ -94,7 +94,7 @@ struct Pad: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [Slice(axis: axis, start: before, length: x[0].shape[axis])(dy)] }
@@ -124,7 +124,7 @@ struct Concatenate: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -147,7 +147,7 @@ struct GatherRows: Operation {
     return [x[0].rows / rowsIn, index.count, x[0].last]
   }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, index.count * cols))) {
       first, count in
       ck_gather_rows(
@@ -156,7 +156,7 @@ struct GatherRows: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [ScatterRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }
@@ -171,7 +171,7 @@ struct ScatterRows: Operation {
     return [x[0].rows / index.count, rowsIn, x[0].last]
   }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, rowsIn * cols))) {
       first, count in
       ck_scatter_rows(
@@ -180,7 +180,7 @@ struct ScatterRows: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [GatherRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }

@@ -37,10 +37,10 @@ private struct FusedLinear: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let input = x[0]
     let dense = zip(steps, places).map { DenseStep($0, x[$1...]) }
-    let (pa, pc) = (Shared(input.pointer), Shared(y.pointer))
-    let residual = hasResidual ? x.last.map { Shared($0.pointer) } : nil
+    let (pa, pc) = (DisjointWrites(input.pointer), DisjointWrites(y.pointer))
+    let residual = hasResidual ? x.last.map { DisjointWrites($0.pointer) } : nil
     let (epsilon, width) = (epsilon, input.shape.last)
-    let affine = epsilon == nil ? nil : (Shared(x[1].pointer), Shared(x[2].pointer))
+    let affine = epsilon == nil ? nil : (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
     // Of what lies between products, only little at a time stays in cache.
     let rows = dense.count > 1 ? 144 : 288
     Threads.forEachTile(of: input.shape.rows, target: rows, unit: Panels.rowUnit) { first, count in

@@ -112,13 +112,13 @@ private struct FusedRefinement: Operation {
     let (heads, rows, cols) = (x[0].shape[1], x[0].shape[2], x[0].shape[3])
     // Tiles and blocks of rows follow from shapes alone: so does every value.
     let tiles = (rows + 127) / 128
-    let pointers = (0..<has.count).map { parameter($0, of: x).map { Shared($0.pointer) } }
+    let pointers = (0..<has.count).map { parameter($0, of: x).map { DisjointWrites($0.pointer) } }
     let expanded = parameter(0, of: x)?.shape[0] ?? heads
     let steps = RefinementSteps(
       heads: heads, expanded: expanded, reduced: y.shape[1], rows: rows, cols: cols,
       kernel: parameter(2, of: x)?.shape[1] ?? 1, activation: activation.code,
       addsInput: addsInput, parameters: pointers)
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
     let (sizeIn, sizeOut) = (heads * rows * cols, y.shape[1] * rows * cols)
     Threads.forEach(x[0].shape[0] * tiles) { index in
       let (image, tile) = (index / tiles, index % tiles)
@@ -141,7 +141,7 @@ private struct RefinementSteps: Sendable {
   let heads, expanded, reduced, rows, cols, kernel: Int
   let activation: Int32
   let addsInput: Bool
-  let parameters: [Shared<Float>?]
+  let parameters: [DisjointWrites<Float>?]
 
   /// Maps in memory: row `first` of plane 0, and how far planes lie apart.
   private struct Rows {

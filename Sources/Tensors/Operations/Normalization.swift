@@ -8,9 +8,9 @@ struct Normalize: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     // With two inputs more, gamma and beta are applied in the same sweep (never recorded).
     let affine = x.count == 3
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
-    let gamma = affine ? Shared(x[1].pointer) : nil
-    let beta = affine ? Shared(x[2].pointer) : nil
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
+    let gamma = affine ? DisjointWrites(x[1].pointer) : nil
+    let beta = affine ? DisjointWrites(x[2].pointer) : nil
     forEachRowTile(of: y.shape) { first, count in
       ck_layer_norm(
         px + first * cols, gamma?.pointer, beta?.pointer, py + first * cols, count, cols, epsilon)
@@ -18,7 +18,7 @@ struct Normalize: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .first }
+  func kept(needs: [Bool]) -> SavedValues { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [NormalizeGradient(epsilon: epsilon)(x[0], dy)] }
@@ -30,7 +30,9 @@ struct NormalizeGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, ph, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (px, ph, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     let cols = y.shape.last
     forEachRowTile(of: y.shape) { first, count in
       let at = first * cols
@@ -39,7 +41,7 @@ struct NormalizeGradient: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second] : .first }
+  func kept(needs: [Bool]) -> SavedValues { needs[0] ? [.first, .second] : .first }
 
   /// With n the normalised row, D its length and 1/s the reciprocal deviation,
   /// `u·Jh = (u·h - D ū h̄ - (u·n)(n·h)/D) / s`; `J` is symmetric, so `h` gets `J u`, and `x` gets
@@ -52,8 +54,10 @@ struct NormalizeGradient: Operation {
       return Tensors.vjp(ofSteps: steps, at: x, u)
     }
     let (cx, ch) = (Tensor(uninitialized: x[0].shape), Tensor(uninitialized: x[0].shape))
-    let (px, ph, pu) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(u.pointer))
-    let (qx, qh, cols) = (Shared(cx.pointer), Shared(ch.pointer), u.shape.last)
+    let (px, ph, pu) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(u.pointer)
+    )
+    let (qx, qh, cols) = (DisjointWrites(cx.pointer), DisjointWrites(ch.pointer), u.shape.last)
     forEachRowTile(of: u.shape) { first, count in
       let at = first * cols
       ck_normalise_curvature(px + at, ph + at, pu + at, qx + at, qh + at, count, cols, epsilon)
@@ -74,13 +78,13 @@ struct RowRstd: Operation {
   let epsilon: Float
   func outputShape(_ x: [Shape]) -> Shape { x[0].replacingLast(1) }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), x[0].shape.last)
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), x[0].shape.last)
     forEachRowTile(of: x[0].shape) { first, count in
       ck_row_rstd(px + first * cols, py + first, count, cols, epsilon)
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [.first, .output] }
+  func kept(needs: [Bool]) -> SavedValues { [.first, .output] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {

@@ -10,13 +10,15 @@ struct PackedAttentionGradient: Operation {
 
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 5 * x[1].count * x[1][1] }
-  func kept(needs: [Bool]) -> Kept { [.first, .second] }
+  func kept(needs: [Bool]) -> SavedValues { [.first, .second] }
 
   /// With maps `P`: `dV = Pᵀ dO`, `dS = P (dO Vᵀ - row sums)`, `dQ = scale dS K`, `dK = scale dSᵀ Q`.
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, d) = (x[1].shape[1], x[1].shape[2])
     let (heads, scale, width, ld) = (heads, scale, d / heads, 3 * d)
-    let (pqkv, pdo, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pqkv, pdo, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, at) = (index / heads, index % heads * width)
       let (q, out) = (pqkv + (image * t * ld + at), py + (image * t * ld + at))
@@ -54,8 +56,10 @@ struct PackedAttentionGradient: Operation {
     let (t, d) = (dy.shape[1], dy.shape[2])
     let (heads, scale, width, ld) = (heads, scale, d / heads, 3 * d)
     let (result, tangent) = (Tensor(uninitialized: qkv.shape), Tensor(uninitialized: dy.shape))
-    let (pqkv, pdo, pu) = (Shared(qkv.pointer), Shared(dy.pointer), Shared(u.pointer))
-    let (py, pt) = (Shared(result.pointer), Shared(tangent.pointer))
+    let (pqkv, pdo, pu) = (
+      DisjointWrites(qkv.pointer), DisjointWrites(dy.pointer), DisjointWrites(u.pointer)
+    )
+    let (py, pt) = (DisjointWrites(result.pointer), DisjointWrites(tangent.pointer))
     Threads.forEach(qkv.shape[0] * heads) { index in
       let (image, at) = (index / heads, index % heads * width)
       let (q, a) = (pqkv + (image * t * ld + at), pu + (image * t * ld + at))

@@ -19,7 +19,9 @@ struct PlaneMix: Operation {
     let (inputs, outputs) = (x[0].shape[1], y.shape[1])
     let size = y.shape.count / max(1, y.shape[0] * outputs)
     let ld = x[1].shape[1]
-    let (px, pw, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (px, pw, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(x[0].shape[0]) { image in
       gemm(
         outputs, size, inputs, pw.pointer, lda: ld, transposeA: transposed,
@@ -28,7 +30,7 @@ struct PlaneMix: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -48,7 +50,9 @@ struct PlaneMixWeightGradient: Operation {
     let (images, q, p) = (x[0].shape[0], x[0].shape[1], x[1].shape[1])
     let size = x[0].shape.count / max(1, images * q)
     let partial = Tensor(uninitialized: [images, q * p])
-    let (pa, pb, pp) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(partial.pointer))
+    let (pa, pb, pp) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
+    )
     Threads.forEach(images) { image in
       gemm(
         q, p, size, pa + image * q * size, lda: size, pb + image * p * size, ldb: size,
@@ -59,7 +63,7 @@ struct PlaneMixWeightGradient: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -87,7 +91,9 @@ struct PlaneDepthwise: Operation {
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (planes, rows, cols, k) = (y.shape[1], y.shape[2], y.shape[3], x[1].shape[1])
-    let (px, pw, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (px, pw, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     let (size, flipped) = (rows * cols, Int32(isAdjoint ? 1 : 0))
     Threads.forEach(y.shape[0] * planes) { index in
       ck_plane_depthwise(
@@ -98,7 +104,7 @@ struct PlaneDepthwise: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -121,7 +127,9 @@ struct PlaneDepthwiseWeightGradient: Operation {
     let (images, planes, rows, cols) = (shape[0], shape[1], shape[2], shape[3])
     let (k, size) = (kernel, rows * cols)
     let partial = Tensor(uninitialized: [images, y.shape.count])
-    let (px, pd, pp) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(partial.pointer))
+    let (px, pd, pp) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
+    )
     Threads.forEach(images * planes) { index in
       ck_plane_depthwise_weight_gradient(
         px + index * size, pd + index * size, pp + index * k * k, 1, rows, cols, k)
@@ -131,7 +139,7 @@ struct PlaneDepthwiseWeightGradient: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -148,8 +156,8 @@ private struct PlaneAffine: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let planes = y.shape[1]
     let size = y.shape.count / max(1, y.shape[0] * planes)
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let (scale, shift) = (Shared(x[1].pointer), Shared(x[2].pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let (scale, shift) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
     Threads.forEach(y.shape[0] * planes) { index in
       let plane = index % planes
       ck_affine_scalar(

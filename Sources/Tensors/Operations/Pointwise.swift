@@ -5,13 +5,13 @@ struct GELU: Operation {
   var order = 0
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
     forEachPiece(of: y.shape.count) { first, count in
       ck_gelu(px + first, py + first, count, Int32(order))
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .first }
+  func kept(needs: [Bool]) -> SavedValues { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [GELUProduct(order: order + 1)(x[0], dy)] }
@@ -26,8 +26,10 @@ struct GELUProduct: Operation {
     return x[0]
   }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, pa, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
-    let pb = x.count > 2 ? Shared(x[2].pointer) : nil
+    let (px, pa, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
+    let pb = x.count > 2 ? DisjointWrites(x[2].pointer) : nil
     forEachPiece(of: y.shape.count) { first, count in
       ck_gelu_product(
         px + first, pa + first, pb.map { $0 + first }, py + first, count, Int32(order))
@@ -46,7 +48,7 @@ struct GELUProduct: Operation {
       needs[2] ? self(x[0], x[1], dy) : nil,
     ]
   }
-  func kept(needs: [Bool]) -> Kept {
+  func kept(needs: [Bool]) -> SavedValues {
     needs == [false, true] ? .first : [.first, .second, .input(2)]
   }
 }
@@ -74,14 +76,14 @@ struct Pointwise: Operation {
   let function: Function
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, code) = (Shared(x[0].pointer), Shared(y.pointer), function.code)
+    let (px, py, code) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), function.code)
     forEachPiece(of: y.shape.count) { first, count in
       ck_map(px + first, py + first, count, code)
     }
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept {
+  func kept(needs: [Bool]) -> SavedValues {
     switch function {
     case .log: .first
     case .reluStep, .relu6Step: []

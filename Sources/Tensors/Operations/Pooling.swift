@@ -15,8 +15,9 @@ struct MaxPool: Operation {
     // The indices of the largest values, as 32-bit integers in a tensor's memory.
     let index = Tensor(uninitialized: y.shape)
     let geometry = window.geometry(x[0].shape)
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let at = Shared(UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let at = DisjointWrites(
+      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
     Threads.forEach(x[0].shape[0]) { image in
       withUnsafePointer(to: geometry) {
         ck_max_pool(px.pointer, py.pointer, at.pointer, $0, image, 1)
@@ -24,7 +25,7 @@ struct MaxPool: Operation {
     }
     return [index]
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [ScatterIndexed(index: saved[0], result: x[0].shape)(dy)] }
@@ -38,14 +39,15 @@ struct ScatterIndexed: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let images = result[0]
     let (into, from) = (result.count / max(1, images), x[0].shape.count / max(1, images))
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let at = Shared(UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let at = DisjointWrites(
+      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
     Threads.forEach(images) { image in
       ck_scatter_indexed(px + image * from, at + image * from, py + image * into, into, from, 1)
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [GatherIndexed(index: index)(dy)] }
@@ -58,14 +60,15 @@ struct GatherIndexed: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let images = index.shape[0]
     let (from, into) = (x[0].shape.count / max(1, images), y.shape.count / max(1, images))
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let at = Shared(UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let at = DisjointWrites(
+      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
     Threads.forEach(images) { image in
       ck_gather_indexed(px + image * from, at + image * into, py + image * into, from, into, 1)
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [ScatterIndexed(index: index, result: x[0].shape)(dy)] }
@@ -84,7 +87,9 @@ struct Depthwise: Operation {
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count * x[1][0] * x[1][1] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let geometry = window.geometry(x[0].shape)
-    let (px, pw, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (px, pw, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(x[0].shape[0]) { image in
       withUnsafePointer(to: geometry) {
         ck_depthwise(px.pointer, pw.pointer, py.pointer, $0, image, 1)
@@ -92,7 +97,7 @@ struct Depthwise: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -111,7 +116,9 @@ struct DepthwiseInputGradient: Operation {
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * x[1][0] * x[1][1] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let geometry = window.geometry(input)
-    let (pd, pw, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pd, pw, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     Threads.forEach(input[0]) { image in
       withUnsafePointer(to: geometry) {
         ck_depthwise_input_gradient(pd.pointer, pw.pointer, py.pointer, $0, image, 1)
@@ -119,7 +126,7 @@ struct DepthwiseInputGradient: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -139,7 +146,9 @@ struct DepthwiseWeightGradient: Operation {
     let geometry = window.geometry(x[0].shape)
     let images = x[0].shape[0]
     let partial = Tensor(uninitialized: [images, y.shape.count])
-    let (px, pd, pp) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(partial.pointer))
+    let (px, pd, pp) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
+    )
     let count = y.shape.count
     Threads.forEach(images) { image in
       withUnsafePointer(to: geometry) {
@@ -150,7 +159,7 @@ struct DepthwiseWeightGradient: Operation {
     withExtendedLifetime(partial) {}
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .ofBilinear(needs) }
+  func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {

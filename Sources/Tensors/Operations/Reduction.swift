@@ -24,7 +24,7 @@ struct SumAxis: Operation {
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
     let (count, inner) = (count, inner)
     if outer == 1 {
       forEachColumnTile(of: inner, rows: count) { first, width in
@@ -39,7 +39,7 @@ struct SumAxis: Operation {
     return []
   }
 
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [ExpandAxis(outer: outer, count: count, result: x[0].shape).deferred(dy)] }
@@ -73,7 +73,7 @@ struct ExpandAxis: SummableOperation {
     }
   }
 
-  func kept(needs: [Bool]) -> Kept { [] }
+  func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [SumAxis(outer: outer, count: count, result: x[0].shape)(dy)] }

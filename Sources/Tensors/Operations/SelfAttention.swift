@@ -33,13 +33,13 @@ private struct FusedSelfAttention: Operation {
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let d = y.shape.last
     let (before, after) = (DenseStep(inner, x[3...]), DenseStep(outer, x[(3 + inner.count)...]))
-    let bias = windows == nil ? nil : x.last.map { Shared($0.pointer) }
+    let bias = windows == nil ? nil : x.last.map { DisjointWrites($0.pointer) }
     let layout = windows ?? WindowLayout(rows: Array(0..<Int32(y.shape[1])), biases: [0])
     let (t, channels, all) = (layout.tokens, after.panels.k, y.shape[0] * layout.windows)
     let (heads, width, epsilon) = (heads, channels / heads, epsilon)
     let attention = HeadAttention(t: t, s: t, width: width, scale: scale)
-    let (px, py) = (Shared(x[0].pointer), Shared(y.pointer))
-    let (gamma, beta) = (Shared(x[1].pointer), Shared(x[2].pointer))
+    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let (gamma, beta) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
     // Enough rows for the products, as long as that leaves enough tiles for the threads.
     Threads.forEachTile(of: all, target: max(1, min(200 / t, all / 8))) { first, count in
       let (windows, rows) = (first..<(first + count), count * t)

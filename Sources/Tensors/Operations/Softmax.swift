@@ -5,13 +5,13 @@ struct Softmax: Operation {
   var scale: Float = 1
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (Shared(x[0].pointer), Shared(y.pointer), y.shape.last)
+    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
     forEachRowTile(of: y.shape) { first, count in
       ck_softmax(px + first * cols, py + first * cols, count, cols, scale)
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .output }
+  func kept(needs: [Bool]) -> SavedValues { .output }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -24,7 +24,9 @@ struct Softmax: Operation {
 struct SoftmaxGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (pp, pg, py) = (Shared(x[0].pointer), Shared(x[1].pointer), Shared(y.pointer))
+    let (pp, pg, py) = (
+      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
+    )
     let cols = y.shape.last
     forEachRowTile(of: y.shape) { first, count in
       let at = first * cols
@@ -32,7 +34,7 @@ struct SoftmaxGradient: Operation {
     }
     return []
   }
-  func kept(needs: [Bool]) -> Kept { needs[0] ? [.first, .second] : .first }
+  func kept(needs: [Bool]) -> SavedValues { needs[0] ? [.first, .second] : .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   {
@@ -50,7 +52,7 @@ struct LogSumExp: Operation {
     ck_log_sum_exp(x[0].pointer, y.pointer, x[0].shape.rows, x[0].shape.last)
     return []
   }
-  func kept(needs: [Bool]) -> Kept { .first }
+  func kept(needs: [Bool]) -> SavedValues { .first }
   func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
     -> [(any Cotangent)?]
   { [Softmax()(x[0]) * dy] }

@@ -96,9 +96,9 @@ private struct WindowedAttention: Operation {
     let d = qkv.shape.last / 3
     let (rows, width) = (qkv.shape[1], d / heads)
     let (t, windows, area) = (layout.tokens, layout.windows, layout.tokens * layout.tokens)
-    let (px, py) = (Shared(qkv.pointer), Shared(y.pointer))
+    let (px, py) = (DisjointWrites(qkv.pointer), DisjointWrites(y.pointer))
     let first = part == .mix ? x[0] : x[1]
-    let other = Shared(first.pointer)
+    let other = DisjointWrites(first.pointer)
     let (layout, heads, part) = (layout, heads, part)
     let attention = HeadAttention(t: t, s: t, width: width, scale: scale)
     Threads.forEach(qkv.shape[0] * windows * heads) { task in

@@ -44,7 +44,7 @@ struct WinogradConvolution {
     let (k, n) = isAdjoint ? (out, channels) : (channels, out)
     let products = CK_WINOGRAD_PRODUCTS
     let result = Tensor(uninitialized: [products, ck_panels_count(k, n)])
-    let (from, to) = (Shared(weight.pointer), Shared(result.pointer))
+    let (from, to) = (DisjointWrites(weight.pointer), DisjointWrites(result.pointer))
     Threads.forEachTile(of: n, target: 1, unit: ck_winograd_columns()) { first, count in
       guard count > 0 else { return }
       let done = ck_winograd_filters(
@@ -63,11 +63,14 @@ struct WinogradConvolution {
     let filters = filters(weight)
     let operand = filters.shape[1]
     let products = CK_WINOGRAD_PRODUCTS
-    let (px, pf, py) = (Shared(x.pointer), Shared(filters.pointer), Shared(y.pointer))
-    let (scale, shift) = (
-      affine.map { Shared($0.scale.pointer) }, affine.map { Shared($0.shift.pointer) }
+    let (px, pf, py) = (
+      DisjointWrites(x.pointer), DisjointWrites(filters.pointer), DisjointWrites(y.pointer)
     )
-    let rest = residual.map { Shared($0.pointer) }
+    let (scale, shift) = (
+      affine.map { DisjointWrites($0.scale.pointer) },
+      affine.map { DisjointWrites($0.shift.pointer) }
+    )
+    let rest = residual.map { DisjointWrites($0.pointer) }
     Threads.forEachTile(of: tiles, target: 96, unit: Panels.rowUnit) { first, count in
       let transformed = scratch(1, products * count * k)
       let results = scratch(2, products * count * n)
@@ -110,8 +113,12 @@ struct WinogradWeightGradient {
     let map = Tensor(uninitialized: [products, step, channels])
     let cotangent = Tensor(uninitialized: [products, step, out])
     let sums = Tensor(uninitialized: [products, out, channels])
-    let (px, pd, pw) = (Shared(x.pointer), Shared(dy.pointer), Shared(dw.pointer))
-    let (pv, pz, pm) = (Shared(map.pointer), Shared(cotangent.pointer), Shared(sums.pointer))
+    let (px, pd, pw) = (
+      DisjointWrites(x.pointer), DisjointWrites(dy.pointer), DisjointWrites(dw.pointer)
+    )
+    let (pv, pz, pm) = (
+      DisjointWrites(map.pointer), DisjointWrites(cotangent.pointer), DisjointWrites(sums.pointer)
+    )
     for start in stride(from: 0, to: all, by: step) {
       let count = min(step, all - start)
       // The transforms lay their points out for the tiles of one call; here, all calls' make one matrix.

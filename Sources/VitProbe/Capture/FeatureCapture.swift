@@ -145,7 +145,7 @@ public struct FeatureCapture: Sendable {
   }
 
   private static func storedShape(_ planned: PlannedTap) -> [Int] {
-    guard planned.tap.layout == .map, planned.shape.count == 3 else { return planned.shape }
+    guard planned.tap.layout == .featureMap, planned.shape.count == 3 else { return planned.shape }
     return [planned.shape[2], planned.shape[0], planned.shape[1]]
   }
 
@@ -161,7 +161,7 @@ public struct FeatureCapture: Sendable {
     let labels = kept.map(data.label)
     if labels.contains(where: { $0 != nil }) { metadata.labels = labels }
     metadata.layers = taps.map {
-      .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .map)
+      .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .featureMap)
     }
     return metadata
   }
@@ -182,7 +182,7 @@ private final class CaptureProbe: Probe {
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
     guard let index = indices[tap.name], failure == nil else { return value }
-    let stored = tap.layout == .map ? value.permuted([0, 3, 1, 2]) : value
+    let stored = tap.layout == .featureMap ? value.permuted([0, 3, 1, 2]) : value
     do throws(CheckpointError) {
       try stored.withValues { values throws(CheckpointError) in
         try writer.append(values, to: index)

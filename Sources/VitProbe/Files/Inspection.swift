@@ -31,7 +31,7 @@ public struct Inspection: Sendable {
     }
   }
 
-  /// Format, architecture, dialect and what does not fit.
+  /// Format, architecture, key mapping and what does not fit.
   public var facts: Table {
     var table = Table("file", columns: [.text("what"), .text("value")])
     func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
@@ -49,7 +49,8 @@ public struct Inspection: Sendable {
       row(
         "variants",
         report.candidates.isEmpty ? "none by name" : report.candidates.joined(separator: ", "))
-      row("key names", report.dialect + (report.prefix.isEmpty ? "" : ", prefix \(report.prefix)"))
+      row(
+        "key names", report.keyMapping + (report.prefix.isEmpty ? "" : ", prefix \(report.prefix)"))
       row("matched", "\(report.matched)")
       row("ignored", report.ignored.isEmpty ? "0" : "\(report.ignored.count)")
       row(
@@ -119,7 +120,7 @@ public struct Inspection: Sendable {
       members += [
         .init("architecture", .string(report.architecture)),
         .init("variants", .array(report.candidates.map(JSONValue.string))),
-        .init("dialect", .string(report.dialect)), .init("matched", .integer(report.matched)),
+        .init("key_mapping", .string(report.keyMapping)), .init("matched", .integer(report.matched)),
         .init("ignored", .array(report.ignored.map(JSONValue.string))),
         .init("unmatched", .array(report.unmatched.map(JSONValue.string))),
         .init("warnings", .array(report.warnings.map(JSONValue.string))),

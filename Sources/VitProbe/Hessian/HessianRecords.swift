@@ -24,7 +24,7 @@ public struct HessianRecords: Sendable {
     let loss: TrainingLoss
 
     /// Whether settings that were read from a file are ones that a run could have had.
-    var isSound: Bool {
+    var isValid: Bool {
       !subjects.isEmpty && !batchImages.isEmpty && batchImages.count <= 1 << 24
         && batchImages.allSatisfy { (1...1 << 32).contains($0) }
     }
@@ -88,8 +88,8 @@ public struct HessianRecords: Sendable {
         let number = settings.hessian.scope == .batch ? entry.batch : nil
         guard
           let subject = settings.subjects.indices.first(where: { Self.part($0) == document.name }),
-          record.batch == number, record.isSound
-        else { throw UnsoundRecord() }
+          record.batch == number, record.isValid
+        else { throw InvalidRecord() }
         add(record, unit: entry.batch, subject: subject)
       } catch {
         throw VitProbeError(
@@ -118,7 +118,7 @@ public struct HessianRecords: Sendable {
 
 extension HessianRecord {
   /// Whether the numbers of a record that was read from a file exist.
-  fileprivate var isSound: Bool {
+  fileprivate var isValid: Bool {
     let values = eigenvalues.flatMap { [$0.value, $0.residual] }
     let others = [trace?.value, trace?.standardError, density?.bandwidth].compactMap(\.self)
     return (values + others).allSatisfy(\.isFinite) && (0...1 << 40).contains(images)

@@ -231,7 +231,7 @@ public struct MergeJob: Sendable {
     case HessianRecords.kind:
       let found = try settings(HessianRecords.Settings.self)
       var records = HessianRecords(found)
-      guard found.isSound, records.parts == header.outline.parts,
+      guard found.isValid, records.parts == header.outline.parts,
         records.units == header.outline.batches
       else { throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself") }
       for part in parts {

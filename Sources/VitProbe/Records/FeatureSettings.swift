@@ -7,13 +7,13 @@ struct FeatureSettings: Sendable, Codable {
 
   /// One analysis: its name, what was set, and what it looks at.
   struct Analysis: Sendable, Codable {
-    let slot: any AnalysisSlot
+    let slot: any AnalysisState
 
     private enum Key: String, CodingKey {
       case name, configuration, plan
     }
 
-    init(_ slot: any AnalysisSlot) { self.slot = slot }
+    init(_ slot: any AnalysisState) { self.slot = slot }
 
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: Key.self)
@@ -27,14 +27,14 @@ struct FeatureSettings: Sendable, Codable {
       let name = try container.decode(String.self, forKey: .name)
       let plan = try container.decode(Plan.self, forKey: .plan)
       let known = CodingUserInfoKey.analyses.flatMap { decoder.userInfo[$0] }
-      guard plan.isSound,
+      guard plan.isValid,
         let type = (known as? [any Analyzer.Type] ?? []).first(where: { $0.name == name })
       else {
         throw DecodingError.dataCorruptedError(
           forKey: .name, in: container,
           debugDescription: "there is no analysis \"\(name)\", or its plan makes no sense")
       }
-      func slot<A: Analyzer>(_ type: A.Type) throws -> any AnalysisSlot {
+      func slot<A: Analyzer>(_ type: A.Type) throws -> any AnalysisState {
         let configuration = try container.decode(A.Configuration.self, forKey: .configuration)
         return AnalysisRecords(A(configuration), plan: plan)
       }

@@ -23,7 +23,7 @@ public final class RecordLog: Sendable {
   /// What an earlier run left, for this one to go on from.
   let earlier: [RecordEntry]
   /// The products of the solver in hand, where one takes long enough for them to be kept.
-  let products: ProductLog?
+  let products: HessianProductLog?
   private let path: String
   private let productsPath: String
   private let state: Mutex<State>
@@ -58,7 +58,7 @@ public final class RecordLog: Sendable {
       }
     }
     let log = products.map {
-      ProductLog(
+      HessianProductLog(
         in: folder, header: header, resuming: resuming && found != nil, ranks: $0.ranks,
         limit: $0.limit)
     }
@@ -82,7 +82,7 @@ public final class RecordLog: Sendable {
 
   /// What a run goes on from, in words; nil if there is nothing.
   private static func start(
-    _ header: RecordHeader, _ earlier: [RecordEntry], _ products: ProductLog?
+    _ header: RecordHeader, _ earlier: [RecordEntry], _ products: HessianProductLog?
   ) -> String? {
     let done = Set(earlier.map(\.batch)).count
     guard let products else {

@@ -105,7 +105,7 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
     }
 
     /// Whether a part that was read from a file has the form it needs.
-    func isSound(subjects: Int) -> Bool {
+    func isValid(subjects: Int) -> Bool {
       let counts = [metrics.count, metrics.hits, metrics.topFive, metrics.nonfinite]
       return subject >= 0 && subject < subjects && metrics.bins.count == 10
         && (counts + metrics.bins.flatMap { [$0.count, $0.hits] })

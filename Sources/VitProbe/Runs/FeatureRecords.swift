@@ -23,12 +23,12 @@ public final class FeatureRecords: Sendable {
   private static let minibatchName = "minibatch"
   private static let absent = Array("null".utf8)
 
-  let slots: [any AnalysisSlot]
+  let slots: [any AnalysisState]
   private let labels: [String]
   private let minimumBatch: Int
   private let batches = Mutex<[Int: Minibatch]>([:])
 
-  init(_ slots: [any AnalysisSlot], labels: [String]) {
+  init(_ slots: [any AnalysisState], labels: [String]) {
     self.slots = slots
     self.labels = labels
     minimumBatch = slots.map(\.minimumBatch).max() ?? 1
@@ -75,14 +75,14 @@ public final class FeatureRecords: Sendable {
   func restore(_ entry: RecordEntry, from path: String) throws(VitProbeError) {
     var name = ""
     do {
-      guard entry.documents.map(\.name) == parts else { throw UnsoundRecord() }
+      guard entry.documents.map(\.name) == parts else { throw InvalidRecord() }
       for document in entry.documents {
         name = document.name
         if name == Self.minibatchName {
           let batch = try RecordCoding.decode(Minibatch.self, from: document.json)
           guard slots.allSatisfy({ $0.plan.canHold(batch.images) }),
-            batch.metrics.allSatisfy({ $0.isSound(subjects: labels.count) })
-          else { throw UnsoundRecord() }
+            batch.metrics.allSatisfy({ $0.isValid(subjects: labels.count) })
+          else { throw InvalidRecord() }
           batches.withLock { $0[entry.batch] = batch }
         } else if document.json != Self.absent {
           try slots.first { $0.name == name }?.restore(batch: entry.batch, from: document.json)

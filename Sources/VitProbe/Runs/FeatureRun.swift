@@ -49,7 +49,7 @@ public final class FeatureRun: Sendable {
   /// The images, or the samples of feature files.
   public let data: SampleSet
   private let batches: BatchPlan
-  private let slots: [any AnalysisSlot]
+  private let slots: [any AnalysisState]
   private let minimumBatch: Int
   private let options: Options
 
@@ -80,7 +80,7 @@ public final class FeatureRun: Sendable {
     self.options = options
     minimumBatch = minimum
     batches = BatchPlan(count: data.count, batchSize: options.batchSize, minimum: max(minimum, 4))
-    var slots: [any AnalysisSlot] = []
+    var slots: [any AnalysisState] = []
     for analyzer in analyses {
       slots.append(
         try Self.slot(analyzer, subjects, taps, batches: batches, batchSize: options.batchSize))
@@ -91,7 +91,7 @@ public final class FeatureRun: Sendable {
   private static func slot<A: Analyzer>(
     _ analyzer: A, _ subjects: [any Subject], _ selection: TapSelection, batches: BatchPlan,
     batchSize: Int
-  ) throws(VitProbeError) -> any AnalysisSlot {
+  ) throws(VitProbeError) -> any AnalysisState {
     var plans: [SubjectPlan] = []
     for subject in subjects {
       let taps = try selection.taps(

@@ -135,7 +135,7 @@ struct FeatureFile: Sendable {
     if let described, described.hasLayout {
       switch tap.layout {
       case .vector where shape.count == 1: break
-      case .map where shape.count == 3: break
+      case .featureMap where shape.count == 3: break
       case .tokens(let height, let width, let prefix) where shape.count == 2:
         let (places, overflow) = height.multipliedReportingOverflow(by: width)
         guard !overflow, shape[0] >= prefix, shape[0] - prefix == places else {
@@ -149,13 +149,13 @@ struct FeatureFile: Sendable {
       switch shape.count {
       case 1: inferred = .vector
       case 2: inferred = try tokens(shape[0], layout.prefixTokens, failure)
-      case 3: inferred = .map
+      case 3: inferred = .featureMap
       default:
         throw failure("[N, T, C] tokens, [N, C, H, W] or [N, H, W, C] maps, or [N, C] vectors")
       }
       tap = Tap(tap.name, tap.kind, layout: inferred, stage: tap.stage, roles: tap.roles)
     }
-    if case .map = tap.layout {
+    if case .featureMap = tap.layout {
       isChannelsFirst = described?.isChannelsFirst ?? (layout.map == .nchw)
       if isChannelsFirst { shape = [shape[1], shape[2], shape[0]] }
     }

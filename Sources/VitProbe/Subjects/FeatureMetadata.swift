@@ -145,7 +145,7 @@ struct FeatureMetadata {
     case .tokens(let height, let width, let prefix):
       members += [.init("layout", "tokens"), .init("axes", "NTC")]
       members += grid(height, width, prefix)
-    case .map: members += [.init("layout", "map"), .init("axes", "NCHW")]
+    case .featureMap: members += [.init("layout", "map"), .init("axes", "NCHW")]
     case .vector: members += [.init("layout", "vector"), .init("axes", "NC")]
     case .attention(let height, let width, let prefix):
       members.append(.init("layout", "attention"))
@@ -221,7 +221,7 @@ struct FeatureMetadata {
       let layout: Tap.Layout
       switch shape {
       case nil, .vector: layout = .vector
-      case .map: layout = .map
+      case .map: layout = .featureMap
       case .tokens:
         layout = .tokens(
           height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),

@@ -63,13 +63,13 @@ public struct ModelSubject: Subject {
   /// The side of the images in pixels.
   public var imageSize: Int? { loaded.architecture.configuration.imageSize }
 
-  /// Family, variant, and the dialect of the weights in a line.
+  /// Family, variant, and the key mapping of the weights in a line.
   public var summary: String {
     let report = loaded.report
     var text = report.variant ?? report.architecture
     if report.variant != nil { text += " = \(report.architecture)" }
     text += ", \(parameterCount) parameters"
-    text += inputFiles.isEmpty ? ", random weights" : ", \(report.dialect) names"
+    text += inputFiles.isEmpty ? ", random weights" : ", \(report.keyMapping) names"
     if report.usesEMA { text += ", averaged (EMA) weights" }
     return text
   }
@@ -97,7 +97,7 @@ public struct ModelSubject: Subject {
       "label": .string(label), "source": .string(report.source),
       "architecture": .string(report.architecture),
       "variant": report.variant.map(JSONValue.string) ?? .null,
-      "dialect": .string(report.dialect), "ema": .bool(report.usesEMA),
+      "key_mapping": .string(report.keyMapping), "ema": .bool(report.usesEMA),
       "parameters": .integer(parameterCount),
       "unused_tensors": .array(report.unmatched.map(JSONValue.string)),
       "preprocessing": transform.json,

@@ -15,7 +15,7 @@ public protocol Subject: Sendable {
   var taps: [PlannedTap] { get }
   /// The side of the images in pixels; nil if it is not known.
   var imageSize: Int? { get }
-  /// What was opened, in a line for a person: family, variant, dialect.
+  /// What was opened, in a line for a person: family, variant, key mapping.
   var summary: String { get }
   /// Remarks: keys of the file that were not used.
   var notes: [String] { get }

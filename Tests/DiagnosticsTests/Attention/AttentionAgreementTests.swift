@@ -230,7 +230,7 @@ import Testing
   @Test func mapsOfAnotherGrid() throws {
     var study = FeatureStudy([2])
     study.imageSize = 8
-    let tap = Tap("m", .map, layout: .attention(height: 4, width: 4, prefix: 0))
+    let tap = Tap("m", .attentionMap, layout: .attention(height: 4, width: 4, prefix: 0))
     study.add(
       "a", [.init(tap: tap, shape: [2, 9, 9], values: softmax(2 * 2 * 9, 9, "other"))])
     let rows = AttentionRows(try study.report(AttentionAnalyzer()))

@@ -242,7 +242,9 @@ import Testing
     #expect(status.count { $0 == "undefined_grid" } == 2)
     #expect(status.count { $0 == "ok" } == 4 + 5 + 3)
     #expect(!analyzer().accepts(study.subjects[0].layers[2].tap))
-    #expect(!analyzer().accepts(Tap("m", .map, layout: .attention(height: 2, width: 2, prefix: 1))))
+    #expect(
+      !analyzer().accepts(
+        Tap("m", .attentionMap, layout: .attention(height: 2, width: 2, prefix: 1))))
   }
 
   @Test func figuresShowEverySubject() throws {

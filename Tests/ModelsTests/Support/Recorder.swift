@@ -23,7 +23,7 @@ extension Tensor {
     if case .attention = layout, shape.rank == 5 {
       return reshaped(Shape([shape[0] * shape[1]] + shape.dimensions.dropFirst(2)))
     }
-    return layout == .map ? permuted([0, 3, 1, 2]) : self
+    return layout == .featureMap ? permuted([0, 3, 1, 2]) : self
   }
 
   /// The same values under a reference's shape where only the grouping of axes differs: windows that

@@ -1,12 +1,12 @@
 extension ResNetConfiguration {
   /// torchvision (and timm), Hugging Face, and the two forms of xxxnell/how-do-vits-work.
-  public static let dialects = [torchvision, huggingFace, hdv, hdvPreActivation]
+  public static let keyMappings = [torchvision, huggingFace, hdv, hdvPreActivation]
 
   /// A pre-activation network by our own names stands here too: `layer1.0.bn1` before `conv1`.
-  private static let torchvision = Dialect(
+  private static let torchvision = KeyMapping(
     "torchvision", signature: ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight"])
 
-  private static let huggingFace = Dialect(
+  private static let huggingFace = KeyMapping(
     "Hugging Face",
     signature: [
       "embedder.embedder.convolution.weight",
@@ -25,14 +25,14 @@ extension ResNetConfiguration {
         ]
           + (0..<3).flatMap { place in
             [
-              Dialect.Rule.rename(
+              KeyMapping.Rule.rename(
                 "\(own).conv\(place + 1)", "\(theirs).layer.\(place).convolution"),
               .rename("\(own).bn\(place + 1)", "\(theirs).layer.\(place).normalization"),
             ]
           }
       })
 
-  private static let hdv = Dialect(
+  private static let hdv = KeyMapping(
     "how-do-vits-work", signature: ["layer0.0.weight", "layer1.0.conv1.0.weight"],
     rules: [
       .rename("conv1", "layer0.0"), .rename("bn1", "layer0.1"),
@@ -43,7 +43,7 @@ extension ResNetConfiguration {
       .rename("*.*.conv3", "*.*.conv3.0"), .rename("*.*.bn3", "*.*.conv3.1"),
     ])
 
-  private static let hdvPreActivation = Dialect(
+  private static let hdvPreActivation = KeyMapping(
     "how-do-vits-work, pre-activation", signature: ["layer0.0.weight", "layer1.0.bn.weight"],
     rules: [
       .rename("conv1", "layer0.0"),

@@ -5,7 +5,7 @@ import Testing
 @testable import VitProbe
 
 /// Hessians of a whole data set that are stopped within a solver, and go on there.
-@Suite struct ProductLogTests {
+@Suite struct HessianProductLogTests {
   enum Stage: CaseIterable {
     case lanczos, power, trace, sketchedTrace, density
   }

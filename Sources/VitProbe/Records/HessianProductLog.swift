@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// A product is taken from the file only for the vector that it was made of; from the first that does
 /// not fit, the file is cut off.
-final class ProductLog: Sendable {
+final class HessianProductLog: Sendable {
   private struct State {
     /// A file that an earlier run left, as long as it is read.
     var earlier: ProductFile?

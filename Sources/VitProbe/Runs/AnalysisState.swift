@@ -5,7 +5,7 @@ import Synchronization
 import Tensors
 
 /// One analysis of a run, whatever its record type: what it looks at, and the records so far.
-protocol AnalysisSlot: AnyObject, Sendable {
+protocol AnalysisState: AnyObject, Sendable {
   var name: String { get }
   var plan: Plan { get }
   /// The fewest images of a minibatch.
@@ -15,7 +15,7 @@ protocol AnalysisSlot: AnyObject, Sendable {
   /// Bytes of values kept from one tap to the next.
   func keptBytes(images: Int) -> Int
   /// Starts on a minibatch.
-  func begin(batch: Int) -> any BatchSlot
+  func begin(batch: Int) -> any BatchState
   /// The record of a minibatch as JSON; nil if there is none.
   func document(batch: Int) throws -> [UInt8]?
   /// Takes in the record of a minibatch from JSON.
@@ -27,13 +27,13 @@ protocol AnalysisSlot: AnyObject, Sendable {
 }
 
 /// One analysis at work on one minibatch.
-protocol BatchSlot: AnyObject {
+protocol BatchState: AnyObject {
   func index(subject: Int, tap: String) -> Int?
   func observe(subject: Int, tap: Int, value: Tensor)
   func finish()
 }
 
-final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
+final class AnalysisRecords<A: Analyzer>: AnalysisState {
   let analyzer: A
   let plan: Plan
   private let places: [[String: Int]]
@@ -55,7 +55,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 
   func keptBytes(images: Int) -> Int { analyzer.keptBytes(plan, images: images) }
 
-  func begin(batch: Int) -> any BatchSlot { Batch(self, batch) }
+  func begin(batch: Int) -> any BatchState { Batch(self, batch) }
 
   func document(batch: Int) throws -> [UInt8]? {
     try records.withLock { $0[batch] }.map { try RecordCoding.encode($0) }
@@ -63,7 +63,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 
   func restore(batch: Int, from document: [UInt8]) throws {
     let record = try RecordCoding.decode(A.Record.self, from: document)
-    guard analyzer.isSound(record, plan: plan) else { throw UnsoundRecord() }
+    guard analyzer.isValid(record, plan: plan) else { throw InvalidRecord() }
     records.withLock { $0[batch] = record }
   }
 
@@ -72,7 +72,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
     return try analyzer.report(ordered, plan: plan)
   }
 
-  private final class Batch: BatchSlot {
+  private final class Batch: BatchState {
     private let owner: AnalysisRecords<A>
     private let number: Int
     private let observer: any BatchObserver<A.Record>
@@ -95,7 +95,7 @@ final class AnalysisRecords<A: Analyzer>: AnalysisSlot {
 }
 
 /// A record that can be read and does not fit the plan.
-struct UnsoundRecord: Error, CustomStringConvertible {
+struct InvalidRecord: Error, CustomStringConvertible {
   var description: String { "it does not fit the layers and minibatches of the run" }
 }
 
@@ -103,12 +103,12 @@ struct UnsoundRecord: Error, CustomStringConvertible {
 final class DispatchProbe: Probe {
   private let subject: Int
   private let samples: [String]
-  private let slots: [any BatchSlot]
+  private let slots: [any BatchState]
   /// The first value that is not finite.
   private(set) var nonfinite: NonfiniteValue?
 
   /// - Parameter samples: the names of the samples of the minibatch.
-  init(subject: Int, samples: [String], slots: [any BatchSlot]) {
+  init(subject: Int, samples: [String], slots: [any BatchState]) {
     self.subject = subject
     self.samples = samples
     self.slots = slots

@@ -1,24 +1,24 @@
 extension SwinConfiguration {
   /// microsoft/Swin-Transformer (and timm before 0.9), timm, Hugging Face, and torchvision.
-  public static let dialects = [microsoft, timm, huggingFace, torchvision]
+  public static let keyMappings = [microsoft, timm, huggingFace, torchvision]
 
   /// Buffers that older files hold: they follow from the size of the window and the map.
   private static let buffers = ["*.relative_position_index", "*.attn_mask"]
 
-  private static let microsoft = Dialect(
+  private static let microsoft = KeyMapping(
     "Microsoft",
     signature: [
       "layers.0.blocks.0.attn.relative_position_bias_table", "layers.0.downsample.norm.weight",
     ], ignored: buffers)
 
   /// Merging belongs to the stage after it.
-  private static let timm = Dialect(
+  private static let timm = KeyMapping(
     "timm", signature: ["layers.0.blocks.0.attn.relative_position_bias_table"], ignored: buffers,
     rules: (0..<8).map { .rename("layers.\($0).downsample", "layers.\($0 + 1).downsample") } + [
       .rename("head", "head.fc"), .rename("head", "head"),
     ])
 
-  private static let huggingFace = Dialect(
+  private static let huggingFace = KeyMapping(
     "Hugging Face",
     signature: [
       "embeddings.patch_embeddings.projection.weight",
@@ -43,7 +43,7 @@ extension SwinConfiguration {
       .rename("head", "classifier"),
     ])
 
-  private static let torchvision = Dialect(
+  private static let torchvision = KeyMapping(
     "torchvision", signature: ["features.1.0.attn.relative_position_bias_table"], ignored: buffers,
     rules: [
       .rename("patch_embed.proj", "features.0.0"), .rename("patch_embed.norm", "features.0.2"),
@@ -51,7 +51,7 @@ extension SwinConfiguration {
       + (0..<8).flatMap { stage in
         let (own, theirs) = ("layers.\(stage).blocks.*", "features.\(2 * stage + 1).*")
         return [
-          Dialect.Rule.rename("layers.\(stage).downsample", "features.\(2 * stage + 2)"),
+          KeyMapping.Rule.rename("layers.\(stage).downsample", "features.\(2 * stage + 2)"),
           .rename("\(own).mlp.fc1", "\(theirs).mlp.0"),
           .rename("\(own).mlp.fc2", "\(theirs).mlp.3"),
           .rename("\(own).norm1", "\(theirs).norm1"), .rename("\(own).norm2", "\(theirs).norm2"),

@@ -1,11 +1,11 @@
 extension AlterNetConfiguration {
   /// xxxnell/how-do-vits-work, and the names of our residual networks.
-  public static let dialects = [own, hdv]
+  public static let keyMappings = [own, hdv]
 
-  private static let own = Dialect(
+  private static let own = KeyMapping(
     "vitprobe", signature: ["stem.conv.weight", "layer1.0.bn1.weight"])
 
-  private static let hdv = Dialect(
+  private static let hdv = KeyMapping(
     "how-do-vits-work", signature: ["layer0.layer0.0.weight", "layer1.0.bn.weight"],
     rules: [
       .rename("stem.conv", "layer0.layer0.0"),

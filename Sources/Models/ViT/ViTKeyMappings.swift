@@ -3,9 +3,9 @@ import Checkpoints
 extension ViTConfiguration {
   /// timm (and facebookresearch/deit, facebookresearch/dinov2), Hugging Face, torchvision, and
   /// xxxnell/how-do-vits-work.
-  public static let dialects = [timm, huggingFace, torchvision, hdv]
+  public static let keyMappings = [timm, huggingFace, torchvision, hdv]
 
-  private static let timm = Dialect(
+  private static let timm = KeyMapping(
     "timm", signature: ["blocks.0.attn.qkv.weight", "patch_embed.proj.weight"],
     ignored: ["mask_token", "pre_logits.*"],
     rules: [
@@ -22,7 +22,7 @@ extension ViTConfiguration {
       .rename("blocks.*.mlp.fc2", "blocks.*.mlp.w3"),
     ])
 
-  private static let huggingFace = Dialect(
+  private static let huggingFace = KeyMapping(
     "Hugging Face",
     signature: ["embeddings.cls_token", "encoder.layer.0.attention.attention.query.weight"],
     prefixes: ["vit.", "deit.", "dinov2.", "dinov2_with_registers."],
@@ -58,7 +58,7 @@ extension ViTConfiguration {
       .rename("head_dist", "distillation_classifier"),
     ])
 
-  private static let torchvision = Dialect(
+  private static let torchvision = KeyMapping(
     "torchvision", signature: ["class_token", "encoder.layers.encoder_layer_0.ln_1.weight"],
     rules: [
       .rename("cls_token", "class_token"),
@@ -79,7 +79,7 @@ extension ViTConfiguration {
       .rename("head", "heads.head"),
     ])
 
-  private static let hdv = Dialect(
+  private static let hdv = KeyMapping(
     "how-do-vits-work",
     signature: ["embedding.0.patch_embedding.1.weight", "transformers.0.attn.to_qkv.weight"],
     rules: [

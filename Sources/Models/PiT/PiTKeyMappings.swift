@@ -1,24 +1,24 @@
 extension PiTConfiguration {
   /// timm before 0.9, naver-ai/pit, timm, and xxxnell/how-do-vits-work.
-  public static let dialects = [timmBefore2023, naver, timm, hdv]
+  public static let keyMappings = [timmBefore2023, naver, timm, hdv]
 
   /// Pooling belongs to the stage before it.
-  private static let timmBefore2023 = Dialect(
+  private static let timmBefore2023 = KeyMapping(
     "timm before 0.9",
     signature: ["transformers.0.blocks.0.attn.qkv.weight", "transformers.0.pool.conv.weight"])
 
-  private static let naver = Dialect(
+  private static let naver = KeyMapping(
     "naver-ai",
     signature: ["transformers.0.blocks.0.attn.qkv.weight", "pools.0.conv.weight"],
     rules: [.rename("transformers.*.pool", "pools.*")])
 
   /// Pooling belongs to the stage after it.
-  private static let timm = Dialect(
+  private static let timm = KeyMapping(
     "timm", signature: ["transformers.0.blocks.0.attn.qkv.weight", "patch_embed.conv.weight"],
     rules: (0..<8).map { .rename("transformers.\($0).pool", "transformers.\($0 + 1).pool") })
 
   /// Blocks and pools are members of one list.
-  private static let hdv = Dialect(
+  private static let hdv = KeyMapping(
     "how-do-vits-work",
     signature: ["embedding.0.patch_embedding.2.weight", "transformers.0.attn.to_qkv.weight"],
     rules: [
@@ -29,7 +29,7 @@ extension PiTConfiguration {
       .rename("norm", "classifier.1"), .rename("head", "classifier.2"),
     ]
   ) { names in
-    var rules: [Dialect.Rule] = []
+    var rules: [KeyMapping.Rule] = []
     var (stage, block, member) = (0, 0, 0)
     while true {
       let theirs = "transformers.\(member)"

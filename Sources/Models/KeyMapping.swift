@@ -2,12 +2,12 @@
 /// of tensors of a file, and which further tensors mean nothing.
 ///
 /// ```swift
-/// Dialect("Hugging Face", signature: ["embeddings.cls_token"], prefixes: ["vit."], rules: [
+/// KeyMapping("Hugging Face", signature: ["embeddings.cls_token"], prefixes: ["vit."], rules: [
 ///   .rename("norm", "layernorm"),
 ///   .join("blocks.*.attn.qkv", ["encoder.layer.*.attention.attention.query", …]),
 /// ])
 /// ```
-public struct Dialect: Sendable {
+public struct KeyMapping: Sendable {
   /// How tensors of the file become one parameter.
   enum Transform: Sendable {
     /// One tensor, or several one after the other along the first axis.
@@ -84,7 +84,7 @@ public struct Dialect: Sendable {
 
   /// Whose names they are: "timm", "Hugging Face".
   public let name: String
-  /// Names that all have to be there for a file to be in this dialect.
+  /// Names that all have to be there for a file to be in this key mapping.
   let signature: [String]
   /// Prefixes that some or all names may carry.
   let prefixes: [String]
@@ -94,12 +94,12 @@ public struct Dialect: Sendable {
   /// Further rules that follow from the names in a file: from numbers that run on over several lists.
   private let derivedRules: @Sendable (Set<String>) -> [Rule]
 
-  /// A dialect made of its parts.
+  /// A key mapping made of its parts.
   ///
   /// - Parameters:
   ///   - name: whose names they are.
   ///   - signature: names that all have to be there, without prefix.
-  ///   - prefixes: prefixes that names may carry, beside those every dialect knows.
+  ///   - prefixes: prefixes that names may carry, beside those every key mapping knows.
   ///   - ignored: patterns (`*` stands for any text) of tensors that mean nothing.
   ///   - rules: for one canonical name, all rules that fit are tried in order; with none, the name
   ///     is canonical already.
@@ -116,15 +116,15 @@ public struct Dialect: Sendable {
     self.derivedRules = derivedRules
   }
 
-  private init(_ dialect: Dialect, rules: [Rule]) {
-    (name, signature, prefixes) = (dialect.name, dialect.signature, dialect.prefixes)
-    (ignored, derivedRules, self.rules) = (dialect.ignored, dialect.derivedRules, rules)
+  private init(_ keyMapping: KeyMapping, rules: [Rule]) {
+    (name, signature, prefixes) = (keyMapping.name, keyMapping.signature, keyMapping.prefixes)
+    (ignored, derivedRules, self.rules) = (keyMapping.ignored, keyMapping.derivedRules, rules)
   }
 
-  /// The dialect with the rules that follow from the names in a file.
-  func reading(_ names: [String]) -> Dialect {
+  /// The key mapping with the rules that follow from the names in a file.
+  func reading(_ names: [String]) -> KeyMapping {
     let derived = derivedRules(Set(names))
-    return derived.isEmpty ? self : Dialect(self, rules: rules + derived)
+    return derived.isEmpty ? self : KeyMapping(self, rules: rules + derived)
   }
 
   /// The ways to make the parameter of a canonical name, without prefix, likeliest first.
