@@ -39,7 +39,7 @@ public final class RecordLog: Sendable {
   ) throws {
     self.header = header
     self.provenance = provenance
-    path = OutputFolder.recordsPath(in: folder)
+    path = OutputFolder.recordsPath(in: folder, shard: header.outline.shard?.description)
     productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
