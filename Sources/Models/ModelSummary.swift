@@ -1,4 +1,3 @@
-import Synchronization
 import Tensors
 
 /// What a model is and what it costs, from running it on shapes without values.
@@ -11,8 +10,10 @@ public struct ModelSummary: Sendable {
     public let shape: Shape
   }
 
-  /// The architecture.
-  public let architecture: Architecture
+  /// What the network takes.
+  public let inputShape: ImageShape
+  /// How many classes it tells apart; nil without a head.
+  public let classCount: Int?
   /// Images that went through at once.
   public let batchSize: Int
   /// Every tap in the order of the forward pass, optional ones included.
@@ -43,33 +44,53 @@ public struct ModelSummary: Sendable {
 
   /// Runs an architecture on shapes.
   ///
-  /// - Parameters:
-  ///   - architecture: what to run.
-  ///   - batchSize: how many images at once.
-  ///   - looking: which taps somebody looks at during the run whose memory is measured; attention maps
-  ///     and branches are only made for those who look.
+  /// - Parameters: as for a network.
   /// - Throws: ``ModelError`` if the architecture makes no network.
   public init(
     _ architecture: Architecture, batchSize: Int = 1,
     looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
   ) throws(ModelError) {
-    let configuration = architecture.configuration
-    try configuration.validate()
-    let meter = Meter()
-    let scope = Scope(AbstractParameters(meter: meter))
-    let model: any VisionModel
+    try architecture.configuration.validate()
     do throws(ParameterError) {
-      model = try configuration.makeModel(scope)
+      try self.init(batchSize: batchSize, looking: looking) { source throws(ParameterError) in
+        try architecture.network(from: source)
+      }
     } catch {
       throw ModelError(.badArgument, place: architecture.text, found: error.description)
     }
+  }
+
+  /// Runs a network on shapes.
+  ///
+  /// - Parameters:
+  ///   - network: what to run.
+  ///   - batchSize: how many images at once.
+  ///   - looking: which taps somebody looks at during the run whose memory is measured; attention maps
+  ///     and branches are only made for those who look.
+  /// - Throws: `ParameterError` if it cannot be built from shapes.
+  public init(
+    _ network: any Network, batchSize: Int = 1,
+    looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
+  ) throws(ParameterError) {
+    try self.init(batchSize: batchSize, looking: looking) { source throws(ParameterError) in
+      try network.rebuilt(from: source)
+    }
+  }
+
+  private init(
+    batchSize: Int, looking: @escaping (Tap) -> Bool,
+    build: (any ParameterSource) throws(ParameterError) -> any Network
+  ) throws(ParameterError) {
+    let meter = Meter()
+    let network = try build(AbstractParameters(meter: meter))
     let weights = meter.liveBytes
-    let (side, channels) = (configuration.imageSize, configuration.channels)
+    let input = network.inputShape
 
     func run(images: Int, _ probe: ShapeProbe, recording: Bool = false) -> Int {
       let before = meter.multiplyAdds
-      let values = Tensor(abstract: [images, side, side, channels], meter: meter)
-      _ = model(recording ? values.tracked() : values, Context(probe: probe))
+      let values = Tensor(
+        abstract: [images, input.height, input.width, input.channels], meter: meter)
+      _ = network(recording ? values.tracked() : values, Context(probe: probe))
       return meter.multiplyAdds - before
     }
     let measured = ShapeProbe(wanting: looking)
@@ -81,9 +102,10 @@ public struct ModelSummary: Sendable {
     let all = ShapeProbe { _ in true }
     _ = run(images: batchSize, all)
     taps = all.entries
-    parameters = scope.requests
+    parameters = network.parameters.map(\.specification)
     parameterBytes = weights
-    self.architecture = architecture
+    inputShape = input
+    classCount = network.classCount
     self.batchSize = batchSize
   }
 }
