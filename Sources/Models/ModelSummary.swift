@@ -45,18 +45,14 @@ public struct ModelSummary: Sendable {
   /// Runs an architecture on shapes.
   ///
   /// - Parameters: as for a network.
-  /// - Throws: ``ModelError`` if the architecture makes no network.
+  /// - Throws: ``ModelError`` if the architecture makes no network, or one too large to be counted.
   public init(
     _ architecture: Architecture, batchSize: Int = 1,
     looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
   ) throws(ModelError) {
     try architecture.configuration.validate()
-    do throws(ParameterError) {
-      try self.init(batchSize: batchSize, looking: looking) { source throws(ParameterError) in
-        try architecture.network(from: source)
-      }
-    } catch {
-      throw ModelError(.badArgument, place: architecture.text, found: error.description)
+    try self.init(of: architecture.text, batchSize: batchSize, looking: looking) {
+      source throws(ParameterError) in try architecture.network(from: source)
     }
   }
 
@@ -67,22 +63,27 @@ public struct ModelSummary: Sendable {
   ///   - batchSize: how many images at once.
   ///   - looking: which taps somebody looks at during the run whose memory is measured; attention maps
   ///     and branches are only made for those who look.
-  /// - Throws: `ParameterError` if it cannot be built from shapes.
+  /// - Throws: ``ModelError`` if it cannot be built from shapes, or is too large to be counted.
   public init(
     _ network: any Network, batchSize: Int = 1,
     looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
-  ) throws(ParameterError) {
-    try self.init(batchSize: batchSize, looking: looking) { source throws(ParameterError) in
-      try network.rebuilt(from: source)
+  ) throws(ModelError) {
+    try self.init(of: "the network", batchSize: batchSize, looking: looking) {
+      source throws(ParameterError) in try network.rebuilt(from: source)
     }
   }
 
   private init(
-    batchSize: Int, looking: @escaping (Tap) -> Bool,
+    of place: String, batchSize: Int, looking: @escaping (Tap) -> Bool,
     build: (any ParameterSource) throws(ParameterError) -> any Network
-  ) throws(ParameterError) {
+  ) throws(ModelError) {
     let meter = Meter()
-    let network = try build(AbstractParameters(meter: meter))
+    let network: any Network
+    do throws(ParameterError) {
+      network = try build(AbstractParameters(meter: meter))
+    } catch {
+      throw ModelError(.badArgument, place: place, found: error.description)
+    }
     let weights = meter.liveBytes
     let input = network.inputShape
 
@@ -102,6 +103,12 @@ public struct ModelSummary: Sendable {
     let all = ShapeProbe { _ in true }
     _ = run(images: batchSize, all)
     taps = all.entries
+    // 1 PiB: no machine, and far from where counts end.
+    guard !meter.isSaturated, max(meter.peakBytes, recordedBytes) <= 1 << 50 else {
+      throw ModelError(
+        .badArgument, place: place, found: "a network too large to be run or counted",
+        expected: "at most 1 PiB of values in a pass")
+    }
     parameters = network.parameters.map(\.specification)
     parameterBytes = weights
     inputShape = input

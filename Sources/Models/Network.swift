@@ -82,7 +82,7 @@ extension Architecture {
   /// What its networks take.
   public var inputShape: ImageShape {
     ImageShape(
-      height: configuration.imageSize, width: configuration.imageSize,
+      height: configuration.imageSize.height, width: configuration.imageSize.width,
       channels: configuration.channels)
   }
 

@@ -53,7 +53,8 @@ private struct ToyNetwork: Network {
       ToyNetwork(from: RandomParameters(seed: 3)),
       report: LoadReport(source: "toy", family: "toy", architecture: "toy"),
       preprocessing: Preprocessing(
-        size: 6, resize: .none, interpolation: .bilinear, mean: [0, 0, 0], std: [1, 1, 1]),
+        size: Extents(height: 6, width: 4), resize: .none, interpolation: .bilinear,
+        mean: [0, 0, 0], std: [1, 1, 1]),
       label: "toy")
   }
 

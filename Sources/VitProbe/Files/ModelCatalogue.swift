@@ -36,7 +36,7 @@ public enum ModelCatalogue {
     for variant in C.variants {
       let summary = try? ModelSummary(Architecture(variant.configuration))
       table.append([
-        .text(variant.name), .integer(variant.configuration.imageSize),
+        .text(variant.name), .integer(variant.configuration.imageSize.side),
         Cell(summary?.parameterCount), Cell(summary.map { Double($0.multiplyAdds) * 1e-9 }),
         .text(variant.configuration.text),
       ])
@@ -77,7 +77,7 @@ public enum ModelCatalogue {
     /// - Throws: `ModelError` with the nearest names.
     public init(_ name: String, imageSize: Int? = nil) throws {
       var configuration = try Architecture(name).configuration
-      if let imageSize { configuration.imageSize = imageSize }
+      if let imageSize { configuration.imageSize = Extents(imageSize) }
       summary = try ModelSummary(Architecture(configuration))
       text = configuration.text
     }

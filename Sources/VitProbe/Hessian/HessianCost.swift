@@ -43,15 +43,18 @@ struct HessianCost: Sendable {
 
   /// Bytes of a minibatch in hand.
   func bytes(images: Int) -> Int {
-    vectorBytes + Self.passesOfARecording * passBytes * images
+    let pass = Self.passesOfARecording * passBytes
+    let (bytes, overflow) = pass.multipliedReportingOverflow(by: images)
+    return overflow
+      ? .max : vectorBytes.addingReportingOverflow(bytes).overflow ? .max : vectorBytes + bytes
   }
 
   /// A product runs through the pass and its gradient, three passes, in both directions.
-  private static let passesOfAProduct = 6
+  private static let passesOfAProduct = 6.0
 
   /// Multiply-adds of a product, in units of 10⁹.
   func product(images: Int) -> Double {
-    Double(Self.passesOfAProduct * multiplyAdds) * Double(images) / 1e9
+    Self.passesOfAProduct * Double(multiplyAdds) * Double(images) / 1e9
   }
 }
 

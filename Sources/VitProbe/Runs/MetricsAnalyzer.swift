@@ -39,16 +39,15 @@ struct MetricsAnalyzer: Analyzer {
 
   private final class Observer: BatchObserver {
     private let batch: BatchIdentity
-    private var parts: [ClassificationMetrics.Part] = []
+    private var parts: [Int: ClassificationMetrics.Part] = [:]
 
     init(_ batch: BatchIdentity) { self.batch = batch }
 
     func observe(subject: Int, tap: Int, value: Tensor) {
-      if let part = ClassificationMetrics.Part(value, labels: batch.labels, subject: subject) {
-        parts.append(part)
-      }
+      // The output is the last: scores before it are those of auxiliary heads.
+      parts[subject] = ClassificationMetrics.Part(value, labels: batch.labels, subject: subject)
     }
 
-    func finish() -> Record { parts }
+    func finish() -> Record { parts.sorted { $0.key < $1.key }.map(\.value) }
   }
 }

@@ -229,6 +229,15 @@ extension ImageTransform {
       throw VitProbeError(.usage, "--interpolation \"\(name)\" is not one of \(known)")
     }
     let size = preprocessing.size
+    func side() throws(VitProbeError) -> Int {
+      guard size.isSquare else {
+        throw VitProbeError(
+          .badData,
+          "\(label) takes images of \(size.height) x \(size.width) pixels: a crop by a fraction is "
+            + "for squares; give images of that size")
+      }
+      return size.side
+    }
     let mean = try perChannel(overrides.mean, preprocessing.mean, "--mean")
     let std = try perChannel(overrides.std, preprocessing.std, "--std")
     var rule = preprocessing.resize
@@ -240,15 +249,17 @@ extension ImageTransform {
     switch rule {
     case .cropFraction(let fraction):
       self = try ImageTransform.cropping(
-        imageSize: size, cropFraction: fraction, interpolation: interpolation, mean: mean,
+        imageSize: try side(), cropFraction: fraction, interpolation: interpolation, mean: mean,
         std: std)
     case .shortEdge(let edge):
       self.init(
-        resize: .shortEdge(edge), crop: Size(size), interpolation: interpolation, mean: mean,
+        resize: .shortEdge(edge), crop: Size(height: size.height, width: size.width),
+        interpolation: interpolation, mean: mean,
         std: std)
     case .squash:
       self.init(
-        resize: .exact(height: size, width: size), crop: nil, interpolation: interpolation,
+        resize: .exact(height: size.height, width: size.width), crop: nil,
+        interpolation: interpolation,
         mean: mean, std: std)
     case .none:
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
