@@ -79,18 +79,13 @@ let package = Package(
         "StrictJSON",
       ]),
 
-    // Empty without the trait MPI
-    library(
-      "MPIReduction",
-      ["VitProbe", .target(name: "COpenMPI", condition: .when(traits: ["MPI"]))]),
-
     // The command
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
         "VitProbe", "Checkpoints", "Diagnostics", "DurableFiles", "Images", "Models", "Reports",
         "StrictJSON", "Tensors",
-        .target(name: "MPIReduction", condition: .when(traits: ["MPI"])),
+        .target(name: "COpenMPI", condition: .when(traits: ["MPI"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),

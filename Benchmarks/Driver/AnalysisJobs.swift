@@ -35,7 +35,7 @@ func gramsJob(_ arguments: Arguments) throws -> Measurement {
   let analyzer = CKAAnalyzer()
   var record: CKAAnalyzer.Record?
   var measurement = Measurement(repeats: try arguments.integer("repeats", 3)) {
-    let observer = analyzer.begin(plan)
+    let observer = analyzer.begin(.unnamed(0, images), plan: plan)
     for (index, value) in values.enumerated() {
       observer.observe(subject: 0, tap: index, value: value)
     }
@@ -65,7 +65,7 @@ func analysisJob(_ arguments: Arguments) throws -> Measurement {
     for slot in slots { slot.start(batches: captured.count) }
     subject.forEachBatch { index in
       for slot in slots {
-        let listener = slot.listener()
+        let listener = slot.listener(.unnamed(index, subject.batches[index].shape[0]))
         for (tap, value) in captured[index] { listener.look(tap, value) }
         listener.finish(index)
       }
@@ -81,7 +81,8 @@ func runJob(_ arguments: Arguments) throws -> Measurement {
   var measurement = try Measurement(repeats: try arguments.integer("repeats", 3)) {
     for slot in slots { slot.start(batches: subject.batches.count) }
     subject.forEachBatch { index in
-      let probe = Listeners(slots.map { $0.listener() })
+      let batch = BatchIdentity.unnamed(index, subject.batches[index].shape[0])
+      let probe = Listeners(slots.map { $0.listener(batch) })
       _ = subject.model(subject.batches[index], Context(probe: probe))
       for listener in probe.listeners { listener.finish(index) }
     }
@@ -89,6 +90,15 @@ func runJob(_ arguments: Arguments) throws -> Measurement {
   }
   measurement.add("images_per_s", Double(subject.imageCount) / measurement.seconds)
   return measurement
+}
+
+extension BatchIdentity {
+  /// A minibatch of images without names and labels.
+  fileprivate static func unnamed(_ number: Int, _ count: Int) -> BatchIdentity {
+    BatchIdentity(
+      number: number, ids: [String](repeating: "", count: count), positions: Array(0..<count),
+      labels: [Int?](repeating: nil, count: count))
+  }
 }
 
 private func slots(_ names: String, _ subject: ForwardJob) throws -> [any Slot] {

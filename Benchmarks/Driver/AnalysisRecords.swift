@@ -7,7 +7,7 @@ protocol Slot: Sendable {
   /// The place in the plan of each tap that is looked at.
   var places: [String: Int] { get }
   func start(batches: Int)
-  func listener() -> any Listener
+  func listener(_ batch: BatchIdentity) -> any Listener
   func report() throws
 }
 
@@ -36,8 +36,8 @@ final class Records<A: Analyzer>: Slot {
     records.withLock { $0 = Array(repeating: nil, count: batches) }
   }
 
-  func listener() -> any Listener {
-    BatchListener(places: places, observer: analyzer.begin(plan)) { record, batch in
+  func listener(_ batch: BatchIdentity) -> any Listener {
+    BatchListener(places: places, observer: analyzer.begin(batch, plan: plan)) { record, batch in
       self.records.withLock { $0[batch] = record }
     }
   }

@@ -1,10 +1,6 @@
 import Glibc
 import VitProbe
 
-#if MPI
-  import MPIReduction
-#endif
-
 /// How the program was started: alone, or as one of several processes by a launcher of MPI.
 enum Launch {
   /// Processes that the launcher started, as Open MPI or MPICH tell them; 1 without a launcher.

@@ -7,7 +7,7 @@ final class ProgressBar: Sendable {
     var last = 0.0
   }
   private let state = Mutex(State())
-  private let start = ProgressBar.now()
+  private let start = ContinuousClock.now
   private let unit: String
   private let isEnabled: Bool
   private let isTerminal: Bool
@@ -21,13 +21,8 @@ final class ProgressBar: Sendable {
     isColored = isTerminal && getenv("NO_COLOR") == nil
   }
 
-  static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
-  var elapsed: Double { Self.now() - start }
+  /// Seconds since it was made.
+  var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
   func update(_ done: Int, of total: Int) {
     guard isEnabled, total > 0 else { return }

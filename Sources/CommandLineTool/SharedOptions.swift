@@ -79,7 +79,7 @@ struct LayerOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Only layers whose names match, as in 'blocks.*.attn_res'; !GLOB leaves out; repeatable.",
+      "Of those, only layers whose names match, as in 'blocks.*.attn_res'; !GLOB leaves out; repeatable.",
       valueName: "GLOB"))
   var layers: [String] = []
 

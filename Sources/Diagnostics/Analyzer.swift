@@ -20,8 +20,8 @@ public protocol Analyzer: Sendable {
   /// The taps looked at unless the user says otherwise.
   static var defaultOrdering: TapOrdering { get }
 
-  /// The fewest images that a minibatch must hold.
-  static var minimumBatch: Int { get }
+  /// Whether a subject may lack every tap that the analysis looks at; otherwise that is an error.
+  static var isOptional: Bool { get }
 
   /// What was set.
   var configuration: Configuration { get }
@@ -32,17 +32,20 @@ public protocol Analyzer: Sendable {
   /// The settings, for the manifest.
   var settings: JSONValue { get }
 
+  /// The fewest images that a minibatch must hold, as set.
+  var minimumBatch: MinimumBatch { get }
+
   /// Whether the analysis can make something of a tap's value.
   func accepts(_ tap: Tap) -> Bool
 
   /// Whether a tap that ``accepts(_:)`` takes is looked at whatever the ordering.
   func isOfEveryOrdering(_ tap: Tap) -> Bool
 
-  /// Bytes of values that an observer keeps from one tap to the next.
+  /// Bytes that an observer holds while it is at work, beside the value that it is given.
   func keptBytes(_ plan: Plan, images: Int) -> Int
 
   /// Starts on a minibatch; called from any thread.
-  func begin(_ plan: Plan) -> any BatchObserver<Record>
+  func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record>
 
   /// Whether a record that was read from a file has the form that the plan demands.
   func isValid(_ record: Record, plan: Plan) -> Bool
@@ -52,10 +55,16 @@ public protocol Analyzer: Sendable {
 }
 
 extension Analyzer {
+  /// Every subject must have a tap.
+  public static var isOptional: Bool { false }
+
   /// Only taps of the ordering.
   public func isOfEveryOrdering(_ tap: Tap) -> Bool { false }
 
-  /// None.
+  /// One image is enough.
+  public var minimumBatch: MinimumBatch { MinimumBatch(1, "one image is enough") }
+
+  /// Nothing to speak of.
   public func keptBytes(_ plan: Plan, images: Int) -> Int { 0 }
 }
 

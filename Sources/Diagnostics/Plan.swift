@@ -24,18 +24,57 @@ public struct SubjectPlan: Sendable, Codable, Hashable {
   public let taps: [PlannedTap]
   /// The side of the images in pixels; nil if it is not known.
   public let imageSize: Int?
+  /// The normalised depth of each tap in the whole network.
+  private let depths: [Double]
+  /// The place of each tap among the residual half-blocks of the whole network; nil if it is none.
+  private let places: [Int?]
 
   /// A subject and the taps under analysis.
-  public init(label: String, family: String, taps: [PlannedTap], imageSize: Int? = nil) {
+  ///
+  /// - Parameter whole: the taps that they were chosen from, in which depths and steps are counted; nil
+  ///   for themselves, one a residual half-block.
+  public init(
+    label: String, family: String, taps: [PlannedTap], of whole: [PlannedTap]? = nil,
+    imageSize: Int? = nil
+  ) {
     self.label = label
     self.family = family
     self.taps = taps
     self.imageSize = imageSize
+    let all = whole ?? taps
+    // Attention maps have the depth of the block that they belong to: that of the next value.
+    let values = all.indices.filter { !all[$0].tap.isAttention }
+    let scale = values.isEmpty ? Array(all.indices) : values
+    var depths: [String: Double] = [:]
+    var places: [String: Int] = [:]
+    var next = 0
+    for (index, planned) in all.enumerated() {
+      while next < scale.count - 1, scale[next] < index { next += 1 }
+      depths[planned.tap.name] =
+        scale.count > 1 ? Double(next) / Double(scale.count - 1) : 0
+      if whole == nil || planned.tap.roles.contains(.sequence) {
+        places[planned.tap.name] = places.count
+      }
+    }
+    self.depths = taps.map { depths[$0.tap.name] ?? 0 }
+    self.places = taps.map { places[$0.tap.name] }
   }
 
-  /// Normalised depth `l / (L - 1)` of a tap, 0 for a single one.
-  public func depth(_ index: Int) -> Double {
-    taps.count > 1 ? Double(index) / Double(taps.count - 1) : 0
+  /// Normalised depth `l / (L - 1)` of a tap among those of the whole network, 0 for a single one.
+  public func depth(_ index: Int) -> Double { depths[index] }
+
+  /// Whether a tap is the residual half-block that follows the tap before it.
+  func isStep(_ index: Int) -> Bool {
+    guard index > 0, index < taps.count, let now = places[index], let before = places[index - 1]
+    else { return false }
+    return now == before + 1
+  }
+
+  /// Whether there is a number for each tap, as there is unless a file was tampered with.
+  fileprivate var isWhole: Bool {
+    depths.count == taps.count && places.count == taps.count
+      && depths.allSatisfy { (0...1).contains($0) }
+      && places.allSatisfy { $0.map { (0...1 << 40).contains($0) } ?? true }
   }
 
   /// Where stages begin among the taps, for models that have several.
@@ -85,7 +124,7 @@ public struct Plan: Sendable, Codable, Hashable {
     !subjects.isEmpty && batchSize > 0 && batchSizes.count <= 1 << 24
       && batchSizes.allSatisfy { (1...1 << 32).contains($0) }
       && subjects.allSatisfy { subject in
-        !subject.taps.isEmpty
+        subject.isWhole
           && subject.taps.allSatisfy { planned in
             var size = 1
             for extent in planned.shape {
@@ -97,4 +136,9 @@ public struct Plan: Sendable, Codable, Hashable {
           }
       }
   }
+}
+
+extension Tap {
+  /// Whether the value is a map of attention, which has no place among features.
+  var isAttention: Bool { if case .attention = layout { true } else { false } }
 }

@@ -25,3 +25,11 @@ public struct LoadReport: Sendable, Codable, Equatable {
   /// What a reader of the results should know.
   public var warnings: [String] = []
 }
+
+extension LoadReport {
+  /// Of a network that no loader has made.
+  public init(source: String, family: String, architecture: String) {
+    self.init(
+      source: source, family: family, architecture: architecture, variant: nil, keyMapping: "own")
+  }
+}

@@ -1,8 +1,8 @@
 import Tensors
 
 /// A model with its weights, and how it came to be.
-public struct LoadedModel: Sendable {
-  /// The network.
+public struct LoadedModel: Network {
+  /// The forward pass.
   public let model: any VisionModel
   /// Its architecture, hyper-parameters as found.
   public let architecture: Architecture
@@ -13,14 +13,19 @@ public struct LoadedModel: Sendable {
   /// What was found in the checkpoint and what was not.
   public let report: LoadReport
 
-  /// The same architecture with other weights: tracked ones, or ones a step away.
-  ///
-  /// - Parameters:
-  ///   - tensors: every parameter and buffer by canonical name, laid out as in ``parameters``.
-  public func rebuilt(
-    with tensors: [String: Tensor]
-  ) throws(ParameterError) -> any VisionModel {
-    try architecture.configuration.makeModel(Scope(GivenParameters(tensors)))
+  /// What it takes.
+  public var inputShape: ImageShape { architecture.inputShape }
+  /// How many classes the head tells apart; nil for a backbone without a head.
+  public var classCount: Int? { model.classCount }
+
+  /// The logits `[N, classes]` of normalised images `[N, H, W, C]`.
+  public func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
+    model(images, context)
+  }
+
+  /// The same architecture with other weights.
+  public func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
+    try architecture.network(from: source)
   }
 }
 
@@ -30,4 +35,10 @@ public struct NamedParameter: Sendable {
   public let specification: ParameterSpecification
   /// Its value, laid out as it is used here.
   public let tensor: Tensor
+
+  /// A parameter with its value.
+  public init(specification: ParameterSpecification, tensor: Tensor) {
+    self.specification = specification
+    self.tensor = tensor
+  }
 }

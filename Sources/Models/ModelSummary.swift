@@ -1,4 +1,3 @@
-import Synchronization
 import Tensors
 
 /// What a model is and what it costs, from running it on shapes without values.
@@ -11,8 +10,10 @@ public struct ModelSummary: Sendable {
     public let shape: Shape
   }
 
-  /// The architecture.
-  public let architecture: Architecture
+  /// What the network takes.
+  public let inputShape: ImageShape
+  /// How many classes it tells apart; nil without a head.
+  public let classCount: Int?
   /// Images that went through at once.
   public let batchSize: Int
   /// Every tap in the order of the forward pass, optional ones included.
@@ -43,33 +44,54 @@ public struct ModelSummary: Sendable {
 
   /// Runs an architecture on shapes.
   ///
-  /// - Parameters:
-  ///   - architecture: what to run.
-  ///   - batchSize: how many images at once.
-  ///   - looking: which taps somebody looks at during the run whose memory is measured; attention maps
-  ///     and branches are only made for those who look.
-  /// - Throws: ``ModelError`` if the architecture makes no network.
+  /// - Parameters: as for a network.
+  /// - Throws: ``ModelError`` if the architecture makes no network, or one too large to be counted.
   public init(
     _ architecture: Architecture, batchSize: Int = 1,
     looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
   ) throws(ModelError) {
-    let configuration = architecture.configuration
-    try configuration.validate()
+    try architecture.configuration.validate()
+    try self.init(of: architecture.text, batchSize: batchSize, looking: looking) {
+      source throws(ParameterError) in try architecture.network(from: source)
+    }
+  }
+
+  /// Runs a network on shapes.
+  ///
+  /// - Parameters:
+  ///   - network: what to run.
+  ///   - batchSize: how many images at once.
+  ///   - looking: which taps somebody looks at during the run whose memory is measured; attention maps
+  ///     and branches are only made for those who look.
+  /// - Throws: ``ModelError`` if it cannot be built from shapes, or is too large to be counted.
+  public init(
+    _ network: any Network, batchSize: Int = 1,
+    looking: @escaping @Sendable (Tap) -> Bool = { _ in false }
+  ) throws(ModelError) {
+    try self.init(of: "the network", batchSize: batchSize, looking: looking) {
+      source throws(ParameterError) in try network.rebuilt(from: source)
+    }
+  }
+
+  private init(
+    of place: String, batchSize: Int, looking: @escaping (Tap) -> Bool,
+    build: (any ParameterSource) throws(ParameterError) -> any Network
+  ) throws(ModelError) {
     let meter = Meter()
-    let scope = Scope(AbstractParameters(meter: meter))
-    let model: any VisionModel
+    let network: any Network
     do throws(ParameterError) {
-      model = try configuration.makeModel(scope)
+      network = try build(AbstractParameters(meter: meter))
     } catch {
-      throw ModelError(.badArgument, place: architecture.text, found: error.description)
+      throw ModelError(.badArgument, place: place, found: error.description)
     }
     let weights = meter.liveBytes
-    let (size, channels) = (configuration.imageSize, configuration.channels)
+    let input = network.inputShape
 
     func run(images: Int, _ probe: ShapeProbe, recording: Bool = false) -> Int {
       let before = meter.multiplyAdds
-      let values = Tensor(abstract: [images, size.height, size.width, channels], meter: meter)
-      _ = model(recording ? values.tracked() : values, Context(probe: probe))
+      let values = Tensor(
+        abstract: [images, input.height, input.width, input.channels], meter: meter)
+      _ = network(recording ? values.tracked() : values, Context(probe: probe))
       return meter.multiplyAdds - before
     }
     let measured = ShapeProbe(wanting: looking)
@@ -84,12 +106,13 @@ public struct ModelSummary: Sendable {
     // 1 PiB: no machine, and far from where counts end.
     guard !meter.isSaturated, max(meter.peakBytes, recordedBytes) <= 1 << 50 else {
       throw ModelError(
-        .badArgument, place: architecture.text, found: "a network too large to be run or counted",
+        .badArgument, place: place, found: "a network too large to be run or counted",
         expected: "at most 1 PiB of values in a pass")
     }
-    parameters = scope.requests
+    parameters = network.parameters.map(\.specification)
     parameterBytes = weights
-    self.architecture = architecture
+    inputShape = input
+    classCount = network.classCount
     self.batchSize = batchSize
   }
 }

@@ -16,6 +16,10 @@ public protocol VisionModel: Sendable {
   /// One block.
   func block(_ index: Int, _ state: State, _ context: Context) -> State
 
+  /// From the state before the last block to the head's output. A model whose head reads few tokens
+  /// makes no others here; the state of every ``block(_:_:_:)`` is whole.
+  func finish(_ state: State, _ context: Context) -> Tensor
+
   /// From the state after the last block to logits `[N, classes]` (pooled features if there is no head).
   func head(_ state: State, _ context: Context) -> Tensor
 
@@ -24,10 +28,19 @@ public protocol VisionModel: Sendable {
 }
 
 extension VisionModel {
-  /// The logits `[N, classes]` of normalised images `[N, H, W, C]`.
+  /// The last block, then the head.
+  public func finish(_ state: State, _ context: Context) -> Tensor {
+    head(blockCount > 0 ? block(blockCount - 1, state, context) : state, context)
+  }
+
+  /// The logits `[N, classes]` of normalised images `[N, H, W, C]`; without a head, pooled features.
   public func callAsFunction(_ images: Tensor, _ context: Context = Context()) -> Tensor {
     var state = embed(images, context)
-    for index in 0..<blockCount { state = block(index, state, context) }
-    return context.tap(Tap("logits", .logits, layout: .vector), head(state, context))
+    for index in 0..<max(0, blockCount - 1) { state = block(index, state, context) }
+    let output = finish(state, context)
+    let tap =
+      classCount == nil
+      ? Tap("features", .other, layout: .vector) : Tap("logits", .logits, layout: .vector)
+    return context.tap(tap, output)
   }
 }

@@ -34,6 +34,8 @@ public struct Tap: Hashable, Sendable, Codable {
     case attention(height: Int, width: Int, prefix: Int)
     /// `[N, C]`.
     case vector
+    /// `[N, ...]` of which nothing is known: rows to compare, but no places to tell apart.
+    case unknown
   }
 
   /// The standard orderings a tap belongs to.

@@ -139,10 +139,14 @@ import Testing
     try expect(
       64, saying: ["nothing.*", "matches no layer"],
       ["fourier", Inputs.vit, "--layers", "nothing.*", "--data", inputs.images(8)])
+    // Globs choose among the layers of the analysis, which are blocks; others have to be asked for.
+    try expect(
+      64, saying: ["blocks.*.attn_res", "--taps all"],
+      ["cka", Inputs.vit, "--layers", "blocks.*.attn_res", "--data", inputs.images(8)])
     // One for each of two models is fine, one for neither or a model without any is not.
     let models = [Inputs.vit, Inputs.resnet, "--data", inputs.images(8)]
     func dryRun(_ globs: String...) -> [String] {
-      ["cka", "--dry-run"] + models + globs.flatMap { ["--layers", $0] }
+      ["cka", "--taps", "all", "--dry-run"] + models + globs.flatMap { ["--layers", $0] }
     }
     let both = try Program.run(
       dryRun("blocks.*.attn_res", "layer?.?", "!layer2.*"), in: inputs.scratch.path)

@@ -45,7 +45,11 @@ struct FeatureStudy {
 
   private func record<A: Analyzer>(_ analyzer: A, batch: Int) -> A.Record {
     let first = batchSizes[..<batch].reduce(0, +)
-    let observer = analyzer.begin(plan)
+    let places = first..<(first + batchSizes[batch])
+    let identity = BatchIdentity(
+      number: batch, ids: places.map { "#\($0)" }, positions: Array(places),
+      labels: places.map { _ in nil })
+    let observer = analyzer.begin(identity, plan: plan)
     for (index, subject) in subjects.enumerated() {
       for (tap, layer) in subject.layers.enumerated() {
         let width = layer.shape.reduce(1, *)

@@ -131,20 +131,23 @@ import Testing
       let planned = Plan(
         subjects: [SubjectPlan(label: "m", family: "vit", taps: taps)],
         batchSizes: plan.batches.map(\.count), batchSize: 8)
-      let slots: [any AnalysisState] = [
-        AnalysisRecords(CKAAnalyzer(), plan: planned),
-        AnalysisRecords(FourierAnalyzer(), plan: planned),
-        AnalysisRecords(VarianceAnalyzer(), plan: planned),
+      let analyses: [any PlannedAnalysis] = [
+        TypedAnalysis(CKAAnalyzer(), plan: planned),
+        TypedAnalysis(FourierAnalyzer(), plan: planned),
+        TypedAnalysis(VarianceAnalyzer(), plan: planned),
       ]
+      var records: [Int: [any Sendable]] = [:]
       for number in order {
         let (batch, _) = try images.batch(
           number, of: plan, decoding: true, onBadImage: .fail, forEach: serialLoop)
-        let at = slots.map { $0.begin(batch: number) }
-        _ = try model.forward(
-          batch, probe: DispatchProbe(subject: 0, samples: batch.ids, slots: at))
-        for slot in at { slot.finish() }
+        let atWork = analyses.map { $0.begin(batch.identity) }
+        try model.forward(
+          batch, probe: DispatchProbe(subject: 0, samples: batch.ids, analyses: atWork))
+        records[number] = atWork.map { $0.finish() }
       }
-      return try slots.flatMap { try $0.report().tables.map(\.csv) }
+      return try analyses.enumerated().flatMap { place, analysis in
+        try analysis.report((0..<4).compactMap { records[$0]?[place] }).tables.map(\.csv)
+      }
     }
     #expect(try report([0, 1, 2, 3]) == report([2, 0, 3, 1]))
   }

@@ -27,14 +27,14 @@ import Testing
 
   /// One minibatch of a model, with its products.
   private struct Study {
-    let loaded: LoadedModel
+    let loaded: any Network
     let vector: ParameterVector
     let batch: LossBatch
     let hessian: NetworkHessian
 
-    init(_ loaded: LoadedModel, images: Tensor, labels: [Int]) throws {
+    init(_ loaded: any Network, images: Tensor, labels: [Int]) throws {
       self.loaded = loaded
-      let classes = try #require(loaded.model.classCount)
+      let classes = try #require(loaded.classCount)
       let (images, targets) = TrainingLoss().prepare(
         images, labels: labels, classes: classes, batch: 0)
       batch = LossBatch(images: images, targets: targets)
@@ -120,7 +120,7 @@ import Testing
     let batch = Minibatch(
       try data.batch(0, of: BatchPlan(count: 3, batchSize: 3, minimum: 1)))
     let study = try Study(
-      subject.loaded, images: subject.images(of: batch), labels: batch.labels.compactMap(\.self))
+      subject.network, images: subject.images(of: batch), labels: batch.labels.compactMap(\.self))
     try checkSymmetry(study, name, pairs: 1)
   }
 }

@@ -21,7 +21,7 @@ import Testing
       "blocks.0.attn.proj.weight", "norm.weight", "norm.bias", "head.weight", "head.bias",
     ]
     let hessian = try small.hessian(small.batches(), parameters: names)
-    let vector = try ParameterVector(small.subject.loaded, globs: names, label: "small")
+    let vector = try ParameterVector(small.subject.network, globs: names, label: "small")
     let n = hessian.dimension
     #expect(n == 107)
     // Where the reference has an entry of ours.
@@ -145,10 +145,10 @@ import Testing
     }
     let batch = try small.batches(size: 10)[0]
     let probe = Features()
-    _ = small.subject.loaded.model(batch.images, Context(probe: probe))
+    _ = small.subject.network(batch.images, Context(probe: probe))
     #expect(probe.rows.count == 10)
     var zero = Dictionary(
-      uniqueKeysWithValues: small.subject.loaded.parameters.map {
+      uniqueKeysWithValues: small.subject.network.parameters.map {
         ($0.specification.name, $0.tensor)
       })
     for name in ["head.weight", "head.bias"] {
@@ -159,7 +159,7 @@ import Testing
     ) { tracked throws(ParameterError) in
       var all = zero
       (all["head.weight"], all["head.bias"]) = (tracked[0], tracked[1])
-      let model = try small.subject.loaded.rebuilt(with: all)
+      let model = try small.subject.network.rebuilt(with: all)
       return 0.1 * model(batch.images).crossEntropy(targets: batch.targets).sum()
     }
     struct Head: SymmetricOperator {

@@ -258,7 +258,7 @@ import Testing
   }
 
   @Test func productsAreForeseen() {
-    var count = ProductCount(losses: 4, planned: 30)
+    var count = StepCount(units: 4, planned: 30)
     #expect(count.expected == 120)
     for _ in 0..<30 { count.add() }
     #expect(count.expected == 120)
@@ -266,24 +266,24 @@ import Testing
     count.add()
     #expect(count.expected == 240)
     for _ in 0..<29 { count.add() }
-    count.finishLoss(60)
+    count.finishUnit(60)
     #expect(count.expected == 240)
     // The second found everything early.
     for _ in 0..<10 { count.add() }
-    count.finishLoss(10)
+    count.finishUnit(10)
     #expect(count.expected == 70 + 2 * 35)
     for _ in 0..<2 {
       for _ in 0..<35 { count.add() }
-      count.finishLoss(35)
+      count.finishUnit(35)
     }
     #expect(count.made == 140 && count.expected == 140)
   }
   @Test func productsOfSeveralLossesAtOnceAreForeseen() {
-    var count = ProductCount(losses: 5, planned: 10, atOnce: 2)
+    var count = StepCount(units: 5, planned: 10, atOnce: 2)
     #expect(count.expected == 50)
     for _ in 0..<18 { count.add() }
     #expect(count.expected == 50)
-    count.finishLoss(10)
+    count.finishUnit(10)
     #expect(count.expected == 50)
     // The one that goes on and the next; three others are open, one of which is in hand.
     for _ in 0..<14 { count.add() }

@@ -16,7 +16,7 @@ import Testing
   /// Settings beside the weights need not be of as many channels as the weights.
   @Test func preprocessingOfOtherChannelsIsRefused() throws {
     let scratch = Scratch()
-    let parameters = try Samples.model(Samples.vit).loaded.parameters
+    let parameters = try Samples.model(Samples.vit).network.parameters
     let path = scratch.file("grey.safetensors")
     var writer = try SafetensorsWriter(
       creating: path,

@@ -60,8 +60,8 @@ import Testing
       [subject], on: subject.samples(), analyses: [CKAAnalyzer()],
       options: Samples.options(batchSize: 8))
     let records = try run.collect()
-    let restored = FeatureRecords(records.slots, labels: ["f"])
-    for number in run.numbers { try restored.restore(records.entry(number), from: "memory") }
+    var restored = RunRecords(records.kind)
+    for unit in run.units { try restored.restore(records.entry(unit), from: "memory") }
     #expect(try restored.outcome().notes == records.outcome().notes)
     #expect(try restored.outcome().notes.first?.contains("l1 at img0") == true)
   }
@@ -81,9 +81,11 @@ import Testing
       return NamedParameter(specification: parameter.specification, tensor: tensor)
     }
     let broken = LoadedModel(
-      model: try loaded.rebuilt(
-        with: Dictionary(
-          uniqueKeysWithValues: parameters.map { ($0.specification.name, $0.tensor) })),
+      model: try loaded.architecture.configuration.makeModel(
+        Scope(
+          GivenParameters(
+            Dictionary(
+              uniqueKeysWithValues: parameters.map { ($0.specification.name, $0.tensor) })))),
       architecture: loaded.architecture, preprocessing: loaded.preprocessing,
       parameters: parameters, report: loaded.report)
     let model = try ModelSubject(broken, label: "m", inputFiles: [])

@@ -102,7 +102,7 @@ private final class Meeting: Sendable {
   }
 
   /// Every number of both tables.
-  private static func numbers(_ records: HessianRecords) throws -> [Double] {
+  private static func numbers(_ records: RunRecords<HessianRecords>) throws -> [Double] {
     let rows = try records.report().tables.prefix(2).flatMap(\.rows)
     return rows.joined().compactMap { cell -> Double? in
       guard case .real(let value) = cell else { return nil }
@@ -144,8 +144,8 @@ private final class Meeting: Sendable {
         let own = batches.indices.filter(Shard(index: rank, count: count).contains)
         taken += own
         let part = try NetworkHessian(
-          small.subject.loaded,
-          parameters: ParameterVector(small.subject.loaded, globs: [], label: ""),
+          small.subject.network,
+          parameters: ParameterVector(small.subject.network, globs: [], label: ""),
           batches: own.map { batches[$0] }, images: 10, memory: 1 << 30)
         loss += part.loss
         for (index, value) in try part.apply([vector])[0].enumerated() { sum[index] += value }

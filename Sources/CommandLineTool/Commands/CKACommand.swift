@@ -40,7 +40,10 @@ struct CKAOptions: AnalysisOptions {
     if !(rbfScale > 0 && rbfScale.isFinite) {
       throw ValidationError("--rbf-scale \(rbfScale): a positive number is needed")
     }
-    if bootstrap < 0 { throw ValidationError("--bootstrap \(bootstrap): at least 0 is needed") }
+    if !(0...CKASettings.mostResamples).contains(bootstrap) {
+      throw ValidationError(
+        "--bootstrap \(bootstrap): a number from 0 to \(CKASettings.mostResamples) is needed")
+    }
   }
 
   func analyzer(seed: UInt64) -> CKAAnalyzer {

@@ -41,16 +41,15 @@ struct CaptureCommand: ParsableCommand {
     for note in capture.subject.notes + capture.data.notes { Terminal.note("note: \(note)") }
     Terminal.note("\(capture.data.name): \(capture.data.count) images")
     let estimate = try capture.estimate()
-    if options.dryRun {
-      Terminal.data(plan(capture, estimate))
-      return
-    }
+    if options.dryRun { Terminal.data(plan(capture, estimate)) }
+    try capture.checkSizes(all: options.dryRun)
     try options.checkMemory(estimate)
+    if options.dryRun { return }
     let folder = try OutputFolder(
       output.output, force: output.force, writing: [format.fileName])
     let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
     let (outcome, files) = try prepared.run(to: folder, elapsed: { bar.elapsed }) {
-      bar.update($0.images, of: $0.total)
+      bar.update($0, of: $1)
     }
     bar.finish()
     for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }

@@ -37,7 +37,7 @@ struct DemoCommand: ParsableCommand {
     let folder = try OutputFolder(output.output, force: output.force)
     let images = ProgressBar(unit: "images", isEnabled: !output.noProgress)
     let products = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    let outcome = try demo(to: folder, formats: try output.formats, clock: ProgressBar.now) {
+    let outcome = try demo(to: folder, formats: try output.formats, elapsed: { images.elapsed }) {
       unit, done, total in
       (unit == "images" ? images : products).update(done, of: total)
     }

@@ -145,7 +145,8 @@ struct HessianCommand: ParsableCommand {
   func run() throws {
     output.apply()
     let ranks = try join()
-    let (job, run) = try ranks.together { try prepare(ranks) }
+    let prepared = try ranks.together { try prepare(ranks) }
+    let run = prepared.run
     for subject in run.subjects {
       Terminal.note("\(subject.label): \(subject.summary)")
       for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
@@ -155,15 +156,14 @@ struct HessianCommand: ParsableCommand {
     if ranks.count > 1 {
       Terminal.note("\(ranks.count) ranks of \(Threads.count) threads share the minibatches")
     }
-    if options.dryRun { return }
+    if options.dryRun { return try run.checkSizes(all: true) }
     if ranks.rank > 0 {
       Interrupts.ignoreSignals()
       // The first opens the output folder meanwhile.
       try ranks.together {}
       return try run.assist(ranks)
     }
-    let (folder, log) = try ranks.together { try open(job, run) }
-    try solve(run, of: job, in: folder, keeping: log)
+    try solve(prepared, ranks, in: try ranks.together { try open(prepared) })
   }
 
   /// The processes that share the run.
@@ -176,62 +176,42 @@ struct HessianCommand: ParsableCommand {
     return try Launch.join()
   }
 
-  private func prepare(_ ranks: any Ranks) throws -> (HessianJob, HessianRun) {
+  private func prepare(_ ranks: any Ranks) throws -> PreparedRun<HessianRun> {
     var job = try job()
     job.ranks = ranks
-    return (job, try job.prepare())
+    return try job.prepare()
   }
 
-  private func open(_ job: HessianJob, _ run: HessianRun) throws -> (OutputFolder?, RecordLog?) {
-    guard output.output != "-" else { return (nil, nil) }
+  private func open(
+    _ prepared: PreparedRun<HessianRun>
+  ) throws -> (folder: OutputFolder, log: RecordLog)? {
+    guard output.output != "-" else { return nil }
     let folder = try OutputFolder(output.output, force: output.force)
-    return (folder, try job.openRecords(of: run, in: folder, resuming: long.resume))
+    return (folder, try prepared.openRecords(in: folder, resuming: long.resume))
   }
 
   /// What the first rank does, or the only one.
   private func solve(
-    _ run: HessianRun, of job: HessianJob, in folder: OutputFolder?, keeping log: RecordLog?
+    _ prepared: PreparedRun<HessianRun>, _ ranks: any Ranks,
+    in place: (folder: OutputFolder, log: RecordLog)?
   ) throws {
-    let (ranks, launcher) = (job.ranks, Launch.words(job.ranks))
-    let bar = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    for note in log?.notes ?? [] { Terminal.note("note: \(note)") }
-    Interrupts.catchSignals(throughLauncher: ranks.count > 1)
-    let records = try Interrupts.guarding(log, launchedBy: launcher) {
-      defer { bar.finish() }
-      return try run.collect(
+    let execution = RunExecution(
+      prepared: prepared, place: place, unit: "products", long: long, output: output,
+      launcher: Launch.words(ranks))
+    let (result, _) = try execution { log, bar in
+      try prepared.run.collect(
         keeping: log, sharing: ranks, shouldStop: { Interrupts.isRequested }
       ) { bar.update($0, of: $1) }
     }
-    for note in log?.lateNotes ?? [] { Terminal.note("note: \(note)") }
-    if let folder, let log, let shard = job.shard {
-      let files = try job.writeShard(records, to: folder, wallSeconds: bar.elapsed, log: log)
-      log.remove()
-      Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
-      return
-    }
-    let report = try records.report()
-    for note in report.notes { Terminal.note("note: \(note)") }
-    guard let folder, let log else {
-      Terminal.data(report.tables.first?.csv ?? "")
-      return
-    }
-    let files = try Interrupts.guarding(log, launchedBy: launcher) {
-      try job.write(
-        report, of: run, to: folder, formats: try output.formats, wallSeconds: bar.elapsed, log: log
-      )
-    }
-    log.remove()
+    place?.log.remove()
+    guard let result, let folder = place?.folder else { return }
+    let (outcome, files) = (result.outcome, result.files)
     if output.json {
-      let summary: JSONValue = [
-        "images": .integer(run.imageCount), "output": .string(folder.path),
-        "files": .array(files.map(JSONValue.string)), "hessian": report.summary.json,
-        "notes": .array(report.notes.map(JSONValue.string)),
-      ]
-      Terminal.data(summary.pretty)
-    } else {
+      let summary = outcome.reports.first?.report.summary.json ?? .null
       Terminal.data(
-        "hessian\n\(report.summary.plainText(width: Terminal.width()))\n\(files.count) files in \(folder.path)\n"
-      )
+        outcome.json([.init("hessian", summary)], folder: folder.path, files: files).pretty)
+    } else {
+      Terminal.data(outcome.summaries + "\(files.count) files in \(folder.path)\n")
     }
   }
 

@@ -24,46 +24,29 @@ struct MergeCommand: ParsableCommand {
 
   func run() throws {
     output.apply()
-    let start = ProgressBar.now()
+    let start = ContinuousClock.now
     var job = MergeJob(
       arguments: Array(CommandLine.arguments.dropFirst()), parts: parts,
       analyses: try Analyses.types)
     job.allowsPartial = allowPartial
-    let outcome = try job()
-    for note in outcome.notes { Terminal.note("note: \(note)") }
-    for (name, report) in outcome.reports {
-      for note in report.notes { Terminal.note("note: \(name): \(note)") }
-    }
+    let merged = try job()
+    let outcome = merged.run
+    for note in outcome.allNotes { Terminal.note("note: \(note)") }
     if output.output == "-" {
-      Terminal.data(outcome.reports.first?.report.tables.first?.csv ?? "")
+      Terminal.data(outcome.mainCSV)
     } else {
       let folder = try OutputFolder(output.output, force: output.force)
-      let files = try outcome.write(
-        to: folder, formats: try output.formats, wallSeconds: ProgressBar.now() - start)
+      let files = try merged.write(
+        to: folder, formats: try output.formats,
+        wallSeconds: (ContinuousClock.now - start) / .seconds(1))
       if output.json {
-        Terminal.data(summary(outcome, folder.path, files).pretty)
+        Terminal.data(outcome.json(folder: folder.path, files: files).pretty)
       } else {
-        for (name, report) in outcome.reports {
-          Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
-        }
         Terminal.data(
-          "\(outcome.images) of \(outcome.total) images, \(files.count) files in \(folder.path)\n")
+          outcome.summaries + "\(outcome.images) of \(outcome.total) images, "
+            + "\(files.count) files in \(folder.path)\n")
       }
     }
-    if outcome.skipped > 0 { throw ExitCode(1) }
-  }
-
-  private func summary(_ outcome: MergeJob.Outcome, _ folder: String, _ files: [String])
-    -> JSONValue
-  {
-    [
-      "images": .integer(outcome.images), "total": .integer(outcome.total),
-      "skipped": .integer(outcome.skipped), "output": .string(folder),
-      "files": .array(files.map(JSONValue.string)),
-      "analyses": .object(
-        outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
-      "notes": .array(
-        (outcome.notes + outcome.reports.flatMap(\.report.notes)).map(JSONValue.string)),
-    ]
+    if !outcome.skipped.isEmpty { throw ExitCode(1) }
   }
 }

@@ -33,8 +33,6 @@ public struct AttentionAnalyzer: Analyzer {
   public static let name = "attention"
   /// Whole blocks, and every attention map.
   public static let defaultOrdering = TapOrdering.blocks
-  /// One image is enough, without error bars.
-  public static let minimumBatch = 1
   /// The settings.
   public let configuration: AttentionSettings
 
@@ -51,7 +49,7 @@ public struct AttentionAnalyzer: Analyzer {
     switch tap.layout {
     case .attention: true
     case .tokens, .featureMap: tap.kind != .logits
-    case .vector: false
+    case .vector, .unknown: false
     }
   }
 
@@ -71,7 +69,7 @@ public struct AttentionAnalyzer: Analyzer {
   }
 
   /// Starts on a minibatch.
-  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+  public func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record> {
     AttentionObserver(configuration, plan: plan)
   }
 

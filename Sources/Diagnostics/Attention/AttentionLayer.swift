@@ -36,13 +36,9 @@ struct AttentionLayer: Sendable {
   static func layers(of subject: SubjectPlan, settings: AttentionSettings) -> [AttentionLayer] {
     let grids = subject.taps.map(MapGrid.init)
     let tokens = subject.taps.indices.filter { subject.taps[$0].tap.isTokens }
-    let maps = subject.taps.indices.filter { !subject.taps[$0].tap.isTokens }
-    // With no block to belong to, maps are counted among themselves.
-    let scale = tokens.isEmpty ? maps : tokens
     var last: [String: Int] = [:]
     return subject.taps.enumerated().map { index, planned in
-      let own = scale.firstIndex { $0 >= index } ?? max(0, scale.count - 1)
-      let depth = scale.count > 1 ? Double(own) / Double(scale.count - 1) : 0
+      let depth = subject.depth(index)
       guard !planned.tap.isTokens else {
         return AttentionLayer(
           content: grids[index].map(Content.tokens) ?? .undefined, depth: depth, series: "",
@@ -109,5 +105,5 @@ extension MapGrid {
 
 extension Tap {
   /// Whether the value holds features and not attention.
-  var isTokens: Bool { if case .attention = layout { false } else { true } }
+  var isTokens: Bool { !isAttention }
 }

@@ -27,8 +27,6 @@ public struct CKAAnalyzer: Analyzer {
   public static let name = "cka"
   /// Whole blocks.
   public static let defaultOrdering = TapOrdering.blocks
-  /// The unbiased estimator divides by `n - 3`.
-  public static let minimumBatch = 4
   /// The settings.
   public let configuration: CKASettings
 
@@ -38,6 +36,14 @@ public struct CKAAnalyzer: Analyzer {
   /// The settings as JSON.
   public var settings: JSONValue { configuration.json }
 
+  /// As many as the estimator needs.
+  public var minimumBatch: MinimumBatch { configuration.estimator.minimum }
+
+  /// The centred Gram entries of all layers, and what it takes to make one layer's.
+  public func keptBytes(_ plan: Plan, images n: Int) -> Int {
+    plan.tapCount * n * (n + 1) / 2 * 8 + n * (8192 * 4 + 10 * n * 8)
+  }
+
   /// Everything but attention maps and logits has rows to compare.
   public func accepts(_ tap: Tap) -> Bool {
     if case .attention = tap.layout { return false }
@@ -45,7 +51,7 @@ public struct CKAAnalyzer: Analyzer {
   }
 
   /// Starts on a minibatch.
-  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+  public func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record> {
     CKAObserver(configuration, plan: plan)
   }
 
@@ -53,7 +59,8 @@ public struct CKAAnalyzer: Analyzer {
   public func isValid(_ record: Record, plan: Plan) -> Bool {
     let layers = plan.tapCount
     return plan.canHold(record.images) && record.products.count == layers * (layers + 1) / 2
-      && record.scales.count == layers && (0...1 << 24).contains(configuration.bootstrap)
+      && record.scales.count == layers
+      && (0...CKASettings.mostResamples).contains(configuration.bootstrap)
       && record.nonfinite.allSatisfy { $0 >= 0 && $0 < layers }
   }
 
@@ -71,7 +78,7 @@ private final class CKAObserver: BatchObserver {
   private let starts: [Int]
   private let layers: Int
   private var images = 0
-  private var isTooSmall: Bool { images < settings.estimator.minimumBatch }
+  private var isTooSmall: Bool { images < settings.estimator.minimum.count }
   private var vectors: UnsafeMutableBufferPointer<Double>?
   private var scales: [Double]
   private var nonfinite: Set<Int> = []

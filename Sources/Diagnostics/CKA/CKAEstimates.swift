@@ -50,7 +50,7 @@ struct CKAEstimates {
     _ all: [CKAAnalyzer.Record], layers: Int, undefined: Set<Int>, settings: CKASettings
   ) {
     self.layers = layers
-    let records = all.filter { $0.images >= settings.estimator.minimumBatch }
+    let records = all.filter { $0.images >= settings.estimator.minimum.count }
     tooSmall = all.count - records.count
     images = records.reduce(0) { $0 + $1.images }
     batches = records.count

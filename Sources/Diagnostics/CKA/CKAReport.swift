@@ -165,7 +165,7 @@ struct CKAReport {
     var notes: [String] = []
     if estimates.tooSmall > 0 {
       notes.append(
-        "\(estimates.tooSmall) minibatch(es) of fewer than \(settings.estimator.minimumBatch) images "
+        "\(estimates.tooSmall) minibatch(es) of fewer than \(settings.estimator.minimum.count) images "
           + "left out")
     }
     if settings.bootstrap > 0, estimates.batches == 1 {

@@ -11,7 +11,12 @@ public struct CKASettings: Sendable, Codable, Hashable {
     case biased
 
     /// The fewest images of a minibatch for which it exists.
-    var minimumBatch: Int { self == .unbiased ? 4 : 2 }
+    var minimum: MinimumBatch {
+      switch self {
+      case .unbiased: MinimumBatch(4, "the unbiased estimator of HSIC divides by n - 3")
+      case .biased: MinimumBatch(2, "the biased estimator of HSIC divides by n - 1")
+      }
+    }
   }
 
   /// The kernel between rows.
@@ -51,7 +56,9 @@ public struct CKASettings: Sendable, Codable, Hashable {
   public var kernel = Kernel.linear
   /// The bandwidth of the RBF kernel, in units of the root of the median squared distance.
   public var rbfScale = 1.0
-  /// Resamples of the minibatches for confidence intervals; 0 for none.
+  /// The most resamples: a hundred times what an interval needs.
+  public static let mostResamples = 100_000
+  /// Resamples of the minibatches for confidence intervals, up to ``mostResamples``; 0 for none.
   public var bootstrap = 1000
   /// Seed of the resampling.
   public var seed: UInt64 = 0
@@ -72,7 +79,7 @@ public struct CKASettings: Sendable, Codable, Hashable {
   /// The factor of a minibatch's raw inner products: its weight over its normalisation. Minibatches
   /// too small for the estimator count for nothing.
   func factor(images n: Int) -> Double {
-    guard n >= estimator.minimumBatch else { return 0 }
+    guard n >= estimator.minimum.count else { return 0 }
     let count = Double(n)
     let normalization = estimator == .unbiased ? count * (count - 3) : (count - 1) * (count - 1)
     switch batchWeight {

@@ -12,9 +12,10 @@ extension SubjectPlan {
     case other
   }
 
-  /// The step into a record; nil into the first.
+  /// The step into a record; nil into the first, and wherever the record before it is not the half-block
+  /// before it: branches among residuals, blocks alone, layers left out.
   func step(into index: Int) -> Step? {
-    guard index > 0, index < taps.count else { return nil }
+    guard isStep(index) else { return nil }
     if taps[index].tap.kind == .pool { return .subsampling }
     if let now = MapGrid(taps[index]), let before = MapGrid(taps[index - 1]),
       now.positions < before.positions
@@ -27,11 +28,12 @@ extension SubjectPlan {
   /// Strips over the steps into self-attention and subsampling records (Park & Kim 2022).
   var shades: [Mark] {
     taps.indices.compactMap { index in
+      guard let step = step(into: index) else { return nil }
       let range = depth(index - 1)...depth(index)
-      return switch step(into: index) {
+      return switch step {
       case .attention: .shade(.attention(range))
       case .subsampling: .shade(.subsampling(range))
-      case .other, nil: nil
+      case .other: nil
       }
     }
   }
@@ -44,6 +46,17 @@ extension SubjectPlan {
       return to - from
     }
     return changes.isEmpty ? nil : changes.reduce(0, +) / Double(changes.count)
+  }
+}
+
+extension SubjectPlan {
+  /// A remark on layers whose layout is not known; nil if there are none.
+  var noteOnUnknownLayouts: String? {
+    let unknown = taps.filter { $0.tap.layout == .unknown }
+    return unknown.first.map {
+      "\(label): the layout of \(unknown.count) layer(s) is not known, so that there are no maps to look "
+        + "at; the first is \($0.tap.name), and their cells are empty"
+    }
   }
 }
 

@@ -24,7 +24,7 @@ struct MapGrid: Sendable, Hashable {
       guard planned.shape.count == 3, planned.shape.allSatisfy({ $0 > 0 }) else { return nil }
       (height, width, channels) = (planned.shape[0], planned.shape[1], planned.shape[2])
       prefix = 0
-    case .attention, .vector:
+    case .attention, .vector, .unknown:
       return nil
     }
   }
@@ -58,10 +58,11 @@ struct MapGrid: Sendable, Hashable {
 }
 
 extension Tap {
-  /// Whether values are feature maps, or tokens that make some.
+  /// Whether values are feature maps, or tokens that make some; or might be: of a layer whose layout is
+  /// not known, a report says why it has no numbers.
   var holdsFeatureMaps: Bool {
     switch layout {
-    case .tokens, .featureMap: kind != .logits
+    case .tokens, .featureMap, .unknown: kind != .logits
     case .attention, .vector: false
     }
   }

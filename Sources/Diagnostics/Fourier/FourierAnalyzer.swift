@@ -36,8 +36,6 @@ public struct FourierAnalyzer: Analyzer {
   public static let name = "fourier"
   /// Residual half-blocks.
   public static let defaultOrdering = TapOrdering.sequence
-  /// One image is enough, without error bars.
-  public static let minimumBatch = 1
   /// The settings.
   public let configuration: FourierSettings
 
@@ -53,7 +51,7 @@ public struct FourierAnalyzer: Analyzer {
   public func accepts(_ tap: Tap) -> Bool { tap.holdsFeatureMaps }
 
   /// Starts on a minibatch.
-  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+  public func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record> {
     FourierObserver(configuration, plan: plan)
   }
 

@@ -93,8 +93,11 @@ struct FourierReport {
     ]
     if images == 1 { notes.append("one image: no standard errors (they are over images)") }
     for (subject, curves) in zip(plan.subjects, curves) {
+      if let note = subject.noteOnUnknownLayouts { notes.append(note) }
       func note(_ matches: (FourierCurve) -> Bool, _ what: String) {
-        let indices = curves.indices.filter { matches(curves[$0]) }
+        let indices = curves.indices.filter {
+          matches(curves[$0]) && subject.taps[$0].tap.layout != .unknown
+        }
         guard let first = indices.first else { return }
         notes.append(
           "\(subject.label): \(what) in \(indices.count) layer(s), the first "

@@ -38,8 +38,6 @@ public struct VarianceAnalyzer: Analyzer {
   public static let name = "variance"
   /// Residual half-blocks.
   public static let defaultOrdering = TapOrdering.sequence
-  /// One image is enough, without error bars.
-  public static let minimumBatch = 1
   /// The settings.
   public let configuration: VarianceSettings
 
@@ -55,7 +53,7 @@ public struct VarianceAnalyzer: Analyzer {
   public func accepts(_ tap: Tap) -> Bool { tap.holdsFeatureMaps }
 
   /// Starts on a minibatch.
-  public func begin(_ plan: Plan) -> any BatchObserver<Record> {
+  public func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record> {
     VarianceObserver(configuration, plan: plan)
   }
 

@@ -85,8 +85,11 @@ struct VarianceReport {
       notes.append("one image: no standard errors (they are over images)")
     }
     for (subject, estimates) in zip(plan.subjects, estimates) {
+      if let note = subject.noteOnUnknownLayouts { notes.append(note) }
       func note(_ status: VarianceEstimate.Status, _ what: String) {
-        let indices = estimates.indices.filter { estimates[$0].status == status }
+        let indices = estimates.indices.filter {
+          estimates[$0].status == status && subject.taps[$0].tap.layout != .unknown
+        }
         guard let first = indices.first else { return }
         notes.append(
           "\(subject.label): \(what) in \(indices.count) layer(s), the first "

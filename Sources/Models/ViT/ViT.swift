@@ -79,12 +79,23 @@ struct ViT: VisionModel {
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
-    // Of the last block, the head reads these alone when nobody listens: rows are independent.
-    let alone = index == blocks.count - 1 && context.probe == nil ? classTokens : nil
-    return State(
+    block(index, state, first: nil, context)
+  }
+
+  private func block(
+    _ index: Int, _ state: State, first count: Int?, _ context: Context
+  ) -> State {
+    State(
       tokens: blocks[index](
-        state.tokens, name: "blocks.\(index)", grid: state.grid, first: alone, context),
+        state.tokens, name: "blocks.\(index)", grid: state.grid, first: count, context),
       grid: state.grid)
+  }
+
+  func finish(_ state: State, _ context: Context) -> Tensor {
+    guard let last = blocks.indices.last else { return head(state, context) }
+    // The head reads these alone when nobody listens: rows are independent.
+    let alone = context.probe == nil ? classTokens : nil
+    return head(block(last, state, first: alone, context), context)
   }
 
   /// How many tokens the head reads, where it reads no others.

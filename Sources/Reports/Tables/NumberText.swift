@@ -1,6 +1,6 @@
 /// Decimal renderings of a Double that depend on no locale and round the shortest decimal that
 /// reads back as the same value, halves away from zero: what a reader of the full number expects.
-enum NumberText {
+public enum NumberText {
   /// 0.d₁d₂d₃… × 10^exponent; zero has no digits.
   private struct Decimal {
     var digits: [UInt8] = []
@@ -79,7 +79,7 @@ enum NumberText {
   }
 
   /// `digits` significant digits: fixed notation from 1e-4 to 1e6, scientific outside.
-  static func significant(_ value: Double, digits: Int = 4) -> String {
+  public static func significant(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "" }
     var decimal = Decimal(value.magnitude)
     decimal.round(toDigits: digits)

@@ -39,7 +39,7 @@ public struct PreparedCapture: Sendable {
   /// - Returns: what came of it, and the names of the files.
   public func run(
     to folder: OutputFolder, elapsed: () -> Double,
-    progress: (FeatureRun.Progress) -> Void = { _ in }
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> (outcome: FeatureCapture.Outcome, files: [String]) {
     let outcome = try folder.write(format.fileName) { path in
       try capture(to: path, format: format, progress: progress)

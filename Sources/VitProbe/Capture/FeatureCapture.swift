@@ -42,8 +42,7 @@ public struct FeatureCapture: Sendable {
     guard data.count > 0 else {
       throw VitProbeError(.badData, "\(data.name) has no image; at least 1 is needed")
     }
-    let chosen = try taps.taps(
-      of: subject, standard: .sequence, accepts: { _ in true }, analysis: "capture")
+    let chosen = try taps.taps(of: subject, standard: .sequence, for: "capture")
     let names = Set(chosen.map(\.tap.name))
     // Class scores are small, and accuracy can be told from them later.
     self.taps = subject.taps.filter {
@@ -54,6 +53,15 @@ public struct FeatureCapture: Sendable {
     self.options = options
     // As a run cuts them, so that values are the same to the last bit.
     batches = BatchPlan(count: data.count, batchSize: options.batchSize)
+  }
+
+  /// Makes sure that images have the size that a model takes.
+  ///
+  /// - Parameter all: whether each image is looked at; otherwise the first.
+  /// - Throws: ``VitProbeError`` that names the first that does not fit, or cannot be read.
+  public func checkSizes(all: Bool) throws {
+    try (subject as? ModelSubject)?.require(
+      sizesOf: data, all: all, onBadImage: options.badImages)
   }
 
   /// The number of minibatches.
@@ -92,11 +100,11 @@ public struct FeatureCapture: Sendable {
   ///
   /// - Parameters:
   ///   - path: the file; it appears whole or not at all.
-  ///   - progress: told after each minibatch.
+  ///   - progress: told after each minibatch of images done and in all.
   /// - Throws: the error of the first image that cannot be read, or of the file.
   public func callAsFunction(
     to path: String, format: FeatureFileFormat = .safetensors,
-    progress: (FeatureRun.Progress) -> Void = { _ in }
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> Outcome {
     let skipped = try unreadable()
     let gone = Set(skipped.map(\.position))
@@ -108,27 +116,43 @@ public struct FeatureCapture: Sendable {
       creating: path, format: format,
       shapes: taps.map { ($0.tap.name, [kept.count] + Self.storedShape($0)) },
       metadata: metadata(of: kept))
-    let indices = Dictionary(
-      taps.enumerated().map { ($1.tap.name, $0) }, uniquingKeysWith: { a, _ in a })
-    var done = 0
-    for number in batches.batches.indices {
-      let (batch, missing) = try data.batch(
-        number, of: batches, decoding: subject.needsImages, onBadImage: options.badImages
-      ) { Threads.forEach($0, $1) }
-      if let image = missing.first(where: { !gone.contains($0.position) }) {
+    let job = Writing(capture: self, absent: gone, writer: writer)
+    try UnitLoop(job: job, log: nil).run(progress: progress) { _, _ in }
+    try writer.finish()
+    return Outcome(images: kept.count, skipped: skipped)
+  }
+
+  /// The minibatches, written one after the other: each has all threads, and its place in the file.
+  private struct Writing: Job, @unchecked Sendable {
+    let capture: FeatureCapture
+    /// Places of images that are left out.
+    let absent: Set<Int>
+    /// Used by one unit at a time.
+    let writer: FeatureFileWriter
+
+    var units: [WorkUnit] { capture.batches.batches.indices.map { WorkUnit(batch: $0) } }
+    func cost(of unit: WorkUnit) -> Int { capture.batches.batches[unit.batch].count }
+    func width(of count: Int) -> Int { 1 }
+
+    func compute(_ unit: WorkUnit, _ hand: UnitInHand) throws {
+      let (batch, missing) = try capture.batch(unit.batch)
+      if let image = missing.first(where: { !absent.contains($0.position) }) {
         throw VitProbeError(
           .inputOutput, "\(image.id) could be read before, and now: \(image.reason)")
       }
-      if batch.count > 0 {
-        let probe = CaptureProbe(writer, indices)
-        _ = try subject.forward(batch, probe: probe)
-        if let failure = probe.failure { throw failure }
-      }
-      done += batches.batches[number].count
-      progress(FeatureRun.Progress(images: done, total: data.count))
+      guard batch.count > 0 else { return }
+      let probe = CaptureProbe(writer, capture.taps)
+      try capture.subject.forward(batch, probe: probe)
+      if let failure = probe.failure { throw failure }
     }
-    try writer.finish()
-    return Outcome(images: kept.count, skipped: skipped)
+  }
+
+  private func batch(
+    _ number: Int
+  ) throws(ImageDataError) -> (batch: Minibatch, skipped: [SkippedImage]) {
+    try data.batch(
+      number, of: batches, decoding: subject.needsImages, onBadImage: options.badImages
+    ) { Threads.forEach($0, $1) }
   }
 
   /// The images that will be left out. The number of samples stands at the start of the file: where
@@ -136,11 +160,7 @@ public struct FeatureCapture: Sendable {
   private func unreadable() throws -> [SkippedImage] {
     guard options.badImages == .skip, subject.needsImages else { return [] }
     var skipped: [SkippedImage] = []
-    for number in batches.batches.indices {
-      skipped += try data.batch(number, of: batches, decoding: true, onBadImage: .skip) {
-        Threads.forEach($0, $1)
-      }.skipped
-    }
+    for number in batches.batches.indices { skipped += try batch(number).skipped }
     return skipped
   }
 
@@ -173,9 +193,10 @@ private final class CaptureProbe: Probe {
   private let indices: [String: Int]
   private(set) var failure: CheckpointError?
 
-  init(_ writer: FeatureFileWriter, _ indices: [String: Int]) {
+  init(_ writer: FeatureFileWriter, _ taps: [PlannedTap]) {
     self.writer = writer
-    self.indices = indices
+    indices = Dictionary(
+      taps.enumerated().map { ($1.tap.name, $0) }, uniquingKeysWith: { a, _ in a })
   }
 
   func wants(_ tap: Tap) -> Bool { indices[tap.name] != nil }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Images
 
 /// One minibatch as every subject sees it: the same samples, by name.
@@ -18,6 +19,11 @@ public struct Minibatch: Sendable {
 
   /// The number of samples.
   public var count: Int { ids.count }
+
+  /// What analyses are told of it.
+  var identity: BatchIdentity {
+    BatchIdentity(number: number, ids: ids, positions: positions, labels: labels)
+  }
 
   /// A minibatch of images of a whole set.
   public init(_ images: ImageBatch) { self.init(images) { $0 } }

@@ -96,6 +96,15 @@ public struct SampleSet: Sendable {
     }
   }
 
+  /// The extents of an image in pixels; nil where samples are no images.
+  ///
+  /// - Throws: the error of an image that cannot be read.
+  func size(_ position: Int) throws(ImageDataError) -> (width: Int, height: Int)? {
+    guard case .images(let images) = source else { return nil }
+    let image = try images.decode(position)
+    return (image.width, image.height)
+  }
+
   /// One minibatch of a plan.
   ///
   /// - Parameters:

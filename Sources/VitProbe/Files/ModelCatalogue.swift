@@ -57,7 +57,7 @@ public enum ModelCatalogue {
     for name in names {
       let summary = try Details(name, imageSize: imageSize).summary
       table.append([
-        .text(name), .integer(summary.architecture.configuration.imageSize.side),
+        .text(name), .integer(summary.inputShape.height),
         .integer(summary.parameterCount), .real(Double(summary.multiplyAdds) * 1e-9),
         .integer(summary.taps(.block).count),
         .real(Double(summary.peakActivationBytes) / 0x1p20),
@@ -69,6 +69,8 @@ public enum ModelCatalogue {
   /// One architecture: what it is, what it costs, and its taps.
   public struct Details: Sendable {
     let summary: ModelSummary
+    /// The configuration as text that reads back the same.
+    public let text: String
 
     /// Reads a variant's name, or a family with hyper-parameters.
     ///
@@ -77,21 +79,15 @@ public enum ModelCatalogue {
       var configuration = try Architecture(name).configuration
       if let imageSize { configuration.imageSize = Extents(imageSize) }
       summary = try ModelSummary(Architecture(configuration))
+      text = configuration.text
     }
-
-    /// The configuration as text that reads back the same.
-    public var text: String { summary.architecture.text }
 
     /// Numbers about the whole model.
     public var facts: Table {
       var table = Table("facts", columns: [.text("what"), .text("value")])
       func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
-      let configuration = summary.architecture.configuration
-      row(
-        "input",
-        "\(configuration.imageSize.height) x \(configuration.imageSize.width) x "
-          + "\(configuration.channels)")
-      row("classes", "\(configuration.classes)")
+      row("input", "\(summary.inputShape)")
+      row("classes", "\(summary.classCount ?? 0)")
       row("parameters", "\(summary.parameterCount)")
       row("buffers", "\(summary.bufferCount)")
       row("multiply-adds an image", "\(summary.multiplyAdds)")

@@ -1,13 +1,22 @@
 import Diagnostics
 import Reports
 
-/// What was found of Hessians so far, by model and minibatch: all that a report needs, and all that a
-/// file of records holds.
-public struct HessianRecords: Sendable {
-  static let kind = "hessian"
+extension RunRecords where Kind == HessianRecords {
+  /// Tables and figures of all that is there.
+  ///
+  /// - Throws: ``VitProbeError`` `.badData` if there is nothing.
+  public func report() throws -> Report {
+    guard let report = try outcome().reports.first?.report else {
+      throw VitProbeError(.badData, "there is no record to report on")
+    }
+    return report
+  }
+}
 
+/// The records of Hessians: a unit is a model on a minibatch, or a model on the whole data set.
+public struct HessianRecords: RecordKind {
   /// Everything that records and reports depend on.
-  struct Settings: Sendable, Codable {
+  public struct Settings: Sendable, Codable {
     struct Model: Sendable, Codable {
       let settings: SubjectSettings
       let family: String
@@ -22,106 +31,73 @@ public struct HessianRecords: Sendable {
     let batchImages: [Int]
     let hessian: HessianSettings
     let loss: TrainingLoss
-
-    /// Whether settings that were read from a file are ones that a run could have had.
-    var isValid: Bool {
-      !subjects.isEmpty && !batchImages.isEmpty && batchImages.count <= 1 << 24
-        && batchImages.allSatisfy { (1...1 << 32).contains($0) }
-    }
   }
 
-  private struct Place: Hashable {
-    let unit: Int
-    let subject: Int
+  /// `hessian`.
+  public static let name = "hessian"
+  /// What the records depend on.
+  public let settings: Settings
+
+  /// The records of the models that the settings name.
+  public init(_ settings: Settings) throws(VitProbeError) {
+    guard !settings.subjects.isEmpty, !settings.batchImages.isEmpty,
+      settings.batchImages.count <= 1 << 24,
+      settings.batchImages.allSatisfy({ (1...1 << 32).contains($0) })
+    else { throw VitProbeError(.badData, "its models and minibatches make no sense") }
+    self.settings = settings
   }
-
-  let settings: Settings
-  private var records: [Place: HessianRecord] = [:]
-
-  init(_ settings: Settings) { self.settings = settings }
 
   /// Minibatches, or 1 for the whole data set.
-  var units: Int { settings.hessian.scope == .batch ? settings.batchImages.count : 1 }
+  private var batches: Int {
+    settings.hessian.scope == .batch ? settings.batchImages.count : 1
+  }
 
-  /// The documents that make a minibatch complete: one a model.
-  var parts: [String] { settings.subjects.indices.map(Self.part) }
+  /// Model by model.
+  public var units: [WorkUnit] {
+    settings.subjects.indices.flatMap { model in
+      (0..<batches).map { WorkUnit(point: model, batch: $0) }
+    }
+  }
 
-  private static func part(_ subject: Int) -> String { "model-\(subject)" }
+  /// One a model.
+  public func documents(of unit: WorkUnit) -> [String] { ["model-\(unit.point)"] }
 
-  /// Records of all models.
-  var count: Int { records.count }
+  /// Whether the numbers exist, and are of the unit's minibatch.
+  public func isValid(_ record: HessianRecord, of unit: WorkUnit) -> Bool {
+    let values = record.eigenvalues.flatMap { [$0.value, $0.residual] }
+    let others = [record.trace?.value, record.trace?.standardError, record.density?.bandwidth]
+    return record.batch == (settings.hessian.scope == .batch ? unit.batch : nil)
+      && (values + others.compactMap(\.self)).allSatisfy(\.isFinite)
+      && (0...1 << 40).contains(record.images)
+      && record.density?.x.count == record.density?.density.count
+  }
 
   /// Images that every model has been looked at on.
-  var images: Int {
-    let complete = (0..<units).filter { unit in
-      settings.subjects.indices.allSatisfy { has(unit, subject: $0) }
-    }
-    switch settings.hessian.scope {
-    case .batch: return complete.reduce(0) { $0 + settings.batchImages[$1] }
-    case .dataset: return complete.isEmpty ? 0 : settings.batchImages.reduce(0, +)
-    }
+  public func tally(_ records: [(unit: WorkUnit, record: HessianRecord)]) -> RunTally {
+    let total = settings.batchImages.reduce(0, +)
+    let models = records.reduce(into: [Int: Int]()) { $0[$1.unit.batch, default: 0] += 1 }
+    let complete = models.filter { $0.value == settings.subjects.count }.keys
+    let images =
+      settings.hessian.scope == .batch
+      ? complete.reduce(0) { $0 + settings.batchImages[$1] } : complete.isEmpty ? 0 : total
+    return RunTally(images: images, total: total)
   }
 
-  func has(_ unit: Int, subject: Int) -> Bool {
-    records[Place(unit: unit, subject: subject)] != nil
-  }
-
-  mutating func add(_ record: HessianRecord, unit: Int, subject: Int) {
-    records[Place(unit: unit, subject: subject)] = record
-  }
-
-  /// A record for a file.
-  func entry(_ unit: Int, subject: Int) throws -> RecordEntry {
-    let record = records[Place(unit: unit, subject: subject)]
-    return RecordEntry(
-      batch: unit,
-      documents: [.init(name: Self.part(subject), json: try RecordCoding.encode(record))])
-  }
-
-  /// Takes in records from a file.
-  ///
-  /// - Throws: ``VitProbeError`` `.badData`.
-  mutating func restore(_ entry: RecordEntry, from path: String) throws(VitProbeError) {
-    for document in entry.documents {
-      do {
-        let record = try RecordCoding.decode(HessianRecord.self, from: document.json)
-        let number = settings.hessian.scope == .batch ? entry.batch : nil
-        guard
-          let subject = settings.subjects.indices.first(where: { Self.part($0) == document.name }),
-          record.batch == number, record.isValid
-        else { throw InvalidRecord() }
-        add(record, unit: entry.batch, subject: subject)
-      } catch {
-        throw VitProbeError(
-          .badData,
-          "\(path): minibatch \(entry.batch): \(document.name): \(RecordCoding.reason(error))")
-      }
-    }
-  }
-
-  /// Tables and figures of all that is there.
-  ///
-  /// - Throws: ``VitProbeError`` `.badData` if there is nothing.
-  public func report() throws -> Report {
+  /// All models in one report.
+  public func report(_ records: [(unit: WorkUnit, record: HessianRecord)]) throws -> RunReport {
     guard !records.isEmpty else { throw VitProbeError(.badData, "there is no record to report on") }
     let subjects = settings.subjects.enumerated().map { index, model in
       HessianReport.Subject(
         label: model.settings.label, family: model.family, checkpoint: model.checkpoint,
-        epoch: model.epoch,
-        records: (0..<units).compactMap { records[Place(unit: $0, subject: index)] })
+        epoch: model.epoch, records: records.filter { $0.unit.point == index }.map(\.record))
     }
-    return try HessianReport(
-      subjects, settings: settings.hessian, loss: settings.loss.name,
-      batchSize: settings.batchSize)()
-  }
-}
-
-extension HessianRecord {
-  /// Whether the numbers of a record that was read from a file exist.
-  fileprivate var isValid: Bool {
-    let values = eigenvalues.flatMap { [$0.value, $0.residual] }
-    let others = [trace?.value, trace?.standardError, density?.bandwidth].compactMap(\.self)
-    return (values + others).allSatisfy(\.isFinite) && (0...1 << 40).contains(images)
-      && density?.x.count == density?.density.count
+    return RunReport([
+      (
+        "hessian",
+        try HessianReport(
+          subjects, settings: settings.hessian, loss: settings.loss.name,
+          batchSize: settings.batchSize)()
+      )
+    ])
   }
 }

@@ -9,30 +9,21 @@ struct ParameterVector: Sendable {
   let count: Int
 
   /// - Throws: ``VitProbeError`` `.usage` for a glob that matches no parameter.
-  init(_ model: LoadedModel, globs: [String], label: String) throws(VitProbeError) {
-    let trainable = model.parameters.filter { !$0.specification.isBuffer }
-    for glob in globs {
-      let pattern = Glob(glob.hasPrefix("!") ? String(glob.dropFirst()) : glob)
-      guard trainable.contains(where: { pattern.matches($0.specification.name) }) else {
-        let names = trainable.prefix(4).map(\.specification.name).joined(separator: ", ")
-        throw VitProbeError(
-          .usage, "--params \"\(glob)\" matches no parameter of \(label); there are \(names), …")
-      }
+  init(_ network: any Network, globs: [String], label: String) throws(VitProbeError) {
+    let trainable = network.parameters.filter { !$0.specification.isBuffer }
+    let selection = NameSelection(globs)
+    if let glob = selection.firstUnmatched(in: trainable.map(\.specification.name)) {
+      let names = trainable.prefix(4).map(\.specification.name).joined(separator: ", ")
+      throw VitProbeError(
+        .usage, "--params \"\(glob)\" matches no parameter of \(label); there are \(names), …")
     }
-    let startsIn = globs.first.map { $0.hasPrefix("!") } ?? true
-    selected = trainable.filter { parameter in
-      globs.reduce(startsIn) { included, glob in
-        let excludes = glob.hasPrefix("!")
-        let pattern = Glob(excludes ? String(glob.dropFirst()) : glob)
-        return pattern.matches(parameter.specification.name) ? !excludes : included
-      }
-    }
+    selected = trainable.filter { selection.includes($0.specification.name) }
     guard !selected.isEmpty else {
       throw VitProbeError(.usage, "--params leaves no parameter of \(label)")
     }
     let names = Set(selected.map(\.specification.name))
     fixed = Dictionary(
-      model.parameters.filter { !names.contains($0.specification.name) }
+      network.parameters.filter { !names.contains($0.specification.name) }
         .map { ($0.specification.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
     count = selected.reduce(0) { $0 + $1.tensor.shape.count }
   }
@@ -76,7 +67,7 @@ struct LossBatch: Sendable {
 /// The loss and gradient of a minibatch are recorded once and serve every product and every vector;
 /// with many minibatches, as many recordings are kept as memory allows and the others made anew.
 final class NetworkHessian: SymmetricOperator {
-  private let model: LoadedModel
+  private let network: any Network
   private let parameters: ParameterVector
   private let batches: [LossBatch]
   private var kept: [LossCurvature?] = []
@@ -93,10 +84,10 @@ final class NetworkHessian: SymmetricOperator {
   ///   - images: how many the mean is over; nil for those of `batches`.
   ///   - memory: bytes that recordings may take; the first minibatch's is kept in any case.
   init(
-    _ model: LoadedModel, parameters: ParameterVector, batches: [LossBatch], images: Int? = nil,
+    _ network: any Network, parameters: ParameterVector, batches: [LossBatch], images: Int? = nil,
     memory: Int
   ) throws {
-    self.model = model
+    self.network = network
     self.parameters = parameters
     self.batches = batches
     gradient = [Double](repeating: 0, count: parameters.count)
@@ -136,7 +127,7 @@ final class NetworkHessian: SymmetricOperator {
   private func record(_ batch: LossBatch) throws -> LossCurvature {
     recordings += 1
     return try LossCurvature(at: parameters.selected.map(\.tensor)) { tracked in
-      let rebuilt = try model.rebuilt(with: parameters.merged(with: tracked))
+      let rebuilt = try network.rebuilt(with: parameters.merged(with: tracked))
       let losses = rebuilt(batch.images).crossEntropy(targets: batch.targets)
       return (1 / Float(batch.count)) * losses.sum()
     }

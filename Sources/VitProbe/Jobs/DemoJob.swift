@@ -37,24 +37,23 @@ public struct DemoJob: Sendable {
   /// Carries the demo out and writes its files: all of them appear, or none.
   ///
   /// - Parameters:
-  ///   - clock: seconds since some moment.
+  ///   - elapsed: the seconds since the start, asked for at the end.
   ///   - progress: told of images, then of products, done and in all.
   public func callAsFunction(
-    to folder: OutputFolder, formats: Set<ReportFormat>, clock: () -> Double,
+    to folder: OutputFolder, formats: Set<ReportFormat>, elapsed: () -> Double,
     progress: @escaping @Sendable (_ unit: String, _ done: Int, _ total: Int) -> Void
   ) throws -> Outcome {
-    let start = clock()
     var reports: [(analysis: String, report: Report)] = []
     guard let prepared = try features.prepare().first else {
       throw VitProbeError(.software, "the demo has no data")
     }
-    let outcome = try prepared.run { progress("images", $0.images, $0.total) }
+    let outcome = try prepared.run { progress("images", $0, $1) }
     reports += outcome.reports
-    let curvature = try hessian.prepare()
+    let curvature = try hessian.prepare().run
     reports.append(("hessian", try curvature { progress("products", $0, $1) }))
     for (_, report) in reports { try report.write(to: folder, as: formats) }
     var manifest = try prepared.provenance().manifest(
-      images: outcome.images, wallSeconds: clock() - start)
+      images: outcome.images, notes: outcome.allNotes, wallSeconds: elapsed())
     if case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [

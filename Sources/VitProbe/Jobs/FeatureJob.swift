@@ -1,6 +1,4 @@
 import Diagnostics
-import DurableFiles
-import Images
 import Reports
 import StrictJSON
 import Tensors
@@ -41,12 +39,16 @@ public struct FeatureJob: Sendable {
   /// Opens subjects and data and plans a run for each data set.
   ///
   /// - Throws: ``VitProbeError`` before anything is computed.
-  public func prepare() throws -> [PreparedRun] {
+  public func prepare() throws -> [PreparedRun<FeatureRun>] {
     let subjects = try openSubjects()
     return try openSamples(for: subjects).map { argument, samples in
       let run = try FeatureRun(
         subjects, on: samples, analyses: analyses, taps: taps, options: options)
-      return PreparedRun(job: self, run: run, data: argument)
+      try run.checkSizes(all: false)
+      return PreparedRun(
+        run: run,
+        notes: subjects.flatMap { subject in subject.notes.map { "\(subject.label): \($0)" } },
+        provenance: { try provenance(of: run, from: argument) })
     }
   }
 
@@ -95,21 +97,10 @@ public struct FeatureJob: Sendable {
   }
 }
 
-/// A run on one data set, ready to go.
-public struct PreparedRun: Sendable {
-  /// The job that it belongs to.
-  public let job: FeatureJob
-  /// The run.
-  public let run: FeatureRun
-  /// Where its samples come from.
-  public let data: DataArgument
-
-  /// A short name of the data set.
-  public var dataName: String { run.data.name }
-
-  /// What the run is given: every setting, and every input with its digest.
-  func provenance() throws -> Provenance {
-    var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
+extension FeatureJob {
+  /// What a run is given: every setting, and every input with its digest.
+  func provenance(of run: FeatureRun, from data: DataArgument) throws -> Provenance {
+    var configuration = configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
       JSONValue.Member("analyses", run.settings),
       JSONValue.Member(
@@ -125,66 +116,13 @@ public struct PreparedRun: Sendable {
                 }))
           })),
     ]
-    if let shard = job.options.shard {
+    if let shard = options.shard {
       configuration.append(JSONValue.Member("shard", .string(shard.description)))
     }
     return Provenance(
-      arguments: job.arguments, configuration: .object(configuration),
+      arguments: arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
-      seed: job.seed,
-      estimators: job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" })
-  }
-
-  /// Opens the records of the run in its output folder; reads every input for its digest.
-  ///
-  /// - Parameter resuming: whether to go on from what an interrupted run left there.
-  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
-  public func openRecords(in folder: OutputFolder, resuming: Bool = false) throws -> RecordLog {
-    let provenance = try provenance()
-    return try RecordLog(
-      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming)
-  }
-
-  /// Writes what came of the run into a folder opened before it began: all files appear, or none.
-  ///
-  /// - Parameter log: the records of the run.
-  /// - Returns: the names of the files.
-  @discardableResult
-  public func write(
-    _ outcome: FeatureRun.Outcome, to folder: OutputFolder, formats: Set<ReportFormat>,
-    wallSeconds: Double, log: RecordLog
-  ) throws -> [String] {
-    for (_, report) in outcome.reports { try report.write(to: folder, as: formats) }
-    return try folder.finish(
-      log.provenance.manifest(
-        images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
-        notes: run.subjects.flatMap { subject in subject.notes.map { "\(subject.label): \($0)" } }
-          + outcome.notes
-          + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
-        wallSeconds: wallSeconds))
-  }
-
-  /// Writes the one file of a shard: its records.
-  ///
-  /// - Returns: the names of the files.
-  public func writeShard(
-    _ records: FeatureRecords, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
-  ) throws -> [String] {
-    try folder.write(log.sealed(), to: log.shardFileName)
-    return try folder.finish(
-      log.provenance.manifest(
-        images: records.images, skipped: records.skipped.map(Manifest.Skip.init),
-        wallSeconds: wallSeconds))
-  }
-}
-
-extension OutputFolder {
-  /// Puts everything in its place.
-  ///
-  /// - Returns: the names of the files.
-  func finish(_ manifest: Manifest) throws(FileError) -> [String] {
-    try commit(manifest).outputs.map(\.name) + ["run.json"]
+      seed: seed, estimators: analyses.map { "\(type(of: $0).name): \($0.settings.compact)" })
   }
 }

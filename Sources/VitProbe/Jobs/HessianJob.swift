@@ -41,7 +41,7 @@ public struct HessianJob: Sendable {
   /// Opens models and data and plans the run.
   ///
   /// - Throws: ``VitProbeError`` before anything is computed.
-  public func prepare() throws -> HessianRun {
+  public func prepare() throws -> PreparedRun<HessianRun> {
     let labels = subjects.map { $0.label ?? $0.defaultLabel }
     try checkLabels(labels)
     var models: [ModelSubject] = []
@@ -63,29 +63,16 @@ public struct HessianJob: Sendable {
           + "\(other.text)")
     }
     let set = try data.open()
-    // Models are worked on one after the other: images that do not fit the last are an error now.
-    if models.count > 1, ranks.count == 1, set.count > 0 {
-      let image = try set.decode(0)
-      for model in models { try model.requireSize(of: image, named: set.id(0)) }
-    }
-    return try HessianRun(
+    let run = try HessianRun(
       models, on: set, settings: settings, loss: loss, batchSize: batchSize,
       batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
-  }
-
-  /// Opens the records of a run in its output folder; reads every input for its digest.
-  ///
-  /// - Parameter resuming: whether to go on from what an interrupted run left there.
-  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
-  public func openRecords(
-    of run: HessianRun, in folder: OutputFolder, resuming: Bool = false
-  ) throws -> RecordLog {
-    let provenance = try provenance(of: run)
-    return try RecordLog(
-      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming,
+    // Models are worked on one after the other: images that do not fit the last are an error now.
+    if ranks.count == 1 { try run.checkSizes(all: false) }
+    return PreparedRun(
+      run: run, notes: models.flatMap { model in model.notes.map { "\(model.label): \($0)" } },
       products: settings.scope == .dataset && keptBytes != 0
-        ? ProductKeeping(ranks: ranks.count, limit: keptBytes) : nil)
+        ? ProductKeeping(ranks: ranks.count, limit: keptBytes) : nil,
+      provenance: { try provenance(of: run) })
   }
 
   private func provenance(of run: HessianRun) throws -> Provenance {
@@ -106,30 +93,5 @@ public struct HessianJob: Sendable {
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
       seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"])
-  }
-
-  /// Writes what came of the run: all files appear, or none.
-  ///
-  /// - Parameter log: the records of the run.
-  /// - Returns: the names of the files.
-  public func write(
-    _ report: Report, of run: HessianRun, to folder: OutputFolder, formats: Set<ReportFormat>,
-    wallSeconds: Double, log: RecordLog
-  ) throws -> [String] {
-    try report.write(to: folder, as: formats)
-    var manifest = log.provenance.manifest(images: run.imageCount, wallSeconds: wallSeconds)
-    manifest.ranks = ranks.count
-    return try folder.finish(manifest)
-  }
-
-  /// Writes the one file of a shard: its records.
-  ///
-  /// - Returns: the names of the files.
-  public func writeShard(
-    _ records: HessianRecords, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
-  ) throws -> [String] {
-    try folder.write(log.sealed(), to: log.shardFileName)
-    return try folder.finish(
-      log.provenance.manifest(images: records.images, wallSeconds: wallSeconds))
   }
 }

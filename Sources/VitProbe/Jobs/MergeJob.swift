@@ -12,6 +12,8 @@ public struct MergeJob: Sendable {
   public var parts: [String]
   /// The analyses that may be found.
   public var analyses: [any Analyzer.Type]
+  /// The kinds of records that may be found.
+  public var kinds: [any RecordKind.Type] = [FeatureRecords.self, HessianRecords.self]
   /// Whether minibatches may be missing.
   public var allowsPartial = false
 
@@ -24,19 +26,10 @@ public struct MergeJob: Sendable {
 
   /// What came of a merge.
   public struct Outcome: Sendable {
-    /// One report an analysis.
-    public let reports: [(analysis: String, report: Report)]
-    /// Images that the reports stand on.
-    public let images: Int
-    /// Images of the whole run.
-    public let total: Int
-    /// Remarks.
-    public let notes: [String]
-    /// What `run.json` will say, without the time.
-    let manifest: Manifest
-
-    /// Images that could not be read.
-    public var skipped: Int { manifest.skipped.count }
+    /// Reports, remarks and images.
+    public fileprivate(set) var run: RunOutcome
+    /// What `run.json` will say, without what came of it.
+    fileprivate(set) var manifest: Manifest
 
     /// Writes everything: all files appear, or none.
     ///
@@ -44,10 +37,7 @@ public struct MergeJob: Sendable {
     public func write(
       to folder: OutputFolder, formats: Set<ReportFormat>, wallSeconds: Double
     ) throws -> [String] {
-      for (_, report) in reports { try report.write(to: folder, as: formats) }
-      var manifest = manifest
-      manifest.wallSeconds = wallSeconds
-      return try folder.finish(manifest)
+      try run.write(to: folder, formats: formats, manifest: manifest, wallSeconds: wallSeconds)
     }
   }
 
@@ -84,22 +74,24 @@ public struct MergeJob: Sendable {
         "the parts were computed with different kernels (\(kernels.joined(separator: "; "))): "
           + "they agree to rounding, not to the last bit")
     }
-    let provenance = try provenance(parts)
-    var outcome = try report(parts, provenance)
-    if !missing.isEmpty {
-      notes.append(
-        "the results stand on \(outcome.images) of \(outcome.total) images: "
-          + "\(missing.count) of \(outline.batches) minibatches are missing")
-    }
-    var manifest = outcome.manifest
+    var manifest = try provenance(parts).manifest()
     manifest.kernels = kernels
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])
     }
-    outcome = Outcome(
-      reports: outcome.reports, images: outcome.images, total: outcome.total,
-      notes: notes + outcome.notes, manifest: manifest)
+    guard let kind = kinds.first(where: { $0.name == outline.kind }) else {
+      throw VitProbeError(
+        .badData,
+        "\(first.path): records of \"\(outline.kind)\", which this version does not know")
+    }
+    var outcome = Outcome(run: try report(parts, as: kind), manifest: manifest)
+    if !missing.isEmpty {
+      notes.append(
+        "the results stand on \(outcome.run.images) of \(outcome.run.total) images: "
+          + "\(missing.count) of \(outline.batches) minibatches are missing")
+    }
+    outcome.run.notes = notes + outcome.run.notes
     return outcome
   }
 
@@ -203,48 +195,24 @@ public struct MergeJob: Sendable {
     return merged
   }
 
-  private func report(_ parts: [Part], _ provenance: Provenance) throws -> Outcome {
+  private func report<Kind: RecordKind>(
+    _ parts: [Part], as type: Kind.Type
+  ) throws -> RunOutcome {
     let header = parts[0].file.header
-    func settings<Settings: Decodable>(_ type: Settings.Type) throws -> Settings {
-      do {
-        return try RecordCoding.decode(type, from: header.settings, analyses: analyses)
-      } catch {
-        throw VitProbeError(.badData, "\(parts[0].path): its header: \(RecordCoding.reason(error))")
-      }
+    var records: RunRecords<Kind>
+    do {
+      records = RunRecords(
+        try Kind(
+          RecordCoding.decode(Kind.Settings.self, from: header.settings, analyses: analyses)))
+    } catch {
+      throw VitProbeError(.badData, "\(parts[0].path): its header: \(RecordCoding.reason(error))")
     }
-    switch header.outline.kind {
-    case FeatureSettings.kind:
-      let records = try FeatureRecords(settings(FeatureSettings.self))
-      guard let plan = records.slots.first?.plan, records.parts == header.outline.parts,
-        plan.batchSizes.count == header.outline.batches
-      else { throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself") }
-      for part in parts {
-        for entry in part.file.entries { try records.restore(entry, from: part.path) }
-      }
-      let found = try records.outcome()
-      return Outcome(
-        reports: found.reports, images: found.images, total: plan.batchSizes.reduce(0, +),
-        notes: found.notes,
-        manifest: provenance.manifest(
-          images: found.images, skipped: found.skipped.map(Manifest.Skip.init), notes: found.notes,
-          wallSeconds: 0))
-    case HessianRecords.kind:
-      let found = try settings(HessianRecords.Settings.self)
-      var records = HessianRecords(found)
-      guard found.isValid, records.parts == header.outline.parts,
-        records.units == header.outline.batches
-      else { throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself") }
-      for part in parts {
-        for entry in part.file.entries { try records.restore(entry, from: part.path) }
-      }
-      let report = try records.report()
-      return Outcome(
-        reports: [("hessian", report)], images: records.images,
-        total: found.batchImages.reduce(0, +), notes: [],
-        manifest: provenance.manifest(images: records.images, wallSeconds: 0))
-    case let kind:
-      throw VitProbeError(
-        .badData, "\(parts[0].path): records of \"\(kind)\", which this version does not know")
+    guard records.parts == header.outline.parts, records.batches == header.outline.batches else {
+      throw VitProbeError(.badData, "\(parts[0].path): its header contradicts itself")
     }
+    for part in parts {
+      for entry in part.file.entries { try records.restore(entry, from: part.path) }
+    }
+    return try records.outcome()
   }
 }

@@ -2,43 +2,42 @@ import Diagnostics
 import Reports
 
 /// Everything of an analysis of features that its records and reports depend on.
-struct FeatureSettings: Sendable, Codable {
-  static let kind = "features"
-
+public struct FeatureSettings: Sendable, Codable {
   /// One analysis: its name, what was set, and what it looks at.
   struct Analysis: Sendable, Codable {
-    let slot: any AnalysisState
+    let planned: any PlannedAnalysis
 
     private enum Key: String, CodingKey {
       case name, configuration, plan
     }
 
-    init(_ slot: any AnalysisState) { self.slot = slot }
+    init(_ planned: any PlannedAnalysis) { self.planned = planned }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: Key.self)
-      try container.encode(slot.name, forKey: .name)
-      try container.encode(slot.configuration, forKey: .configuration)
-      try container.encode(slot.plan, forKey: .plan)
+      try container.encode(planned.name, forKey: .name)
+      try container.encode(planned.configuration, forKey: .configuration)
+      try container.encode(planned.plan, forKey: .plan)
     }
 
-    init(from decoder: any Decoder) throws {
+    public init(from decoder: any Decoder) throws {
       let container = try decoder.container(keyedBy: Key.self)
       let name = try container.decode(String.self, forKey: .name)
       let plan = try container.decode(Plan.self, forKey: .plan)
       let known = CodingUserInfoKey.analyses.flatMap { decoder.userInfo[$0] }
-      guard plan.isValid,
-        let type = (known as? [any Analyzer.Type] ?? []).first(where: { $0.name == name })
+      let types = [MetricsAnalyzer.self] + (known as? [any Analyzer.Type] ?? [])
+      guard plan.isValid, let type = types.first(where: { $0.name == name }),
+        type.isOptional || plan.subjects.allSatisfy({ !$0.taps.isEmpty })
       else {
         throw DecodingError.dataCorruptedError(
           forKey: .name, in: container,
           debugDescription: "there is no analysis \"\(name)\", or its plan makes no sense")
       }
-      func slot<A: Analyzer>(_ type: A.Type) throws -> any AnalysisState {
+      func typed<A: Analyzer>(_ type: A.Type) throws -> any PlannedAnalysis {
         let configuration = try container.decode(A.Configuration.self, forKey: .configuration)
-        return AnalysisRecords(A(configuration), plan: plan)
+        return TypedAnalysis(A(configuration), plan: plan)
       }
-      self.slot = try slot(type)
+      planned = try typed(type)
     }
   }
 
@@ -46,6 +45,5 @@ struct FeatureSettings: Sendable, Codable {
   let data: DataSettings
   let batchSize: Int
   let onBadImage: String
-  let reportsMetrics: Bool
   let analyses: [Analysis]
 }

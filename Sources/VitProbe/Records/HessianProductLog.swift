@@ -18,7 +18,7 @@ final class HessianProductLog: Sendable {
     /// Products of the model in hand that stand in the file.
     var count = 0
     var length = 0
-    var lastSync = 0.0
+    var lastSync = ContinuousClock.now
     var remarks: [String] = []
   }
 
@@ -142,8 +142,8 @@ final class HessianProductLog: Sendable {
       state.count += 1
       state.length += ProductFile.bytes(head.dimension)
       // A process that dies loses nothing; against a machine that does, every few seconds will do.
-      let now = Self.now()
-      if now - state.lastSync > 5 {
+      let now = ContinuousClock.now
+      if now - state.lastSync > .seconds(5) {
         try file.sync()
         state.lastSync = now
       }
@@ -170,11 +170,5 @@ final class HessianProductLog: Sendable {
     let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
       by: UInt64(status.f_frsize))
     return overflow ? .max : Int(clamping: bytes)
-  }
-
-  private static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }

@@ -58,7 +58,7 @@ struct Provenance: Sendable {
 
   /// The manifest of a run that was given this.
   func manifest(
-    images: Int, skipped: [Manifest.Skip] = [], notes: [String] = [], wallSeconds: Double
+    images: Int = 0, skipped: [Manifest.Skip] = [], notes: [String] = [], wallSeconds: Double = 0
   ) -> Manifest {
     var manifest = Manifest(
       version: VitProbeVersion.current, arguments: arguments, configuration: configuration,
@@ -74,7 +74,7 @@ struct Provenance: Sendable {
 }
 
 /// Which samples a run goes over, as far as its records depend on it: contents, not paths.
-struct DataSettings: Sendable, Codable, Equatable {
+public struct DataSettings: Sendable, Codable, Equatable {
   /// How many.
   let images: Int
   /// SHA-256 of their names and labels in order.
@@ -95,7 +95,7 @@ struct DataSettings: Sendable, Codable, Equatable {
 }
 
 /// A subject, as far as records depend on it.
-struct SubjectSettings: Sendable, Codable, Equatable {
+public struct SubjectSettings: Sendable, Codable, Equatable {
   /// The name in tables and figures.
   let label: String
   /// Architecture, parameters, preprocessing.

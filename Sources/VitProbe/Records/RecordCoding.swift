@@ -18,10 +18,17 @@ enum RecordCoding {
     return Array(try encoder.encode(value))
   }
 
+  /// What a file from another machine may hold: enough for the settings of the longest run.
+  private static let limits = JSONLimits(bytes: 1 << 30, depth: 32, values: 1 << 26)
+
+  /// Reads a document. It is read by the bounded reader of all other files first, which refuses what is
+  /// too deep, too long, or has a key twice; what Foundation decodes is known to be sound.
+  ///
   /// - Parameter analyses: the types of analyzers that may be found.
   static func decode<Value: Decodable>(
     _ type: Value.Type, from bytes: [UInt8], analyses: [any Analyzer.Type] = []
   ) throws -> Value {
+    _ = try JSONValue(parsing: bytes, limits: limits)
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: infinity, negativeInfinity: negativeInfinity, nan: nan)

@@ -1,7 +1,7 @@
 /// What was found out on one minibatch, or a part of it.
-struct RecordEntry: Sendable, Equatable {
+public struct RecordEntry: Sendable, Equatable {
   /// A named JSON text without line ends and tabs.
-  struct Document: Sendable, Equatable {
+  public struct Document: Sendable, Equatable {
     let name: String
     let json: [UInt8]
   }

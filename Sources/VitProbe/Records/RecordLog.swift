@@ -1,5 +1,4 @@
 import DurableFiles
-import Glibc
 import Reports
 import Synchronization
 
@@ -13,7 +12,7 @@ public final class RecordLog: Sendable {
     var file: AppendFile?
     var entries: [RecordEntry]
     var saved: Int
-    var lastSync: Double
+    var lastSync: ContinuousClock.Instant
   }
 
   /// Remarks for the user: what was found.
@@ -76,7 +75,7 @@ public final class RecordLog: Sendable {
     self.products = log
     let isShard = header.outline.shard != nil
     state = Mutex(
-      State(file: file, entries: isShard ? earlier : [], saved: earlier.count, lastSync: Self.now())
+      State(file: file, entries: isShard ? earlier : [], saved: earlier.count, lastSync: .now)
     )
   }
 
@@ -154,8 +153,8 @@ public final class RecordLog: Sendable {
       state.saved += 1
       if header.outline.shard != nil { state.entries.append(entry) }
       // A process that dies loses nothing; against a machine that does, every few seconds will do.
-      let now = Self.now()
-      if now - state.lastSync > 5 {
+      let now = ContinuousClock.now
+      if now - state.lastSync > .seconds(5) {
         state.lastSync = now
         try file.sync()
       }
@@ -186,12 +185,6 @@ public final class RecordLog: Sendable {
       state.file?.remove()
       state.file = nil
     }
-  }
-
-  private static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }
 

@@ -1,130 +1,135 @@
 import Diagnostics
 import Images
 import Reports
-import Synchronization
-import Tensors
 
-/// What analyses of features have found out so far, by minibatch: all that their reports need, and
-/// all that a file of records holds.
-public final class FeatureRecords: Sendable {
+/// What analyses of features find out on one minibatch.
+public struct FeatureRecord: Sendable {
   /// What is known of a minibatch besides the records of the analyses.
-  private struct Minibatch: Codable {
+  struct Minibatch: Codable {
     /// Images that could be read.
     var images: Int
     /// Whether they were too few for the analyses.
     var isLeftOut: Bool
     var skipped: [SkippedImage]
-    var metrics: [ClassificationMetrics.Part]
     /// Where NaN or infinities appear, a value for each subject that has some.
     var nonfinite: [NonfiniteValue]
   }
 
+  let minibatch: Minibatch
+  /// The record of each analysis; none if the minibatch was left out.
+  let analyses: [any Sendable]
+}
+
+/// The records of analyses of features: a unit is a minibatch.
+public struct FeatureRecords: RecordKind {
+  /// `features`.
+  public static let name = "features"
   /// The document of a minibatch itself; the others have the names of their analyses.
   private static let minibatchName = "minibatch"
   private static let absent = Array("null".utf8)
 
-  let slots: [any AnalysisState]
-  private let labels: [String]
-  private let minimumBatch: Int
-  private let batches = Mutex<[Int: Minibatch]>([:])
+  /// What the records depend on.
+  public let settings: FeatureSettings
+  let plan: Plan
+  private var analyses: [any PlannedAnalysis] { settings.analyses.map(\.planned) }
+  private let names: [String]
+  private let minimum: MinimumBatch
 
-  init(_ slots: [any AnalysisState], labels: [String]) {
-    self.slots = slots
-    self.labels = labels
-    minimumBatch = slots.map(\.minimumBatch).max() ?? 1
-  }
-
-  /// The records that a file with these settings holds; none yet.
-  convenience init(_ settings: FeatureSettings) throws(VitProbeError) {
-    let slots = settings.analyses.map(\.slot)
-    guard let plan = slots.first?.plan, slots.allSatisfy({ $0.plan.batchSizes == plan.batchSizes })
+  /// The records of the analyses that the settings name.
+  public init(_ settings: FeatureSettings) throws(VitProbeError) {
+    self.settings = settings
+    let analyses = settings.analyses.map(\.planned)
+    guard let plan = analyses.first?.plan,
+      analyses.allSatisfy({ $0.plan.batchSizes == plan.batchSizes }),
+      Set(analyses.map(\.name)).count == analyses.count
     else { throw VitProbeError(.badData, "its analyses have no plan in common") }
-    self.init(slots, labels: plan.subjects.map(\.label))
+    self.plan = plan
+    names = [Self.minibatchName] + analyses.map(\.name)
+    minimum = analyses.minimumBatch
   }
 
-  /// The documents that make a minibatch complete.
-  var parts: [String] { [Self.minibatchName] + slots.map(\.name) }
+  /// The minibatches.
+  public var units: [WorkUnit] { plan.batchSizes.indices.map { WorkUnit(batch: $0) } }
 
-  /// Takes in what is known of a minibatch once its analyses are finished.
-  func add(
-    _ number: Int, images: Int, skipped: [SkippedImage], metrics: [ClassificationMetrics.Part],
-    nonfinite: [NonfiniteValue]
-  ) {
-    let batch = Minibatch(
-      images: images, isLeftOut: images < minimumBatch, skipped: skipped, metrics: metrics,
-      nonfinite: nonfinite)
-    batches.withLock { $0[number] = batch }
-  }
+  /// The minibatch, then each analysis.
+  public func documents(of unit: WorkUnit) -> [String] { names }
 
-  /// A minibatch for a file.
-  func entry(_ number: Int) throws -> RecordEntry {
-    let batch = batches.withLock { $0[number] }
+  /// One document each.
+  public func encode(
+    _ record: FeatureRecord, of unit: WorkUnit
+  ) throws -> [RecordEntry.Document] {
     var documents = [
-      RecordEntry.Document(name: Self.minibatchName, json: try RecordCoding.encode(batch))
+      RecordEntry.Document(
+        name: Self.minibatchName, json: try RecordCoding.encode(record.minibatch))
     ]
-    for slot in slots {
+    for (place, analysis) in analyses.enumerated() {
       documents.append(
-        .init(name: slot.name, json: try slot.document(batch: number) ?? Self.absent))
+        .init(
+          name: analysis.name,
+          json: record.minibatch.isLeftOut
+            ? Self.absent : try analysis.encode(record.analyses[place])))
     }
-    return RecordEntry(batch: number, documents: documents)
+    return documents
   }
 
-  /// Takes in a minibatch from a file.
-  ///
-  /// - Throws: ``VitProbeError`` `.badData`.
-  func restore(_ entry: RecordEntry, from path: String) throws(VitProbeError) {
-    var name = ""
-    do {
-      guard entry.documents.map(\.name) == parts else { throw InvalidRecord() }
-      for document in entry.documents {
-        name = document.name
-        if name == Self.minibatchName {
-          let batch = try RecordCoding.decode(Minibatch.self, from: document.json)
-          guard slots.allSatisfy({ $0.plan.canHold(batch.images) }),
-            batch.metrics.allSatisfy({ $0.isValid(subjects: labels.count) })
-          else { throw InvalidRecord() }
-          batches.withLock { $0[entry.batch] = batch }
-        } else if document.json != Self.absent {
-          try slots.first { $0.name == name }?.restore(batch: entry.batch, from: document.json)
-        }
+  /// All or none of the analyses have a record.
+  public func decode(
+    _ documents: [RecordEntry.Document], of unit: WorkUnit
+  ) throws -> FeatureRecord {
+    let minibatch = try documents[0].decoded { json in
+      let batch = try RecordCoding.decode(FeatureRecord.Minibatch.self, from: json)
+      guard plan.canHold(batch.images), batch.isLeftOut == (batch.images < minimum.count),
+        batch.nonfinite.allSatisfy({ plan.subjects.indices.contains($0.subject) })
+      else { throw InvalidRecord() }
+      return batch
+    }
+    let records = try zip(documents.dropFirst(), analyses).compactMap { document, analysis in
+      try document.decoded { json -> (any Sendable)? in
+        guard minibatch.isLeftOut == (json == Self.absent) else { throw InvalidRecord() }
+        return minibatch.isLeftOut ? nil : try analysis.decode(json)
       }
-    } catch {
-      throw VitProbeError(
-        .badData,
-        "\(path): minibatch \(entry.batch): \(name): \(RecordCoding.reason(error))")
     }
+    return FeatureRecord(minibatch: minibatch, analyses: records)
   }
 
-  /// Images analysed.
-  var images: Int {
-    batches.withLock { $0.values.reduce(0) { $0 + ($1.isLeftOut ? 0 : $1.images) } }
+  /// Each document was checked by its analysis.
+  public func isValid(_ record: FeatureRecord, of unit: WorkUnit) -> Bool { true }
+
+  /// The images that were analysed and those that could not be read.
+  public func tally(_ records: [(unit: WorkUnit, record: FeatureRecord)]) -> RunTally {
+    let batches = records.map(\.record.minibatch)
+    return RunTally(
+      images: batches.reduce(0) { $0 + ($1.isLeftOut ? 0 : $1.images) },
+      total: plan.batchSizes.reduce(0, +),
+      skipped: batches.flatMap(\.skipped).sorted { $0.position < $1.position })
   }
 
-  /// Images left out, in order.
-  public var skipped: [SkippedImage] {
-    batches.withLock { $0.values.flatMap(\.skipped) }.sorted { $0.position < $1.position }
+  /// A report an analysis.
+  public func report(_ records: [(unit: WorkUnit, record: FeatureRecord)]) throws -> RunReport {
+    let used = records.map(\.record).filter { !$0.minibatch.isLeftOut }
+    guard !used.isEmpty else {
+      throw VitProbeError(.badData, "no minibatch has \(minimum.count) images that can be read")
+    }
+    var report = RunReport([])
+    for (place, analysis) in analyses.enumerated() {
+      let own = try analysis.report(used.map { $0.analyses[place] })
+      if !own.tables.isEmpty { report.reports.append((analysis.name, own)) }
+    }
+    report.notes = records.filter(\.record.minibatch.isLeftOut).map {
+      "minibatch \($0.unit.batch) has fewer than \(minimum.count) images that can be read and was "
+        + "left out"
+    }
+    let nonfinite = records.flatMap { unit, record in
+      record.minibatch.nonfinite.map { (unit.batch, $0) }
+    }
+    report.notes += NonfiniteValue.notes(nonfinite, labels: plan.subjects.map(\.label))
+    return report
   }
+}
 
-  /// Tables and figures of all that is there.
-  ///
-  /// - Throws: ``VitProbeError`` `.badData` if no minibatch counts.
-  public func outcome() throws -> FeatureRun.Outcome {
-    let ordered = batches.withLock { $0.sorted { $0.key < $1.key } }
-    let images = images
-    guard images > 0 else {
-      throw VitProbeError(.badData, "no minibatch has \(minimumBatch) images that can be read")
-    }
-    var reports: [(analysis: String, report: Report)] = []
-    for slot in slots { reports.append((slot.name, try slot.report())) }
-    let metrics = ordered.flatMap(\.value.metrics)
-    if let report = ClassificationMetrics.report(metrics, labels: labels) {
-      reports.append(("metrics", report))
-    }
-    var notes = ordered.filter(\.value.isLeftOut).map {
-      "minibatch \($0.key) has fewer than \(minimumBatch) images that can be read and was left out"
-    }
-    let nonfinite = ordered.flatMap { number, batch in batch.nonfinite.map { (number, $0) } }
-    notes += NonfiniteValue.notes(nonfinite, labels: labels)
-    return FeatureRun.Outcome(reports: reports, skipped: skipped, images: images, notes: notes)
+extension [any PlannedAnalysis] {
+  /// What the most demanding analysis needs.
+  var minimumBatch: MinimumBatch {
+    map(\.minimumBatch).max { $0.count < $1.count } ?? MinimumBatch(1, "one image is enough")
   }
 }

@@ -74,3 +74,28 @@ public struct Glob: Sendable, Hashable {
     return elements[at...].allSatisfy { $0 == .any }
   }
 }
+
+/// Names that a list of globs chooses: those that match; with `!` in front, what is left out. In order,
+/// the last that matches decides; without a glob that chooses, all are chosen at first.
+struct NameSelection {
+  private let globs: [(text: String, pattern: Glob, excludes: Bool)]
+
+  init(_ texts: [String]) {
+    globs = texts.map { text in
+      let excludes = text.hasPrefix("!")
+      return (text, Glob(excludes ? String(text.dropFirst()) : text), excludes)
+    }
+  }
+
+  /// Whether a name is chosen.
+  func includes(_ name: String) -> Bool {
+    globs.reduce(globs.first?.excludes ?? true) { included, glob in
+      glob.pattern.matches(name) ? !glob.excludes : included
+    }
+  }
+
+  /// The first glob, as it was written, that matches none of the names.
+  func firstUnmatched(in names: [String]) -> String? {
+    globs.first { glob in !names.contains(where: glob.pattern.matches) }?.text
+  }
+}

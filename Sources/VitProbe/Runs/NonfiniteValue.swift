@@ -41,7 +41,7 @@ struct NonfiniteValue: Sendable, Codable, Equatable {
   }
 }
 
-extension LoadedModel {
+extension Network {
   /// A remark on weights that are NaN or infinite; nil if all are finite.
   var nonfiniteNote: String? {
     var first: (name: String, value: Float)?

@@ -14,62 +14,75 @@ public struct TapSelection: Sendable, Hashable {
     self.layers = layers
   }
 
-  /// The taps of a subject that an analysis looks at.
+  /// What an analysis looks at in a subject.
   ///
-  /// - Parameters:
-  ///   - others: the subjects beside it; a glob for one of those need not match here.
-  ///   - standard: the ordering if none was asked for.
-  ///   - accepts: what the analysis can make something of.
-  ///   - always: what of that it looks at whatever the ordering.
+  /// - Parameter others: the subjects beside it; a glob for one of those need not match here.
   /// - Throws: ``VitProbeError`` `.usage` for a glob that matches nothing in any subject, and for a
-  ///   subject without a layer.
+  ///   subject without a layer unless the analysis allows it.
+  func plan<A: Analyzer>(
+    of subject: any Subject, beside others: [any Subject] = [], for analyzer: A
+  ) throws(VitProbeError) -> SubjectPlan {
+    func candidates(_ subject: any Subject) -> [PlannedTap] {
+      self.candidates(
+        subject, A.defaultOrdering, accepts: analyzer.accepts, always: analyzer.isOfEveryOrdering)
+    }
+    let whole = candidates(subject)
+    let taps =
+      A.isOptional && whole.isEmpty
+      ? [] : try select(whole, of: subject, beside: others.map(candidates), analysis: A.name)
+    return SubjectPlan(
+      label: subject.label, family: subject.family, taps: taps, of: whole,
+      imageSize: subject.imageSize)
+  }
+
+  /// The taps of a subject that are written to a file.
+  ///
+  /// - Throws: as ``plan(of:beside:for:)``.
   func taps(
-    of subject: any Subject, beside others: [any Subject] = [], standard: TapOrdering,
-    accepts: (Tap) -> Bool,
-    always: (Tap) -> Bool = { _ in false }, analysis: String
+    of subject: any Subject, standard: TapOrdering, for purpose: String
   ) throws(VitProbeError) -> [PlannedTap] {
-    // Globs without an ordering look at everything: a user may ask for any tap by name.
-    let ordering = ordering ?? (layers.contains { !$0.hasPrefix("!") } ? .all : standard)
+    try select(candidates(subject, standard), of: subject, beside: [], analysis: purpose)
+  }
+
+  /// The taps of the ordering: globs choose among these.
+  private func candidates(
+    _ subject: any Subject, _ standard: TapOrdering, accepts: (Tap) -> Bool = { _ in true },
+    always: (Tap) -> Bool = { _ in false }
+  ) -> [PlannedTap] {
     let role: Tap.Roles? =
-      switch ordering {
+      switch ordering ?? standard {
       case .blocks: .block
       case .sequence: .sequence
       case .all: nil
       }
-    func candidates(_ subject: any Subject) -> [PlannedTap] {
-      subject.taps.filter { planned in
-        accepts(planned.tap)
-          && (role.map { planned.tap.roles.contains($0) || always(planned.tap) } ?? true)
-      }
+    return subject.taps.filter { planned in
+      accepts(planned.tap)
+        && (role.map { planned.tap.roles.contains($0) || always(planned.tap) } ?? true)
     }
-    let base = candidates(subject)
+  }
+
+  private func select(
+    _ base: [PlannedTap], of subject: any Subject, beside others: [[PlannedTap]], analysis: String
+  ) throws(VitProbeError) -> [PlannedTap] {
     let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
-    for glob in layers {
-      let pattern = Glob(glob.hasPrefix("!") ? String(glob.dropFirst()) : glob)
-      func matches(_ planned: PlannedTap) -> Bool { pattern.matches(planned.tap.name) }
-      guard
-        base.contains(where: matches)
-          || others.contains(where: { candidates($0).contains(where: matches) })
-      else {
-        throw VitProbeError(
-          .usage,
-          "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
-            + "at; its layers are \(names), … (vitprobe models NAME lists them)")
-      }
+    let selection = NameSelection(layers)
+    let known = ([base] + others).joined().map(\.tap.name)
+    if let glob = selection.firstUnmatched(in: known) {
+      let isElsewhere =
+        selection.firstUnmatched(in: known + subject.taps.map(\.tap.name)) != glob
+      throw VitProbeError(
+        .usage,
+        "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
+          + "at; its layers are \(names), …"
+          + (isElsewhere && ordering != .all
+            ? " (--taps all looks among all)" : " (vitprobe models NAME lists them)"))
     }
-    let startsIn = layers.first.map { $0.hasPrefix("!") } ?? true
-    let selected = base.filter { planned in
-      layers.reduce(startsIn) { included, glob in
-        let excludes = glob.hasPrefix("!")
-        let pattern = Glob(excludes ? String(glob.dropFirst()) : glob)
-        return pattern.matches(planned.tap.name) ? !excludes : included
-      }
-    }
+    let selected = base.filter { selection.includes($0.tap.name) }
     guard !selected.isEmpty else {
       throw VitProbeError(
         .usage,
-        "no layer of \(subject.label) is left for \(analysis) (taps: \(ordering.rawValue)"
-          + (layers.isEmpty ? "" : ", layers: " + layers.joined(separator: " ")) + ")"
+        "no layer of \(subject.label) is left for \(analysis)"
+          + (layers.isEmpty ? "" : " (layers: " + layers.joined(separator: " ") + ")")
           + (names.isEmpty ? "" : "; its layers are \(names), … (vitprobe models NAME lists them)"))
     }
     return selected

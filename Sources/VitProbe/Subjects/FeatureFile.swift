@@ -135,6 +135,7 @@ struct FeatureFile: Sendable {
     if let described, described.hasLayout {
       switch tap.layout {
       case .vector where shape.count == 1: break
+      case .unknown: break
       case .featureMap where shape.count == 3: break
       case .tokens(let height, let width, let prefix) where shape.count == 2:
         let (places, overflow) = height.multipliedReportingOverflow(by: width)

@@ -147,6 +147,7 @@ struct FeatureMetadata {
       members += grid(height, width, prefix)
     case .featureMap: members += [.init("layout", "map"), .init("axes", "NCHW")]
     case .vector: members += [.init("layout", "vector"), .init("axes", "NC")]
+    case .unknown: members.append(.init("layout", "unknown"))
     case .attention(let height, let width, let prefix):
       members.append(.init("layout", "attention"))
       members += grid(height, width, prefix)
@@ -222,6 +223,7 @@ struct FeatureMetadata {
       switch shape {
       case nil, .vector: layout = .vector
       case .map: layout = .featureMap
+      case .unknown: layout = .unknown
       case .tokens:
         layout = .tokens(
           height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),
@@ -238,7 +240,7 @@ struct FeatureMetadata {
     }
 
     private enum LayoutName: String, CaseIterable {
-      case tokens, map, vector, attention
+      case tokens, map, vector, attention, unknown
     }
     private enum Axes: String, CaseIterable {
       case ntc = "NTC"

@@ -122,9 +122,7 @@ public struct FeatureSubject: Subject {
   }
 
   /// Reads the wanted layers of a minibatch.
-  ///
-  /// - Returns: the layer of class scores, if there is one.
-  public func forward(_ batch: Minibatch, probe: any Probe) throws -> Tensor? {
+  public func forward(_ batch: Minibatch, probe: any Probe) throws {
     let places = try zip(batch.ids, batch.positions).map { id, position in
       guard let rows, batch.isIdentified else { return position }
       guard let row = rows[id] else {
@@ -133,16 +131,9 @@ public struct FeatureSubject: Subject {
       }
       return row
     }
-    var logits: Tensor?
-    for layer in file.layers {
-      let tap = layer.planned.tap
-      let isLogits = tap.kind == .logits && tap.layout == .vector
-      guard probe.wants(tap) || isLogits else { continue }
-      let values = try layer.values(places)
-      if isLogits { logits = values }
-      if probe.wants(tap) { _ = probe.observe(tap, values) }
+    for layer in file.layers where probe.wants(layer.planned.tap) {
+      _ = probe.observe(layer.planned.tap, try layer.values(places))
     }
-    return logits
   }
 
   /// Memory of the largest wanted layer, stored and in order, and of what cannot be read in parts.

@@ -11,7 +11,9 @@ public struct ModelSubject: Subject {
   /// The name in tables and figures.
   public let label: String
   /// The model with its weights.
-  public let loaded: LoadedModel
+  public let network: any Network
+  /// Where the weights came from.
+  public let report: LoadReport
   /// How images are prepared for it.
   public let transform: ImageTransform
   /// Every tap, with the shape of its value for one image.
@@ -33,42 +35,54 @@ public struct ModelSubject: Subject {
     _ loaded: LoadedModel, label: String, inputFiles: [String],
     overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil
   ) throws {
+    try self.init(
+      loaded, report: loaded.report, preprocessing: loaded.preprocessing, label: label,
+      inputFiles: inputFiles, overrides: overrides, epoch: epoch)
+  }
+
+  /// Any network as a subject.
+  ///
+  /// - Parameters:
+  ///   - report: where its weights came from.
+  ///   - preprocessing: how images are prepared for it.
+  ///   - overrides: changes to that.
+  public init(
+    _ network: any Network, report: LoadReport, preprocessing: Preprocessing, label: String,
+    inputFiles: [String] = [], overrides: PreprocessingOverrides = PreprocessingOverrides(),
+    epoch: Int? = nil
+  ) throws {
     self.label = label
     self.epoch = epoch
-    self.loaded = loaded
+    self.network = network
+    self.report = report
     self.inputFiles = inputFiles
     transform = try ImageTransform(
-      loaded.preprocessing, channels: loaded.architecture.configuration.channels,
-      overrides: overrides, label: label)
-    let summary = try ModelSummary(loaded.architecture)
+      preprocessing, channels: network.inputShape.channels, overrides: overrides, label: label)
+    let summary = try ModelSummary(network)
     taps = summary.taps.map {
       PlannedTap(tap: $0.tap, shape: Array($0.shape.dimensions.dropFirst()))
     }
     parameterBytes = summary.parameterBytes
     parameterCount = summary.parameterCount
-    nonfiniteNote = loaded.nonfiniteNote
+    nonfiniteNote = network.nonfiniteNote
   }
 
   /// The architecture family, for colours.
-  public var family: String { loaded.architecture.family }
+  public var family: String { report.family }
 
   /// The file or seed that the weights came from, without its folder.
   public var sourceName: String {
-    loaded.report.source.split(separator: "/").last.map(String.init) ?? loaded.report.source
+    report.source.split(separator: "/").last.map(String.init) ?? report.source
   }
 
   /// The variant, or the family with its hyper-parameters.
-  public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
+  public var architecture: String? { report.variant ?? report.architecture }
 
-  /// The side of the images in pixels; nil for images that are no squares.
-  public var imageSize: Int? {
-    let size = loaded.architecture.configuration.imageSize
-    return size.isSquare ? size.side : nil
-  }
+  /// The side of the images in pixels; nil if they are not square.
+  public var imageSize: Int? { network.inputShape.side }
 
   /// Family, variant, and the key mapping of the weights in a line.
   public var summary: String {
-    let report = loaded.report
     var text = report.variant ?? report.architecture
     if report.variant != nil { text += " = \(report.architecture)" }
     text += ", \(parameterCount) parameters"
@@ -82,7 +96,6 @@ public struct ModelSubject: Subject {
 
   /// Keys of the file that were not used, and other remarks.
   public var notes: [String] {
-    let report = loaded.report
     var notes = report.warnings
     if !report.unmatched.isEmpty {
       let shown = report.unmatched.prefix(8).joined(separator: ", ")
@@ -95,7 +108,6 @@ public struct ModelSubject: Subject {
 
   /// What it is made of, for the manifest.
   public var description: JSONValue {
-    let report = loaded.report
     return [
       "label": .string(label), "source": .string(report.source),
       "architecture": .string(report.architecture),
@@ -121,19 +133,19 @@ public struct ModelSubject: Subject {
 
   /// Runs the model on a minibatch.
   ///
-  /// - Returns: logits, or nil for a backbone without a head.
-  public func forward(_ batch: Minibatch, probe: any Probe) throws -> Tensor? {
-    let input = try images(of: batch)
-    let output = loaded.model(input, Context(probe: probe))
-    return loaded.model.classCount == nil ? nil : output
+  /// - Throws: as ``images(of:)``.
+  public func forward(_ batch: Minibatch, probe: any Probe) throws {
+    _ = network(try images(of: batch), Context(probe: probe))
   }
 
   /// The normalised images `[N, H, W, C]` of a minibatch.
   public func images(of batch: Minibatch) throws -> Tensor {
     guard let images = batch.images else { throw noImages }
-    let size = loaded.architecture.configuration.imageSize
-    let shape = Shape([images.count, size.height, size.width, transform.channels])
-    for item in images.items { try requireSize(of: item.image, named: item.id) }
+    let input = network.inputShape
+    let shape = Shape([images.count, input.height, input.width, transform.channels])
+    for item in images.items {
+      try requireSize(width: item.image.width, height: item.image.height, named: item.id)
+    }
     return try Tensor(shape: shape) { buffer in
       try images.write(transform, into: buffer) { Threads.forEach($0, $1) }
     }
@@ -142,15 +154,38 @@ public struct ModelSubject: Subject {
   /// Makes sure that an image is as large as the model takes once it is prepared.
   ///
   /// - Throws: ``VitProbeError`` `.badData` that names the image and both sizes.
-  func requireSize(of image: DecodedImage, named name: String) throws(VitProbeError) {
-    let taken = loaded.architecture.configuration.imageSize
-    let size = transform.outputSize(width: image.width, height: image.height)
-    guard size.height == taken.height, size.width == taken.width else {
+  private func requireSize(
+    width: Int, height: Int, named name: String
+  ) throws(VitProbeError) {
+    let input = network.inputShape
+    let size = transform.outputSize(width: width, height: height)
+    guard size.height == input.height, size.width == input.width else {
       throw VitProbeError(
         .badData,
-        "\(name): \(size.width) x \(size.height) pixels, but \(label) takes "
-          + "\(taken.height) x \(taken.width); "
+        "\(name): \(size.width) x \(size.height) pixels, but \(label) takes \(input.width) x "
+          + "\(input.height); "
           + "give --image-size or a --crop-pct, by which images are resized")
+    }
+  }
+
+  /// Makes sure that images are as large as the model takes, without a pass: the first, or each one
+  /// where preparation leaves them as they are.
+  ///
+  /// - Parameters:
+  ///   - all: whether each one is looked at.
+  ///   - policy: what to do with an image that cannot be read.
+  /// - Throws: ``VitProbeError`` `.badData` that names the first that is not.
+  func require(
+    sizesOf samples: SampleSet, all: Bool = false, onBadImage policy: BadImagePolicy = .fail
+  ) throws {
+    let isFixed = transform.crop != nil || transform.resize != .none
+    for position in 0..<(isFixed || !all ? min(1, samples.count) : samples.count) {
+      do {
+        guard let size = try samples.size(position) else { return }
+        try requireSize(width: size.width, height: size.height, named: samples.id(position))
+      } catch let error as ImageDataError {
+        if policy == .fail { throw error }
+      }
     }
   }
 
@@ -159,7 +194,7 @@ public struct ModelSubject: Subject {
     images: Int, wanting taps: Set<String>
   ) throws -> (pass: Int, parameters: Int) {
     let summary = try ModelSummary(
-      loaded.architecture, batchSize: images, looking: { taps.contains($0.name) })
+      network, batchSize: images, looking: { taps.contains($0.name) })
     return (summary.peakActivationBytes, parameterBytes)
   }
 }

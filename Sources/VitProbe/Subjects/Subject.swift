@@ -34,8 +34,8 @@ public protocol Subject: Sendable {
 
   /// Offers the wanted taps of a minibatch to a probe.
   ///
-  /// - Returns: logits `[N, classes]`, if there are any.
-  func forward(_ batch: Minibatch, probe: any Probe) throws -> Tensor?
+  /// - Throws: ``VitProbeError`` for a sample that the subject cannot take.
+  func forward(_ batch: Minibatch, probe: any Probe) throws
 
   /// Bytes in use at once for a minibatch of `images` when `taps` are wanted, and of the parameters.
   func memory(images: Int, wanting taps: Set<String>) throws -> (pass: Int, parameters: Int)

@@ -21,12 +21,12 @@ import Testing
     }
     for order in Self.orders(count) {
       let merged = try RecordStudy.merge(order.map { parts[$0] })
-      #expect(RecordStudy.files(merged.reports.map(\.report)) == whole)
-      #expect(merged.images == 42 && merged.total == 42 && merged.notes.isEmpty)
+      #expect(RecordStudy.files(merged.run.reports.map(\.report)) == whole)
+      #expect(merged.run.images == 42 && merged.run.total == 42 && merged.run.notes.isEmpty)
     }
     // A folder stands for the files in it.
     #expect(
-      RecordStudy.files(try RecordStudy.merge([scratch.path]).reports.map(\.report)) == whole)
+      RecordStudy.files(try RecordStudy.merge([scratch.path]).run.reports.map(\.report)) == whole)
   }
 
   @Test(arguments: [2, 3])
@@ -39,11 +39,11 @@ import Testing
     }
     for order in Self.orders(count) {
       let merged = try RecordStudy.merge(order.map { parts[$0] })
-      #expect(RecordStudy.files(merged.reports.map(\.report)) == whole)
-      #expect(merged.images == 16)
+      #expect(RecordStudy.files(merged.run.reports.map(\.report)) == whole)
+      #expect(merged.run.images == 16)
     }
     let some = try RecordStudy.merge([parts[0]], allowsPartial: true)
-    #expect(some.images == 8 && some.total == 16)
+    #expect(some.run.images == 8 && some.run.total == 16)
   }
 
   @Test func aDataSetsHessianIsNotSharedOut() {
@@ -64,7 +64,7 @@ import Testing
         RecordStudy.features(Shard(index: $0, count: 7), analyses: analyses), in: scratch,
         as: "p\($0).vpart")
     }
-    #expect(RecordStudy.files(try RecordStudy.merge(parts).reports.map(\.report)) == whole)
+    #expect(RecordStudy.files(try RecordStudy.merge(parts).run.reports.map(\.report)) == whole)
     let empty = failure { _ = try RecordStudy.merge([parts[6]], allowsPartial: true) }
     #expect(empty?.kind == .badData)
   }
@@ -105,8 +105,9 @@ import Testing
     refused([], "needs the files")
 
     let some = try RecordStudy.merge([two], allowsPartial: true)
-    #expect(some.images == 16 && some.total == 42)
-    #expect(some.notes == ["the results stand on 16 of 42 images: 3 of 5 minibatches are missing"])
+    #expect(some.run.images == 16 && some.run.total == 42)
+    #expect(
+      some.run.notes == ["the results stand on 16 of 42 images: 3 of 5 minibatches are missing"])
     #expect(some.manifest.configuration["missing_minibatches"] == [0, 2, 4])
     // An overlap stays an error, since images would count twice.
     let twice = failure {

@@ -78,7 +78,7 @@ enum RecordStudy {
     return files
   }
 
-  static func files(_ outcome: FeatureRun.Outcome) -> [String: String] {
+  static func files(_ outcome: RunOutcome) -> [String: String] {
     files(outcome.reports.map(\.report))
   }
 

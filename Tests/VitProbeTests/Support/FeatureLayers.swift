@@ -50,7 +50,7 @@ func noise(_ count: Int, seed: UInt64) -> [Float] {
 }
 
 /// The rows of `cka.csv` by the names of its columns.
-func cka(_ outcome: FeatureRun.Outcome) throws -> [[String: String]] {
+func cka(_ outcome: RunOutcome) throws -> [[String: String]] {
   let table = try #require(
     outcome.reports.flatMap(\.report.tables).first { $0.name == "cka" })
   let lines = table.csv.split(separator: "\n").map {

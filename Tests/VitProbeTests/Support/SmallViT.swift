@@ -59,7 +59,7 @@ struct SmallViT {
     _ batches: [LossBatch], parameters globs: [String] = [], memory: Int = 1 << 30
   ) throws -> NetworkHessian {
     try NetworkHessian(
-      subject.loaded, parameters: ParameterVector(subject.loaded, globs: globs, label: "small"),
+      subject.network, parameters: ParameterVector(subject.network, globs: globs, label: "small"),
       batches: batches, memory: memory)
   }
 }

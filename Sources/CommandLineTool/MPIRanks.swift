@@ -5,11 +5,11 @@
   /// The processes that `mpirun` or `srun` has started, joined by Open MPI.
   ///
   /// All calls are made from the thread that started it. A call that fails ends all processes.
-  public struct MPIRanks: Ranks {
+  struct MPIRanks: Ranks {
     /// Which one this is, from 0.
-    public let rank: Int
+    let rank: Int
     /// How many there are.
-    public let count: Int
+    let count: Int
 
     /// Most values in one message: 512 MB. Longer vectors go in pieces, for counts are 32 bits wide.
     private static let most = 1 << 26
@@ -17,7 +17,7 @@
     /// Joins the others, once in the life of a process.
     ///
     /// - Throws: ``VitProbeError`` `.software` if Open MPI does not start.
-    public init() throws(VitProbeError) {
+    init() throws(VitProbeError) {
       let code = mpi_shim_start()
       guard code == 0 else {
         throw VitProbeError(.software, "Open MPI does not start: error \(code)")
@@ -27,22 +27,22 @@
     }
 
     /// Gives every rank the values of the first.
-    public func broadcast(_ values: inout [Double]) {
+    func broadcast(_ values: inout [Double]) {
       Self.inPieces(&values) { mpi_shim_broadcast($0, $1) }
     }
 
     /// Gives the first rank the sum of the values of all.
-    public func sum(_ values: inout [Double]) {
+    func sum(_ values: inout [Double]) {
       Self.inPieces(&values) { mpi_shim_sum($0, $1) }
     }
 
     /// Leaves the others, and waits until all do; nothing if none were joined.
-    public static func leave() {
+    static func leave() {
       if mpi_shim_is_running() != 0 { MPI_Finalize() }
     }
 
     /// Ends all processes at once; returns if none were joined.
-    public static func abort(code: Int32) {
+    static func abort(code: Int32) {
       if mpi_shim_is_running() != 0 { mpi_shim_abort(code) }
     }
 

@@ -1,0 +1,89 @@
+import DurableFiles
+import Reports
+
+/// A job with what it was made of, ready to go; what comes of it is written.
+public struct PreparedRun<Work: RecordedJob>: Sendable {
+  /// The job.
+  public let run: Work
+  /// Remarks on subjects and data, for the manifest.
+  var notes: [String] = []
+  /// Whether, and how, the products of long solvers are kept.
+  var products: ProductKeeping?
+  /// Every setting, and every input with its digest: all inputs are read.
+  let provenance: @Sendable () throws -> Provenance
+
+  /// Opens the records of the run in its output folder; reads every input for its digest.
+  ///
+  /// - Parameter resuming: whether to go on from what an interrupted run left there.
+  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
+  public func openRecords(in folder: OutputFolder, resuming: Bool = false) throws -> RecordLog {
+    let provenance = try provenance()
+    return try RecordLog(
+      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
+      resuming: resuming, products: products)
+  }
+
+  /// Writes what came of the run into a folder opened before it began: all files appear, or none.
+  ///
+  /// - Parameter log: the records of the run.
+  /// - Returns: the names of the files.
+  @discardableResult
+  public func write(
+    _ outcome: RunOutcome, to folder: OutputFolder, formats: Set<ReportFormat>,
+    wallSeconds: Double, log: RecordLog
+  ) throws -> [String] {
+    try outcome.write(
+      to: folder, formats: formats, notes: notes, manifest: manifest(log), wallSeconds: wallSeconds)
+  }
+
+  /// Writes the one file of a shard: its records.
+  ///
+  /// - Returns: the names of the files.
+  public func writeShard(
+    _ records: RunRecords<Work.Kind>, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
+  ) throws -> [String] {
+    try folder.write(log.sealed(), to: log.shardFileName)
+    let tally = records.tally
+    var manifest = manifest(log)
+    manifest.imageCount = tally.images
+    manifest.skipped = tally.skipped.map(Manifest.Skip.init)
+    manifest.wallSeconds = wallSeconds
+    return try folder.finish(manifest)
+  }
+
+  private func manifest(_ log: RecordLog) -> Manifest {
+    var manifest = log.provenance.manifest()
+    if let products { manifest.ranks = products.ranks }
+    return manifest
+  }
+}
+
+extension RunOutcome {
+  /// Writes every report and the manifest: all files appear, or none.
+  ///
+  /// - Parameters:
+  ///   - notes: remarks that stand before those of the outcome.
+  ///   - manifest: what the run was given.
+  /// - Returns: the names of the files.
+  func write(
+    to folder: OutputFolder, formats: Set<ReportFormat>, notes: [String] = [],
+    manifest: Manifest, wallSeconds: Double
+  ) throws -> [String] {
+    for (_, report) in reports { try report.write(to: folder, as: formats) }
+    var manifest = manifest
+    manifest.imageCount = images
+    manifest.skipped = skipped.map(Manifest.Skip.init)
+    manifest.notes = notes + allNotes
+    manifest.wallSeconds = wallSeconds
+    return try folder.finish(manifest)
+  }
+}
+
+extension OutputFolder {
+  /// Puts everything in its place.
+  ///
+  /// - Returns: the names of the files.
+  func finish(_ manifest: Manifest) throws(FileError) -> [String] {
+    try commit(manifest).outputs.map(\.name) + ["run.json"]
+  }
+}
