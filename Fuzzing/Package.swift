@@ -16,6 +16,7 @@ let package = Package(
         .product(name: "Images", package: "vitprobe"),
         .product(name: "Models", package: "vitprobe"),
         .product(name: "StrictJSON", package: "vitprobe"),
+        .product(name: "Tensors", package: "vitprobe"),
       ],
       path: "Sources/Fuzz",
       swiftSettings: [

@@ -111,6 +111,11 @@ extension ModelConfiguration {
           kind, place: place + key, found: member.value.compact, expected: expected,
           advice: advice)
       }
+      if key == "architecture", let name = member.value.stringValue,
+        let reason = Self.reasonAgainst(variant: String(name.prefix { $0 != "." }))
+      {
+        throw refuse(.unexpected, "an architecture of \(Self.family)", reason)
+      }
       guard
         let setting = settings.first(where: { $0.keys.contains(key) })
           ?? (ConfigurationSetting<Self>.common.keys.contains(key) ? .common : nil)

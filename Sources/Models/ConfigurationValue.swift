@@ -23,8 +23,7 @@ extension ConfigurationValue {
     switch setting {
     case .bool(let value): self.init(argument: String(value))
     case .integer(let value): self.init(argument: String(value))
-    // Python writes 4.0 for many a whole number.
-    case .real(let value): self.init(argument: Int(exactly: value).map(String.init) ?? "\(value)")
+    case .real(let value): self.init(argument: "\(value)")
     case .string(let value): self.init(argument: value)
     default: return nil
     }
@@ -40,6 +39,14 @@ extension Int: ConfigurationValue {
   public static var expectation: String { "an integer" }
   /// Whether the number lies in a range.
   public func lies(in range: ClosedRange<Int>) -> Bool { range.contains(self) }
+  /// Reads a whole number, or a list of the same one: height and width.
+  public init?(setting: JSONValue) {
+    let values = setting.arrayValue.map { $0.map(\.doubleValue) } ?? [setting.doubleValue]
+    guard let value = values.first ?? nil, values.allSatisfy({ $0 == value }),
+      let whole = Int(exactly: value)
+    else { return nil }
+    self = whole
+  }
 }
 
 extension Double: ConfigurationValue {

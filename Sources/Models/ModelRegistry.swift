@@ -8,7 +8,6 @@ public enum ModelRegistry {
     ViTConfiguration.self,
     ResNetConfiguration.self,
     SwinConfiguration.self,
-    HDVSwinConfiguration.self,
     PiTConfiguration.self,
     MixerConfiguration.self,
     AlterNetConfiguration.self,

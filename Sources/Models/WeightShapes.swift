@@ -22,6 +22,17 @@ extension WeightsView {
       expected: "[D, channels, p, p], or a matrix of 3 p p columns")
   }
 
+  /// The side of the square grid of patches that a table `[1, rows, D]` has behind other tokens.
+  ///
+  /// - Throws: ``ModelError`` if there is no such grid.
+  public func squareGrid(_ name: String, behind tokens: Int = 0) throws(ModelError) -> Int {
+    let rows = try require(name, rank: 3)[1]
+    if let side = squareRoot(rows - tokens), side > 0 { return side }
+    throw ModelError(
+      .unreadable, place: "tensor \"\(foreignName(name))\"", found: "\(rows) rows",
+      expected: "a square grid of patches behind \(tokens) other token(s)")
+  }
+
   /// How many classes a head tells apart; 0 without one.
   public func classes(_ name: String = "head.weight") -> Int { shape(name, rank: 2)?[0] ?? 0 }
 }

@@ -59,7 +59,7 @@ import Testing
   /// Every pair of hyper-parameters at the ends of what an integer can be: a configuration or a
   /// reason, never a trap on the way to one.
   @Test(arguments: [
-    "vit", "refiner", "refiner_vit", "resnet", "pit", "mixer", "alternet", "swin", "hdv-swin",
+    "vit", "refiner", "refiner_vit", "resnet", "pit", "mixer", "alternet", "swin",
   ])
   func extremeNumbersAreReadOrRefused(_ name: String) throws {
     func names<C: ModelConfiguration>(_ family: C.Type) -> [String] {

@@ -14,7 +14,8 @@ import Testing
     "alternet(image=32,stem=cifar,depths=1-2-2,msa=0-1-1,block=basic,width=6,heads=1-1-2,"
       + "head-dim=6,window=4,classes=7)",
     "swin(image=32,patch=2,window=4,dim=12,depths=2-2,heads=2-3,classes=7)",
-    "hdv-swin(image=32,window=4,dims=12-24,depths=2-2,head-dim=6,heads=2-3,pools=2-2,classes=7)",
+    "swin(form=how-do-vits-work,image=32,patch=2,window=4,dim=12,depths=2-2,head-dim=6,heads=2-3,"
+      + "classes=7)",
     "pit(image=32,patch=8,stride=4,dims=12-24,depths=1-2,heads=2-3,classes=7)",
     "mixer(image=32,patch=8,dim=24,depth=2,classes=7)",
   ]

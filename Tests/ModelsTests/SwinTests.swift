@@ -59,22 +59,26 @@ import Testing
     }
   }
 
-  @Test func windowsThatDoNotFitAreRefused() throws {
-    let large = #expect(throws: ModelError.self) {
-      try Architecture("swin(image=32,patch=4,depths=1-1,dim=12,heads=1-1,windows=8-8)")
-    }
-    #expect(large?.kind == .badArgument)
-    #expect(
-      large?.description
-        == "swin(image=…): windows of 8x8 tokens in stage 2, whose map has 4x4 at 32 pixels; "
-        + "expected windows that fit. Give a larger image size, or smaller windows")
-    let named = #expect(throws: ModelError.self) {
-      try ModelLoader.random(
-        Architecture("swin_tiny_patch4_window7_224"), seed: 0, imageSize: 96)
-    }
-    #expect(named?.description.contains("at 96 pixels") == true)
+  /// As in timm: a window shrinks to its map, and its table of positions with it.
+  @Test func windowsShrinkToTheirMaps() throws {
+    let loaded = try ModelLoader.random(
+      Architecture("swin(image=32,patch=2,window=4,dim=12,depths=1-1-1,heads=1-1-1,classes=5)"),
+      seed: 0, imageSize: 24)
+    let recorder = Recorder { $0.kind == .attentionMap }
+    _ = loaded.model(
+      DeterministicFill.values("input", [1, 24, 24, 3], isInput: true), Context(probe: recorder))
+    // Maps of 12, 6 and 3 tokens a side.
+    #expect(recorder.values["layers.0.blocks.0.attn_map"]?.shape == [1, 9, 1, 16, 16])
+    #expect(recorder.values["layers.1.blocks.0.attn_map"]?.shape == [1, 4, 1, 16, 16])
+    #expect(recorder.values["layers.2.blocks.0.attn_map"]?.shape == [1, 1, 1, 9, 9])
+    let stored = loaded.parameters.map(\.specification).filter { $0.name.hasSuffix("_table") }
+    #expect(stored.map(\.storedShape) == [[49, 1], [49, 1], [49, 1]])
+  }
+
+  @Test func windowsThatDoNotFillTheMapAreRefusedInThePublishedForm() {
     let published = #expect(throws: ModelError.self) {
-      try Architecture("hdv-swin(image=32,window=3,dims=12,depths=2,heads=2,pools=2,classes=5)")
+      try Architecture(
+        "swin(form=how-do-vits-work,image=32,window=3,dim=12,depths=2,heads=2,patch=2,classes=5)")
     }
     #expect(published?.kind == .badArgument)
     #expect(published?.description.contains("a multiple of the window, 3") == true)

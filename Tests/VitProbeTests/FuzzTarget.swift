@@ -3,6 +3,7 @@ import Glibc
 import Images
 import Models
 import StrictJSON
+import Tensors
 import VitProbe
 
 /// Everything that reads what somebody else wrote, each as one call on bytes. An input may be read or
@@ -16,7 +17,7 @@ enum FuzzTarget: String, CaseIterable {
   case pickle
   /// One JSON document.
   case json
-  /// `config.json` beside the weights of a small transformer.
+  /// `config.json` beside the weights of a small network, of every family in turn.
   case config
   /// An image file.
   case png, jpeg
@@ -42,10 +43,14 @@ enum FuzzTarget: String, CaseIterable {
     case .pickle: onFile(Self.archive(around: bytes)) { try Self.readCheckpoint($0) }
     case .json: Self.readJSON(bytes)
     case .config:
-      FuzzFolder.shared.write(bytes)
-      guard let checkpoint = try? Checkpoint.open(FuzzFolder.shared.path) else { return }
-      _ = try? ModelLoader.detect(checkpoint)
-      _ = Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
+      for folder in FuzzFolder.all {
+        folder.write(bytes)
+        guard let checkpoint = try? Checkpoint.open(folder.path) else { return }
+        if let architecture = try? ModelLoader.detect(checkpoint) {
+          _ = try? ModelSummary(architecture)
+        }
+        _ = Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
+      }
     case .png:
       Self.decode(Array(bytes))
       Self.decode(Self.withChunkChecksums(Array(bytes)))
@@ -257,24 +262,45 @@ private enum FuzzFile {
   }
 }
 
-/// A folder with the weights of a small transformer, for the settings beside them to change.
+/// A folder with the weights of a small network, for the settings beside them to change.
 private final class FuzzFolder: Sendable {
-  static let shared = FuzzFolder()
+  /// One for each family, by canonical names, and one by Hugging Face's.
+  static let all: [FuzzFolder] =
+    [FuzzFolder(vitOfHuggingFace)]
+    + [
+      "vit(image=8,patch=4,dim=6,depth=1,heads=2,classes=3)",
+      "refiner(image=8,patch=4,dim=6,depth=1,heads=2,classes=3)",
+      "refiner_vit(image=8,patch=4,dim=6,depth=2,heads=2,classes=3)",
+      "resnet(stem=cifar,image=8,depths=1-1,block=basic,width=2,classes=3)",
+      "swin(image=8,patch=1,window=2,dim=4,depths=2-2,heads=1-2,classes=3)",
+      "swin(form=how-do-vits-work,image=8,patch=1,window=2,dim=4,depths=2-2,head-dim=2,heads=1-2,"
+        + "classes=3)",
+      "pit(image=8,patch=4,stride=2,dims=4-8,depths=1-1,heads=1-2,classes=3)",
+      "mixer(image=8,patch=4,dim=4,depth=1,classes=3)",
+      "alternet(stem=cifar,image=8,depths=1-2,msa=0-1,block=basic,width=2,heads=1-1,head-dim=2,"
+        + "window=2,classes=3)",
+    ].compactMap { text in
+      (try? ModelSummary(Architecture(text))).map { summary in
+        FuzzFolder(summary.parameters.map { ($0.name, $0.storedShape) })
+      }
+    }
 
   let path: String
 
-  private init() {
+  private init(_ shapes: [(String, [Int])]) {
     var template = Array("/dev/shm/vitprobe-fuzz-XXXXXX".utf8CString)
     path =
       mkdtemp(&template) == nil
       ? "" : String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let weights = Self.weights
-    weights.withUnsafeBytes { Self.write($0, to: path + "/model.safetensors") }
-    folderToRemove = path
+    Self.file(shapes).withUnsafeBytes { Self.write($0, to: path + "/model.safetensors") }
+    foldersToRemove.append(path)
+    guard foldersToRemove.count == 1 else { return }
     atexit {
-      unlink(folderToRemove + "/model.safetensors")
-      unlink(folderToRemove + "/config.json")
-      rmdir(folderToRemove)
+      for folder in foldersToRemove {
+        unlink(folder + "/model.safetensors")
+        unlink(folder + "/config.json")
+        rmdir(folder)
+      }
     }
   }
 
@@ -293,8 +319,8 @@ private final class FuzzFolder: Sendable {
     }
   }
 
-  /// Hugging Face's names, one layer of width 6, of zeros.
-  private static var weights: [UInt8] {
+  /// Hugging Face's names, one layer of width 6.
+  private static var vitOfHuggingFace: [(String, [Int])] {
     let dim = 6
     let layer = "vit.encoder.layer.0."
     var shapes: [(String, [Int])] = [
@@ -320,6 +346,11 @@ private final class FuzzFolder: Sendable {
     }
     shapes.append(("classifier.weight", [3, dim]))
     shapes.append(("classifier.bias", [3]))
+    return shapes
+  }
+
+  /// A safetensors file of zeros.
+  private static func file(_ shapes: [(String, [Int])]) -> [UInt8] {
     var entries: [String] = []
     var offset = 0
     for (name, shape) in shapes {
@@ -334,5 +365,5 @@ private final class FuzzFolder: Sendable {
   }
 }
 
-/// Set once, for the end of the process.
-private nonisolated(unsafe) var folderToRemove = ""
+/// Filled once, for the end of the process.
+private nonisolated(unsafe) var foldersToRemove: [String] = []

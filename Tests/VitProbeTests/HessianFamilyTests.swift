@@ -15,8 +15,8 @@ import Testing
     "resnet(image=16,stem=cifar,depths=1-1,block=basic,width=6,classes=7)",
     "resnet(image=16,stem=cifar,depths=1-1,width=4,classes=7,preact=true)",
     "swin(image=16,patch=2,window=4,dim=12,depths=2-2,heads=1-2,classes=7)",
-    "hdv-swin(image=16,window=2,dims=8-16,depths=2-2,head-dim=4,heads=2-4,mlp=16-32,pools=2-2,"
-      + "classes=7)",
+    "swin(form=how-do-vits-work,image=16,patch=2,window=2,dim=8,depths=2-2,head-dim=4,heads=2-4,"
+      + "mlp-ratio=2,classes=7)",
     "pit(image=16,patch=4,stride=2,dims=12-24,depths=1-1,heads=2-4,classes=7)",
     "mixer(image=16,patch=4,dim=16,depth=2,token-mlp=8,mlp=32,classes=7)",
     "alternet(image=16,stem=cifar,depths=1-2-2,msa=0-1-1,block=basic,width=4,heads=1-1-2,"

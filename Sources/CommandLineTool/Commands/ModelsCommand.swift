@@ -25,6 +25,12 @@ struct ModelsCommand: ParsableCommand {
     if let imageSize, imageSize < 1 {
       throw ValidationError("--image-size \(imageSize): at least 1 is needed")
     }
+    if let imageSize, name.isEmpty || name.count == 1 && ModelCatalogue.isFamily(name[0]) {
+      let what = name.first.map { "the variants of \($0) have" } ?? "families have"
+      throw ValidationError(
+        "--image-size \(imageSize): \(what) sizes of their own; name a variant, or a family with "
+          + "hyper-parameters such as vit(image=\(imageSize))")
+    }
   }
 
   func run() throws {

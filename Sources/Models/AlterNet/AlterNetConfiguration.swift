@@ -109,6 +109,11 @@ public struct AlterNetConfiguration: ModelConfiguration {
     preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
   }
 
+  /// The size of the images alone: no public code writes settings of this family.
+  public static let settings: [ConfigurationSetting<Self>]? = [
+    .sets("image_size", "img_size", as: \.imageSize)
+  ]
+
   /// The places after the stem by their channels; after the first blocks where these are wider.
   public var largestMap: (places: Int, channels: Int) {
     let side = stem == .imagenet ? (imageSize.side + 1) / 2 : imageSize.side

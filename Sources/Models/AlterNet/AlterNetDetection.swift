@@ -78,3 +78,56 @@ extension AlterNetConfiguration {
     window = windows.first ?? base?.window ?? (stem == .cifar ? 4 : 7)
   }
 }
+
+extension AlterNetConfiguration {
+  /// xxxnell/how-do-vits-work, and the names of our residual networks.
+  public static let keyMappings = [own, hdv]
+
+  private static let own = KeyMapping(
+    "vitprobe", signature: ["stem.conv.weight", "layer1.0.bn1.weight"])
+
+  private static let hdv = KeyMapping(
+    "how-do-vits-work", signature: ["layer0.layer0.0.weight", "layer1.0.bn.weight"],
+    rules: [
+      .rename("stem.conv", "layer0.layer0.0"),
+      .rename("fc", "classifier.0.dense"), .rename("norm", "classifier.0.bn"),
+      .rename("*.*.downsample.0", "*.*.shortcut.0"),
+      .rename("*.*.bn1", "*.*.bn"), .rename("*.*.conv1", "*.*.conv1"),
+      .rename("*.*.bn2", "*.*.conv2.0"), .rename("*.*.conv2", "*.*.conv2.2"),
+      .rename("*.*.bn3", "*.*.conv3.0"), .rename("*.*.conv3", "*.*.conv3.2"),
+      .rename("*.*.attn.to_q", "*.*.attn.attn.to_q"),
+      .rename("*.*.attn.to_kv", "*.*.attn.attn.to_kv"),
+      .rename("*.*.attn.to_out", "*.*.attn.attn.to_out.0"),
+    ])
+}
+
+extension AlterNetConfiguration {
+  /// AlterNet-18 to -152 for ImageNet, and for CIFAR-100 with windows of 4.
+  public static let variants: [ModelVariant<Self>] =
+    sizes.map { name, depths, block in
+      ModelVariant(
+        "alternet\(name)", make(depths, block) { _ in }, .imageNet(224, crop: 0.875, .bilinear))
+    }
+    + sizes.map { name, depths, block in
+      ModelVariant(
+        "alternet\(name)_cifar100",
+        make(depths, block) {
+          ($0.stem, $0.imageSize, $0.window, $0.classes) = (.cifar, 32, 4, 100)
+        }, .cifar100)
+    }
+
+  private static let sizes: [(name: Int, depths: [Int], block: Block)] = [
+    (18, [2, 2, 2, 2], .basic), (34, [3, 4, 6, 4], .basic), (50, [3, 4, 6, 4], .bottleneck),
+    (101, [3, 4, 23, 4], .bottleneck), (152, [3, 8, 36, 4], .bottleneck),
+  ]
+
+  private static func make(
+    _ depths: [Int], _ block: Block, _ change: (inout Self) -> Void
+  ) -> Self {
+    var c = Self()
+    (c.depths, c.block) = (depths, block)
+    c.attentions = c.usualAttentions
+    change(&c)
+    return c
+  }
+}

@@ -33,26 +33,13 @@ struct WindowAttentionBlock: Sendable {
         .reshaped([outputs, inputs])
     }
     let side = 2 * window - 1
-    bias = Self.bias(
-      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), window: window,
-      heads: heads)
+    bias = RelativePositions.shared(
+      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), stored: window,
+      window: window, heads: heads)
     query = try product("to_q", width, inner)
     keyValue = try product("to_kv", width, 2 * inner)
     output = try product("to_out", inner, channels)
     outputBias = try scope["attn"]["to_out"].weight("bias", [channels], .constant(0))
-  }
-
-  /// Entries of the table `[2w-1, 2w-1]` at the offset key minus query, `[heads, T, T]`.
-  private static func bias(_ table: Tensor, window w: Int, heads: Int) -> Tensor {
-    let side = 2 * w - 1
-    let tokens = w * w
-    let index = (0..<tokens).flatMap { query in
-      (0..<tokens).map { key in
-        Int32((key / w - query / w + w - 1) * side + key % w - query % w + w - 1)
-      }
-    }
-    return table.reshaped([1, side * side, 1]).gatherRows(index, rowsIn: side * side)
-      .reshaped([tokens, tokens]).repeated(heads)
   }
 
   /// For each row in the order of windows, its place on the map.

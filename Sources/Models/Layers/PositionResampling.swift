@@ -55,19 +55,9 @@ extension PositionResampling {
     _ rows: Tensor, from: (height: Int, width: Int), to: (height: Int, width: Int)
   ) -> Tensor {
     if from == to { return rows }
-    // The map is separable: a product along each axis.
-    let dim = rows.shape.last
-    let down = matrix(from.height, to.height).matmul(
-      rows.reshaped([from.height, from.width * dim]))
-    let columns = down.reshaped([to.height, from.width, dim]).permuted([1, 0, 2])
-    let across = matrix(from.width, to.width).matmul(
-      columns.reshaped([from.width, to.height * dim]))
-    return across.reshaped([to.width, to.height, dim]).permuted([1, 0, 2])
-      .reshaped([to.height * to.width, dim])
-  }
-
-  private func matrix(_ from: Int, _ to: Int) -> Tensor {
-    Tensor(weights(from, to).flatMap { $0.map(Float.init) }, shape: [to, from])
+    return resampled(
+      rows, from: from, vertical: weights(from.height, to.height),
+      horizontal: weights(from.width, to.width))
   }
 
   /// The weights `[to][from]` along one axis.
@@ -116,4 +106,22 @@ extension PositionResampling {
     if x < 2 { return (((x - 5) * x + 8) * x - 4) * a }
     return 0
   }
+}
+
+/// Rows `[height * width, D]` of one grid as those of another, by the weights `[to][from]` along each
+/// axis: two products, so that it can be differentiated.
+func resampled(
+  _ rows: Tensor, from: (height: Int, width: Int), vertical: [[Double]], horizontal: [[Double]]
+) -> Tensor {
+  func matrix(_ weights: [[Double]]) -> Tensor {
+    Tensor(
+      weights.flatMap { $0.map(Float.init) }, shape: [weights.count, weights.first?.count ?? 0])
+  }
+  let dim = rows.shape.last
+  let down = matrix(vertical).matmul(rows.reshaped([from.height, from.width * dim]))
+  let columns = down.reshaped([vertical.count, from.width, dim]).permuted([1, 0, 2])
+  let across = matrix(horizontal).matmul(
+    columns.reshaped([from.width, vertical.count * dim]))
+  return across.reshaped([horizontal.count, vertical.count, dim]).permuted([1, 0, 2])
+    .reshaped([vertical.count * horizontal.count, dim])
 }

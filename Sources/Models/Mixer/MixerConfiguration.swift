@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 import Tensors
 
 /// MLP-Mixer (Tolstikhin et al. 2021): perceptrons over tokens and over channels in turn.
@@ -69,6 +70,16 @@ public struct MixerConfiguration: ModelConfiguration {
     return ModelVariant(
       name, c, isOwn ? .imageNet(224, crop: 0.875) : .half(224, crop: 0.875))
   }
+
+  /// The arguments of timm's `MlpMixer`.
+  public static let settings: [ConfigurationSetting<Self>]? = [
+    .sets("img_size", "image_size", as: \.imageSize), .repeats("patch_size", of: \.patch),
+    .repeats("embed_dim", of: \.dim), .repeats("num_blocks", of: \.depth),
+    .repeats("in_chans", of: \.channels), .only("act_layer", "gelu"),
+    .only("norm_layer", "layernorm", "LayerNorm"), .only("stem_norm", false),
+    .only("global_pool", "avg"), .only("block_layer", "MixerBlock"), .only("mlp_layer", "Mlp"),
+    .harmless("mlp_ratio", "nlhb"),
+  ]
 
   /// timm, and xxxnell/how-do-vits-work.
   public static let keyMappings = [

@@ -6,7 +6,7 @@ import Tensors
 /// that share take the carried maps, refined by distributed local attention (DLA): heads mixed into
 /// more maps, a small kernel on each, and mixed back, with batch normalisation and ReLU6 between.
 /// The paper's linear form is ``RefinerConfiguration``.
-public struct PublishedRefinerConfiguration: ModelConfiguration {
+public struct PublishedRefinerConfiguration: RefinerParameters {
   /// What DLA is made of.
   public enum Refinement: String, ConfigurationValue, Codable, Sendable, CaseIterable {
     /// Expansion over heads, one kernel a map, reduction (`conv_exapnd` in the public code).
@@ -65,14 +65,10 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
   public static let summary = "Refiner as in its public code: carried and shared maps, DLA"
 
   /// The hyper-parameters by name.
-  public static let parameters: [ConfigurationParameter<Self>] = [
-    .image(),
-    .patch(\.patch),
-    .dim(\.dim, default: 384),
-    .depth(\.depth, default: 16),
-    .init(
-      "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
-      isAlwaysShown: true),
+  public static let parameters =
+    leadingParameters + ownParameters + trailingParameters(.bilinearAlignedCorners)
+
+  private static let ownParameters: [ConfigurationParameter<Self>] = [
     .classes,
     .mlp(\.mlp, dim: \.dim, ratio: 3),
     .init(
@@ -92,36 +88,14 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
     .init(
       "dense", \.dense, "a head on the patches", origin: .adaptable,
       derived: { $0.classes > 0 }),
-    .qkvBias(\.qkvBias),
-    .channels,
-    .init(
-      "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
-      origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
-    .init(
-      "resampling", \.resampling, "how positions fit another grid",
-      default: .bilinearAlignedCorners,
-      origin: .declaration),
-    .epsilon(\.epsilon),
   ]
 
   /// Own maps, shared maps, own, shared.
   static func alternating(_ depth: Int) -> [Int] { (0..<max(1, min(depth, 1024))).map { $0 % 2 } }
 
-  /// Mean and deviation 0.5; images as they are if they are small.
-  public var preprocessing: Preprocessing {
-    preprocessing(.half(imageSize.side, crop: 0.9))
-  }
-
-  /// Tokens by their width.
-  public var largestMap: (places: Int, channels: Int) {
-    ((imageSize.side / patch) * (imageSize.side / patch), dim)
-  }
-
   /// Checks that the blocks that share, and those that refine, make a network.
   public func checkRelations() throws(ModelError) {
-    if !dim.isMultiple(of: heads) {
-      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
-    }
+    try checkTokens()
     for (name, list) in [("share", share), ("transform", transform)] where list.count != depth {
       throw refusal(name, list.argument, "\(depth) numbers, one a block, each 0 or 1")
     }
@@ -133,9 +107,6 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
     }
     if refinement == .conv, expand != 1 || transformExpand != 1 {
       throw refusal("expand", "\(max(expand, transformExpand))", "1 with refine=conv")
-    }
-    if embedding == .cnn, patch % 2 != 0 {
-      throw refusal("patch", "\(patch)", "an even number with embed=cnn")
     }
     if dense, classes == 0 { throw refusal("dense", "true without classes", "false") }
   }

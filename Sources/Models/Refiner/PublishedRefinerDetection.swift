@@ -13,14 +13,8 @@ extension PublishedRefinerConfiguration {
     _ weights: WeightsView, base: PublishedRefinerConfiguration?
   ) throws(ModelError) -> PublishedRefinerConfiguration {
     var c = base ?? PublishedRefinerConfiguration()
-    (c.embedding, c.channels, c.patch, c.dim, c.grid) = try weights.refinerEmbedding()
-    c.depth = weights.count { "blocks.\($0).norm1.weight" }
-    c.mlp = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
-    c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
-    c.classes = weights.classes()
+    try c.readTokens(weights, base: base)
     c.dense = weights.has("aux_head.weight")
-    c.imageSize =
-      base?.imageSize ?? Extents(c.grid.multipliedReportingOverflow(by: c.patch).partialValue)
     try c.readBlocks(weights, base: base)
     return c
   }

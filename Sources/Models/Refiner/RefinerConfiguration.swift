@@ -7,7 +7,7 @@ import Tensors
 ///
 /// Each part can be left out or sized, as in the paper's ablations. Without reduction the values are cut
 /// among the expanded maps instead of among the heads.
-public struct RefinerConfiguration: ModelConfiguration {
+public struct RefinerConfiguration: RefinerParameters {
   /// The size of the input images in pixels.
   public var imageSize: Extents = 224
   /// The side of a patch in pixels.
@@ -53,14 +53,10 @@ public struct RefinerConfiguration: ModelConfiguration {
     "Refiner in its paper's form: linear expansion, local kernels, reduction"
 
   /// The hyper-parameters by name.
-  public static let parameters: [ConfigurationParameter<Self>] = [
-    .image(),
-    .patch(\.patch),
-    .dim(\.dim, default: 384),
-    .depth(\.depth, default: 16),
-    .init(
-      "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
-      isAlwaysShown: true),
+  public static let parameters =
+    leadingParameters + ownParameters + trailingParameters(.antialiased)
+
+  private static let ownParameters: [ConfigurationParameter<Self>] = [
     .init("expand", \.expand, "maps for each head", default: 3, in: 1...64, isAlwaysShown: true),
     .init("local", \.local, "convolution of maps", default: true),
     .init("kernel", \.kernel, "side of the kernels", default: 3, in: 1...127, isAlwaysShown: true),
@@ -68,15 +64,6 @@ public struct RefinerConfiguration: ModelConfiguration {
     .classes,
     .mlp(\.mlp, dim: \.dim, ratio: 3),
     .init("embed", \.embedding, "how images become tokens", default: .plain),
-    .qkvBias(\.qkvBias),
-    .channels,
-    .init(
-      "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
-      origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
-    .init(
-      "resampling", \.resampling, "how positions fit another grid", default: .antialiased,
-      origin: .declaration),
-    .epsilon(\.epsilon),
   ]
 
   /// No architecture of the family has a name of its own.
@@ -88,28 +75,13 @@ public struct RefinerConfiguration: ModelConfiguration {
       "vitprobe", signature: ["blocks.0.attn.expand.weight", "blocks.0.attn.qkv.weight"])
   ]
 
-  /// Mean and deviation 0.5; images as they are if they are small.
-  public var preprocessing: Preprocessing {
-    preprocessing(.half(imageSize.side, crop: 0.9))
-  }
-
-  /// Tokens by their width.
-  public var largestMap: (places: Int, channels: Int) {
-    ((imageSize.side / patch) * (imageSize.side / patch), dim)
-  }
-
   /// Checks that heads and maps divide the width.
   public func checkRelations() throws(ModelError) {
-    if !dim.isMultiple(of: heads) {
-      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
-    }
+    try checkTokens()
     if !reduce, !dim.isMultiple(of: heads * expand) {
       throw refusal(
         "expand", "\(heads * expand) maps without reduction",
         "a divisor of dim=\(dim), whose values are cut among them")
-    }
-    if embedding == .cnn, patch % 2 != 0 {
-      throw refusal("patch", "\(patch)", "an even number with embed=cnn")
     }
   }
 
@@ -118,13 +90,7 @@ public struct RefinerConfiguration: ModelConfiguration {
     _ weights: WeightsView, base: RefinerConfiguration?
   ) throws(ModelError) -> RefinerConfiguration {
     var c = base ?? RefinerConfiguration()
-    (c.embedding, c.channels, c.patch, c.dim, c.grid) = try weights.refinerEmbedding()
-    c.depth = weights.count { "blocks.\($0).norm1.weight" }
-    c.mlp = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
-    c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
-    c.classes = weights.classes()
-    c.imageSize =
-      base?.imageSize ?? Extents(c.grid.multipliedReportingOverflow(by: c.patch).partialValue)
+    try c.readTokens(weights, base: base)
     let expansion = try weights.require("blocks.0.attn.expand.weight", rank: 2)
     (c.heads, c.expand) = (expansion[1], expansion[0] / expansion[1])
     c.local = weights.has("blocks.0.attn.local.weight")

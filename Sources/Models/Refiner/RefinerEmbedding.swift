@@ -54,28 +54,95 @@ struct RefinerEmbedding: Sendable {
   }
 }
 
-extension WeightsView {
-  /// What the weights of a Refiner's embedding tell: `(kind, channels, patch, dim, grid)`.
-  func refinerEmbedding() throws(ModelError)
-    -> (kind: RefinerEmbeddingKind, channels: Int, patch: Int, dim: Int, grid: Int)
-  {
-    let shape = try require("patch_embed.proj.weight", rank: 4)
-    guard shape[2] == shape[3] else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(foreignName("patch_embed.proj.weight"))\"",
-        found: "shape \(shape)", expected: "square patches")
+/// What the two forms of Refiner share: a vision transformer with a class token.
+public protocol RefinerParameters: ModelConfiguration {
+  /// The side of a patch in pixels.
+  var patch: Int { get set }
+  /// Width of a token.
+  var dim: Int { get set }
+  /// Number of blocks.
+  var depth: Int { get set }
+  /// Number of attention heads.
+  var heads: Int { get set }
+  /// Width inside the multilayer perceptron.
+  var mlp: Int { get set }
+  /// How images become tokens.
+  var embedding: RefinerEmbeddingKind { get set }
+  /// Whether queries, keys and values have a bias.
+  var qkvBias: Bool { get set }
+  /// Side of the grid of patches that position embeddings are stored for.
+  var grid: Int { get set }
+  /// How position embeddings become those of another grid.
+  var resampling: PositionResampling { get set }
+  /// Epsilon of normalisations.
+  var epsilon: Double { get set }
+}
+
+extension RefinerParameters {
+  /// What stands first in the text.
+  static var leadingParameters: [ConfigurationParameter<Self>] {
+    [
+      .image(), .patch(\.patch), .dim(\.dim, default: 384), .depth(\.depth, default: 16),
+      .init(
+        "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
+        isAlwaysShown: true),
+    ]
+  }
+
+  /// What stands last.
+  static func trailingParameters(
+    _ resampling: PositionResampling
+  ) -> [ConfigurationParameter<Self>] {
+    [
+      .qkvBias(\.qkvBias), .channels,
+      .init(
+        "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
+        origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
+      .init(
+        "resampling", \.resampling, "how positions fit another grid", default: resampling,
+        origin: .declaration),
+      .epsilon(\.epsilon),
+    ]
+  }
+
+  /// Mean and deviation 0.5; images as they are if they are small.
+  public var preprocessing: Preprocessing {
+    preprocessing(.half(imageSize.side, crop: 0.9))
+  }
+
+  /// The size of the images alone: no public code writes settings of these families.
+  public static var settings: [ConfigurationSetting<Self>]? {
+    [.sets("image_size", "img_size", as: \.imageSize)]
+  }
+
+  /// Tokens by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    ((imageSize.side / patch) * (imageSize.side / patch), dim)
+  }
+
+  /// Checks that heads divide the width, and that a stem of convolutions halves the patch.
+  func checkTokens() throws(ModelError) {
+    if !dim.isMultiple(of: heads) {
+      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
     }
-    let rows = try require("pos_embed", rank: 3)[1]
-    guard let grid = squareRoot(rows - 1), grid > 0 else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(foreignName("pos_embed"))\"", found: "\(rows) rows",
-        expected: "a square grid of patches behind a class token")
+    if embedding == .cnn, patch % 2 != 0 {
+      throw refusal("patch", "\(patch)", "an even number with embed=cnn")
     }
-    guard has("patch_embed.conv1.weight") else {
-      return (.plain, shape[1], shape[2], shape[0], grid)
+  }
+
+  /// Reads all but the attention off names and shapes.
+  mutating func readTokens(_ weights: WeightsView, base: Self?) throws(ModelError) {
+    (dim, channels, patch) = try weights.patchProjection("patch_embed.proj.weight")
+    embedding = weights.has("patch_embed.conv1.weight") ? .cnn : .plain
+    if embedding == .cnn {
+      channels = try weights.require("patch_embed.conv1.weight", rank: 4)[1]
+      patch = patch.multipliedReportingOverflow(by: 2).partialValue
     }
-    let channels = try require("patch_embed.conv1.weight", rank: 4)[1]
-    let patch = shape[2].multipliedReportingOverflow(by: 2).partialValue
-    return (.cnn, channels, patch, shape[0], grid)
+    grid = try weights.squareGrid("pos_embed", behind: 1)
+    depth = weights.count { "blocks.\($0).norm1.weight" }
+    mlp = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
+    qkvBias = weights.has("blocks.0.attn.qkv.bias")
+    classes = weights.classes()
+    imageSize = base?.imageSize ?? Extents(grid.multipliedReportingOverflow(by: patch).partialValue)
   }
 }

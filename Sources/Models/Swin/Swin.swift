@@ -1,7 +1,6 @@
 import Tensors
 
-/// The forward pass of ``SwinConfiguration`` and ``HDVSwinConfiguration``. Weights by the names of
-/// microsoft/Swin-Transformer.
+/// The forward pass of ``SwinConfiguration``. Weights by the names of microsoft/Swin-Transformer.
 struct Swin: VisionModel {
   /// Tokens `[N, height * width, C]`.
   struct State {
@@ -12,59 +11,52 @@ struct Swin: VisionModel {
     var layout: Tap.Layout { .tokens(height: height, width: width, prefix: 0) }
   }
 
-  private let plan: SwinPlan
+  private let configuration: SwinConfiguration
   private let patches: PatchEmbedding
   private let patchNorm: LayerNorm?
+  /// Absolute positions of the patches, `[T, C]`.
+  private let positions: Tensor?
   private let blocks: [SwinBlock]
   /// What follows each stage but the last.
   private let merges: [PatchMerging]
   private let norm: LayerNorm
   private let classifier: Dense?
 
-  init(_ p: SwinPlan, _ weights: Scope) throws(ParameterError) {
-    plan = p
-    let first = p.stages[0]
+  init(_ c: SwinConfiguration, _ weights: Scope) throws(ParameterError) {
+    configuration = c
     patches = try PatchEmbedding(
-      weights["patch_embed"]["proj"], channels: p.channels, patch: first.pool, width: first.width)
-    if case .original = p.form {
-      patchNorm = try LayerNorm(weights["patch_embed"]["norm"], first.width, epsilon: p.epsilon)
-    } else {
-      patchNorm = nil
-    }
+      weights["patch_embed"]["proj"], channels: c.channels, patch: c.patch, width: c.dim)
+    patchNorm =
+      c.form == .original
+      ? try LayerNorm(weights["patch_embed"]["norm"], c.dim, epsilon: c.epsilon) : nil
+    positions =
+      c.absolutePositions
+      ? try weights.weight("absolute_pos_embed", [1, c.grid * c.grid, c.dim])
+        .reshaped([c.grid * c.grid, c.dim]) : nil
     var blocks: [SwinBlock] = []
     var merges: [PatchMerging] = []
-    let sides = p.sides
-    for (index, stage) in p.stages.enumerated() {
+    let stages = c.stages
+    for (index, stage) in stages.enumerated() {
       let scope = weights["layers"][index]
-      for block in 0..<stage.depth {
-        blocks.append(
-          try SwinBlock(
-            scope["blocks"][block], p, stage: index, index: block, side: sides[index]))
+      let windows = StageWindows(stage, c)
+      for block in 0..<c.depths[index] {
+        blocks.append(try SwinBlock(scope["blocks"][block], c, windows, stage: index, index: block))
       }
-      guard index + 1 < p.stages.count else { continue }
-      let next = p.stages[index + 1]
-      switch p.form {
-      case .original:
-        merges.append(
-          .linear(
-            try LayerNorm(scope["downsample"]["norm"], 4 * stage.width, epsilon: p.epsilon),
-            try Dense(scope["downsample"]["reduction"], 4 * stage.width, next.width, bias: false)))
-      case .published:
-        merges.append(
-          .convolution(
-            try PatchEmbedding(
-              scope["downsample"], channels: stage.width, patch: next.pool, width: next.width)))
-      }
+      guard index + 1 < stages.count else { continue }
+      merges.append(
+        try PatchMerging(
+          scope["downsample"], c.form, from: stage.width, to: stages[index + 1].width,
+          epsilon: c.epsilon))
     }
     self.blocks = blocks
     self.merges = merges
-    let width = p.stages[p.stages.count - 1].width
-    norm = try LayerNorm(weights["norm"], width, epsilon: p.epsilon)
-    classifier = p.classes > 0 ? try Dense(weights["head"], width, p.classes) : nil
+    let width = stages[stages.count - 1].width
+    norm = try LayerNorm(weights["norm"], width, epsilon: c.epsilon)
+    classifier = c.classes > 0 ? try Dense(weights["head"], width, c.classes) : nil
   }
 
   var blockCount: Int { blocks.count }
-  var classCount: Int? { plan.classes > 0 ? plan.classes : nil }
+  var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> State {
     let map = patches(images)
@@ -72,6 +64,7 @@ struct Swin: VisionModel {
       tokens: map.reshaped([map.shape[0], map.shape[1] * map.shape[2], map.shape[3]]),
       height: map.shape[1], width: map.shape[2])
     if let patchNorm { state.tokens = patchNorm(state.tokens) }
+    if let positions { state.tokens = state.tokens + positions }
     state.tokens = context.tap(
       Tap("patch_embed", .embed, layout: state.layout, roles: .sequence), state.tokens)
     return state
@@ -93,14 +86,64 @@ struct Swin: VisionModel {
 
   func head(_ state: State, _ context: Context) -> Tensor {
     var features: Tensor
-    switch plan.form {
+    switch configuration.form {
     case .original:
       let tokens = context.tap(Tap("norm", .norm, layout: state.layout), norm(state.tokens))
       features = tokens.mean(axis: 1)
-    case .published:
+    case .howDoViTsWork:
       features = norm(state.tokens.mean(axis: 1))
       features = context.tap(Tap("norm", .norm, layout: .vector), features)
     }
     return classifier.map { $0(features) } ?? features
+  }
+}
+
+/// What makes four (or more) tokens one between two stages.
+private enum PatchMerging: Sendable {
+  /// The four neighbours side by side, normalised, then a linear map without bias (Liu et al. 2021).
+  /// Keys `norm`, `reduction`.
+  case linear(LayerNorm, Dense)
+  /// A convolution whose stride is its kernel. Keys `weight`, `bias`.
+  case convolution(PatchEmbedding)
+
+  init(
+    _ scope: Scope, _ form: SwinConfiguration.Form, from width: Int, to next: Int, epsilon: Double
+  ) throws(ParameterError) {
+    switch form {
+    case .original:
+      self = .linear(
+        try LayerNorm(scope["norm"], 4 * width, epsilon: epsilon),
+        try Dense(scope["reduction"], 4 * width, next, bias: false))
+    case .howDoViTsWork:
+      self = .convolution(try PatchEmbedding(scope, channels: width, patch: 2, width: next))
+    }
+  }
+
+  /// Tokens `[N, height * width, C]` as `[N, H' * W', C']`.
+  func callAsFunction(
+    _ x: Tensor, height: Int, width: Int
+  ) -> (tokens: Tensor, height: Int, width: Int) {
+    let images = x.shape[0]
+    switch self {
+    case .linear(let norm, let reduction):
+      // A map of odd extent gets a row or column of zeros.
+      let (down, across) = ((height + 1) / 2, (width + 1) / 2)
+      var rows: [Int32] = []
+      for y in 0..<down {
+        for x in 0..<across {
+          for (dy, dx) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            let (row, column) = (2 * y + dy, 2 * x + dx)
+            rows.append(row < height && column < width ? Int32(row * width + column) : -1)
+          }
+        }
+      }
+      let joined = x.gatherRows(rows, rowsIn: height * width)
+        .reshaped([images, down * across, 4 * x.shape.last])
+      return (reduction(joined, norm: norm), down, across)
+    case .convolution(let convolution):
+      let map = convolution(x.reshaped([images, height, width, x.shape.last]))
+      let (down, across) = (map.shape[1], map.shape[2])
+      return (map.reshaped([images, down * across, map.shape.last]), down, across)
+    }
   }
 }

@@ -134,3 +134,47 @@ struct WindowPlan: Sendable {
     return masks + positions
   }
 }
+
+/// The windows of a stage, which its blocks share.
+struct StageWindows: Sendable {
+  let stage: SwinConfiguration.Stage
+  private let form: SwinConfiguration.Form
+  private let padding: SwinConfiguration.Padding
+  /// Those on the map of an image of the configured size, without and with a shift.
+  private let plain: WindowPlan
+  private let shifted: WindowPlan
+
+  init(_ stage: SwinConfiguration.Stage, _ c: SwinConfiguration) {
+    (self.stage, form, padding) = (stage, c.form, c.padding)
+    func make(_ isShifted: Bool) -> WindowPlan {
+      Self.make(stage, c.form, c.padding, isShifted, height: stage.side, width: stage.side)
+    }
+    (plain, shifted) = (make(false), make(true))
+  }
+
+  /// Windows on a map.
+  func plan(isShifted: Bool, height: Int, width: Int) -> WindowPlan {
+    if height == stage.side, width == stage.side { return isShifted ? shifted : plain }
+    return Self.make(stage, form, padding, isShifted, height: height, width: width)
+  }
+
+  private static func make(
+    _ stage: SwinConfiguration.Stage, _ form: SwinConfiguration.Form,
+    _ padding: SwinConfiguration.Padding, _ isShifted: Bool, height: Int, width: Int
+  ) -> WindowPlan {
+    let window = stage.window
+    let half = isShifted ? window / 2 : 0
+    switch form {
+    case .original:
+      // A window that holds the whole map has nothing to be shifted to.
+      return WindowPlan(
+        height: height, width: width, window: window,
+        shift: (height <= window ? 0 : half, width <= window ? 0 : half),
+        shiftsPadding: padding == .beforeShift, mask: .regions)
+    case .howDoViTsWork:
+      return WindowPlan(
+        height: height, width: width, window: window, shift: (half, half), shiftsPadding: true,
+        mask: .published)
+    }
+  }
+}

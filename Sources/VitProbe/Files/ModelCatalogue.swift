@@ -21,6 +21,11 @@ public enum ModelCatalogue {
     ]
   }
 
+  /// Whether a name is that of a family.
+  public static func isFamily(_ name: String) -> Bool {
+    ModelRegistry.families.contains { $0.family == name }
+  }
+
   /// A row a variant of the family; nil if there is no family of that name.
   public static func variants(of name: String) -> Table? {
     ModelRegistry.families.first { $0.family == name }.map { variants(of: $0) }

@@ -72,8 +72,8 @@ struct Fixture {
     switch checkpoint.metadata["family"] {
     case "vit": (family, names) = ("vit", ["patch", "dim", "depth", "heads", "classes"])
     case "swin" where isPublished:
-      family = "hdv-swin"
-      names = ["image", "window", "dims", "depths", "head-dim", "heads", "mlp", "pools", "classes"]
+      family = "swin"
+      names = ["image", "window", "depths", "head-dim", "heads", "mlp", "classes"]
     case "swin":
       family = "swin"
       names = ["image", "patch", "window", "dim", "depths", "heads", "classes"]
@@ -96,6 +96,15 @@ struct Fixture {
       arguments.append("grid=\(try keys().first { $0.name == "pos_embed" }?.shape.last ?? 0)")
     }
     if family == "pit", isPublished { arguments.append("class-position=true") }
+    if let windows = config["attended"]?.arrayValue?.compactMap(\.intValue) {
+      arguments.append("attended-windows=\(windows.argument)")
+    }
+    if family == "swin", isPublished {
+      let dims = (config["dims"]?.arrayValue ?? []).compactMap(\.intValue)
+      let patch = config["pools"]?.arrayValue?.first?.intValue ?? 0
+      arguments.append(
+        "form=how-do-vits-work,dim=\(dims[0]),widths=\(dims.argument),patch=\(patch)")
+    }
     return try Architecture("\(family)(\(arguments.joined(separator: ",")))")
   }
 

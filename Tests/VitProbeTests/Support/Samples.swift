@@ -35,8 +35,8 @@ enum Samples {
       architecture: "swin(image=32,patch=2,window=4,dim=12,depths=2-2,heads=2-3,classes=7)",
       maps: 4),
     Family(
-      architecture: "hdv-swin(image=32,window=4,dims=12-24,depths=2-2,head-dim=6,heads=2-3,"
-        + "pools=2-2,classes=7)", maps: 4),
+      architecture: "swin(form=how-do-vits-work,image=32,patch=2,window=4,dim=12,depths=2-2,"
+        + "head-dim=6,heads=2-3,classes=7)", maps: 4),
     Family(
       architecture: "pit(image=32,patch=8,stride=4,dims=12-24,depths=1-2,heads=2-3,classes=7)",
       maps: 3),

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from timm.models.mlp_mixer import MlpMixer
 from timm.models.pit import PoolingVisionTransformer
-from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
 from fixture import HDV, Taps, expect, fill, image, use_checkout, write
 
@@ -116,6 +116,8 @@ def swin_small():
           integers, limit=1024)
     swin_torchvision()
     swin_hf()
+    swin_hf(absolute=True)
+    swin_resized()
 
 
 @contextmanager
@@ -167,12 +169,13 @@ def swin_hub_name(key):
     return key.replace(".mlp.fc1.", ".intermediate.dense.").replace(".mlp.fc2.", ".output.dense.")
 
 
-def swin_hf():
+def swin_hf(absolute=False):
     from transformers import SwinConfig, SwinForImageClassification
 
     model = SwinForImageClassification(SwinConfig(
         image_size=32, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 4], window_size=4, num_labels=5,
-        attn_implementation="eager"))
+        attn_implementation="eager",
+        use_absolute_embeddings=absolute))
     keys, integers = fill(model, swin_hub_name)
     taps, shape, swin = Taps(), (1, 3, 32, 32), model.swin
     taps.output(swin.embeddings, "patch_embed", rows)
@@ -189,7 +192,23 @@ def swin_hf():
             ignored.append([f"swin.encoder.layers.{i}.blocks.{j}.attention.self.relative_position_index", [16, 16]])
     taps.output(swin.layernorm, "norm", rows)
     evaluate("", model, taps, shape)
-    write("swin-hf", "swin", "hf", swin_words(SWIN, image=[32, 32], qkv_bias=True), keys, shape, taps, (), integers + ignored)
+    if absolute:
+        taps.values = {n: v for n, v in taps.values.items() if n in ("patch_embed", "logits")}
+    write("swin-hf-absolute" if absolute else "swin-hf", "swin", "hf", swin_words(SWIN, image=[32, 32], qkv_bias=True), keys, shape,
+          taps, (), integers + ignored)
+
+
+def swin_resized():
+    """Weights for windows of 4 in networks that attend in larger windows, or have maps of 3 x 3 only."""
+    for name, image_size, window, more in [("swin-timm-windows-of-5", 40, 5, dict(attended=[5, 5])), ("swin-timm-small-map", 12, 4, {})]:
+        stored = SwinTransformer(**SWIN)
+        keys, integers = fill(stored)
+        model = SwinTransformer(**dict(SWIN, img_size=image_size, window_size=window)).double().eval()
+        model.load_state_dict(checkpoint_filter_fn(stored.state_dict(), model))
+        taps, shape = Taps(), (1, 3, image_size, image_size)
+        evaluate("", model, taps, shape)
+        write(name, "swin", "timm", swin_words(SWIN, image=[image_size, image_size], qkv_bias=True, **more), keys, shape, taps, (),
+              integers)
 
 
 def hdv_swin():

@@ -1,0 +1,67 @@
+import Models
+import Tensors
+import Testing
+
+/// Sizes from strangers: a number, or a reason, and no memory that nobody needs.
+@Suite struct SizeTests {
+  static let huge = [
+    "pit(image=16384,patch=1,stride=1)", "mixer(image=16384,patch=1,dim=65536,depth=24)",
+    "vit(image=4096,patch=1,dim=1024,depth=24,heads=16)", "vit(image=16384,patch=1,dim=1,heads=1)",
+    "refiner(dim=65536,heads=65536,expand=16)",
+    "refiner(dim=65536,heads=65536,expand=64,kernel=127)",
+    "refiner(image=4096,patch=2,dim=64,heads=64,expand=64,kernel=127,depth=1024)",
+    "refiner_vit(dim=65536,heads=65536,expand=64)",
+    "refiner_vit(image=2048,patch=1,dim=64,depth=1024,heads=64,refine=conv,kernel=127)",
+    "resnet(depths=1024-1024-1024-1024,widths=65536-65536-65536-65536,width=65536)",
+    "resnet(image=16384,depths=1024-1024,widths=64-65536)",
+    "resnet(image=4096,depths=1-1024-1024-1024,widths=64-65536-65536-65536)",
+    "swin(image=16384)", "swin(image=16384,patch=1,window=64,dim=1,heads=1-1-1-1)",
+    "swin(window=64,image=4096)",
+    "swin(image=16384,dim=8192,depths=1024-1024-1024-1024,heads=1-1-1-1)",
+    "alternet(image=16384)", "alternet(image=16384,stem=cifar,window=128,width=1,head-dim=4096)",
+  ]
+
+  @Test(arguments: huge)
+  func hugeNetworksAreCountedOrRefused(_ text: String) {
+    do throws(ModelError) {
+      let summary = try ModelSummary(Architecture(text))
+      #expect(summary.multiplyAdds > 0 && summary.multiplyAdds < .max)
+      #expect(summary.parameterCount > 0 && summary.parameterCount < .max)
+    } catch {
+      #expect(error.kind == .badArgument)
+      #expect(error.description.contains("expected"), "\(error)")
+    }
+  }
+
+  /// The bound names the parameter and both numbers.
+  @Test func oneBoundHoldsForTokensTimesWidth() {
+    let error = #expect(throws: ModelError.self) {
+      try Architecture("vit(image=4096,patch=1,dim=1024,depth=24,heads=16)")
+    }
+    #expect(
+      error?.description
+        == "vit(image=…): 16777216 places of 1024 channels at 4096 pixels; expected at most 268435456 "
+        + "values in a map. Give a smaller image size")
+    #expect(throws: Never.self) { try Architecture("vit(image=2048,patch=4,dim=1024,heads=16)") }
+  }
+
+  @Test(arguments: ["swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "resnet"])
+  func squaresOnlyAreSaid(_ family: String) {
+    let error = #expect(throws: ModelError.self) { try Architecture("\(family)(image=64x96)") }
+    #expect(error?.description.contains("64x96; expected a square") == true)
+  }
+
+  @Test func countsStayAtTheLargestInteger() {
+    #expect(Shape([1 << 40, 1 << 40]).count == .max)
+    #expect(Shape([3, 5, 7]).count == 105)
+    let meter = Meter()
+    let large = Tensor(abstract: [1 << 31, 1 << 31], meter: meter)
+    #expect(meter.isSaturated)
+    #expect(large.matmul(Tensor(abstract: [1 << 31, 1 << 31], meter: meter)).shape.count == .max)
+    #expect(meter.multiplyAdds == .max)
+    let small = Meter()
+    _ = Tensor(abstract: [2, 3], meter: small).matmul(Tensor(abstract: [3, 4], meter: small))
+    #expect(small.multiplyAdds == 24)
+    #expect(!small.isSaturated)
+  }
+}
