@@ -18,8 +18,7 @@ struct SwinBlock: Sendable {
   private let positions: Tensor
   /// Windows on the map of images of the declared size.
   private let side: Int
-  private let plan: WindowPlan
-  private let bias: Tensor
+  private let windows: AttentionWindows
 
   init(
     _ scope: Scope, _ p: SwinPlan, stage: Int, index: Int, side: Int
@@ -32,42 +31,21 @@ struct SwinBlock: Sendable {
     let table = 2 * s.window - 1
     switch p.form {
     case .original:
-      let stored = try scope["attn"].weight(
-        "relative_position_bias_table", [table * table, s.heads])
-      positions = Self.bias(
-        stored.gatherRows(Self.offsets(s.window, sign: 1), rowsIn: table * table), s.window)
+      positions = RelativePositions.bias(
+        try scope["attn"].weight("relative_position_bias_table", [table * table, s.heads]),
+        window: s.window, .queryMinusKey)
     case .published:
-      let stored = try scope["attn"].weight("pos_embedding", [table, table])
-      let shared = stored.reshaped([table * table, 1])
-        .gatherRows(Self.offsets(s.window, sign: -1), rowsIn: table * table)
-      positions = Self.bias(shared, s.window).reshaped([s.window * s.window, s.window * s.window])
-        .repeated(s.heads)
+      positions = RelativePositions.shared(
+        try scope["attn"].weight("pos_embedding", [table, table]), window: s.window,
+        heads: s.heads)
     }
     let inner = s.heads * s.headWidth
     qkv = try Dense(scope["attn"]["qkv"], s.width, 3 * inner, bias: p.qkvBias)
     projection = try Dense(scope["attn"]["proj"], inner, s.width)
     norm2 = try LayerNorm(scope["norm2"], s.width, epsilon: p.epsilon)
     mlp = try Perceptron(scope["mlp"], s.width, hidden: s.hidden)
-    plan = Self.plan(s, p.form, isShifted: isShifted, height: side, width: side)
-    bias = plan.bias(positions)
-  }
-
-  /// For each pair of a query and a key in a window, the row of the table for their offset:
-  /// query minus key (sign 1), or key minus query.
-  private static func offsets(_ window: Int, sign: Int) -> [Int32] {
-    let area = window * window
-    return (0..<(area * area)).map { pair in
-      let (query, key) = (pair / area, pair % area)
-      let down = sign * (query / window - key / window) + window - 1
-      let across = sign * (query % window - key % window) + window - 1
-      return Int32(down * (2 * window - 1) + across)
-    }
-  }
-
-  /// Rows `[1, T T, heads]` as `[heads, T, T]`.
-  private static func bias(_ rows: Tensor, _ window: Int) -> Tensor {
-    let (area, heads) = (window * window, rows.shape.last)
-    return rows.reshaped([area * area, heads]).permuted([1, 0]).reshaped([heads, area, area])
+    windows = Self.plan(s, p.form, isShifted: isShifted, height: side, width: side)
+      .windows(positions)
   }
 
   private static func plan(
@@ -98,36 +76,22 @@ struct SwinBlock: Sendable {
       let layout = Tap.Layout.attention(height: shape.window, width: shape.window, prefix: 0)
       return Tap("\(name).attn_map", .attentionMap, layout: layout, stage: stage)
     }
-    var (plan, bias) = (plan, bias)
-    if height != side || width != side {
-      plan = Self.plan(shape, form, isShifted: isShifted, height: height, width: width)
-      bias = plan.bias(positions)
-    }
-    let looks = context.probe != nil && context.wants(mapTap())
-    let branch = tap("attn_branch", .msa)
-    let scale = 1 / Float(shape.headWidth).squareRoot()
-    var attended: Tensor
-    if plan.padding == nil, !looks, context.probe == nil || !context.wants(branch) {
-      attended = selfAttention(
-        x, normalization: norm1.rows, qkv: (qkv.weight, qkv.bias),
-        projection: (projection.weight, projection.bias), heads: shape.heads, scale: scale,
-        windows: (plan.layout, bias))
-    } else {
-      let projected =
-        plan.padding.map { qkv(norm1(x).gatherRows($0, rowsIn: height * width)) }
-        ?? qkv(x, norm: norm1)
-      var mixed = windowAttention(
-        qkv: projected, plan.layout, heads: shape.heads, scale: scale, bias: bias,
-        maps: looks ? { context.tap(mapTap(), $0) } : nil)
-      if let padding = plan.padding {
-        mixed = mixed.gatherRows(plan.cropping, rowsIn: padding.count)
-      }
-      attended = projection.added(to: x, mixed, gain: nil, branch: branch, context)
-    }
-    attended = context.tap(tap("attn_res", .msa, .sequence), attended)
+    let own =
+      height == side && width == side
+      ? windows
+      : Self.plan(shape, form, isShifted: isShifted, height: height, width: width)
+        .windows(positions)
+    let attended = context.tap(
+      tap("attn_res", .msa, .sequence),
+      selfAttention(
+        x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
+        heads: shape.heads, scale: 1 / Float(shape.headWidth).squareRoot(), windows: own,
+        maps: context.inner(mapTap()), branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.added(
-        to: attended, norm: norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
+      mlp(
+        attended, norm: norm2, residual: attended,
+        hidden: context.dropout(at: "\(name).mlp_hidden"),
+        branch: context.branch(tap("mlp_branch", .mlp))))
   }
 }

@@ -108,4 +108,10 @@ struct WindowPlan: Sendable {
     }
     return expanded + positions
   }
+
+  /// The windows with their biases, given that of the positions `[heads, T, T]`.
+  func windows(_ positions: Tensor) -> AttentionWindows {
+    AttentionWindows(
+      layout: layout, bias: bias(positions), padding: padding, cropping: cropping)
+  }
 }
