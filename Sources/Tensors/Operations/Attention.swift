@@ -14,7 +14,7 @@ struct HeadScores: Operation {
         && x[0][2] % heads == 0, "No scores of \(heads) heads for \(x[0]) and \(x[1])")
     return [x[0][0], heads, x[0][1], x[1][1]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][1]) }
 
   func forward(_ x: [Tensor], into y: Tensor) {
     let (t, s, d) = (x[0].shape[1], x[1].shape[1], x[0].shape[2])
@@ -53,7 +53,7 @@ struct HeadApply: Operation {
       "Maps \(x[0]) of \(heads) heads do not apply to \(x[1])")
     return [x[0][0], transposed ? x[0][3] : x[0][2], x[1][2]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count / heads * x[1][2] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { (x[0].count / heads).times(x[1][2]) }
 
   func forward(_ x: [Tensor], into y: Tensor) {
     let (t, s, d) = (x[0].shape[2], x[0].shape[3], x[1].shape[2])
@@ -165,8 +165,8 @@ struct FusedAttention: FusedFunction {
 
   var multiplyAdds: Int {
     switch operands {
-    case .separate(let q, let k, _): 2 * q.shape.count * k.shape[1]
-    case .packed(let all): 2 * outputShape.count * all.qkv.shape[1]
+    case .separate(let q, let k, _): q.shape.count.times(2 * k.shape[1])
+    case .packed(let all): outputShape.count.times(2 * all.qkv.shape[1])
     }
   }
 

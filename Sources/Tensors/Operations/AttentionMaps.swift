@@ -17,7 +17,7 @@ struct FusedMaps: FusedFunction {
       "Maps \(carried?.shape ?? []) cannot be carried to those of \(packed.qkv.shape)")
     return [n, packed.heads, t, t]
   }
-  var multiplyAdds: Int { packed.qkv.shape.count / 3 * packed.qkv.shape[1] }
+  var multiplyAdds: Int { packed.qkv.shape.count.times(packed.qkv.shape[1]) / 3 }
 
   func steps(_ inner: InnerTaps) -> Tensor {
     guard inner.maps == nil, carried == nil else {

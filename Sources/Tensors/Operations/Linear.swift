@@ -31,7 +31,8 @@ struct FusedLinear: FusedFunction {
   }
 
   var multiplyAdds: Int {
-    x.shape.rows * (weights.weight.shape.count + (hidden?.weights.weight.shape.count ?? 0))
+    x.shape.rows.times(
+      weights.weight.shape.count.plus(hidden?.weights.weight.shape.count ?? 0))
   }
 
   func steps(_ inner: InnerTaps) -> Tensor {

@@ -72,9 +72,9 @@ struct FusedRefinement: FusedFunction {
   }
 
   var multiplyAdds: Int {
-    let places = maps.shape[0] * maps.shape[2] * maps.shape[3]
+    let places = maps.shape.count / max(1, maps.shape[1])
     return [refinement.expand, refinement.local, refinement.reduce].compactMap(\.self)
-      .reduce(0) { $0 + places * $1.shape.count }
+      .reduce(0) { $0.plus(places.times($1.shape.count)) }
   }
 
   /// Without parameters there is nothing to sweep over.

@@ -10,7 +10,7 @@ struct PackedAttention: SweptOperation {
   }
 
   func outputShape(_ x: [Shape]) -> Shape { x[0].replacingLast(x[0].last / 3) }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 2 * y.count * y[1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(2 * y[1]) }
   func forward(_ x: [Tensor], into y: Tensor) { function(x).sweep(into: y) }
   func steps(_ x: [Tensor]) -> Tensor { function(x).steps(InnerTaps()) }
   func kept(needs: [Bool]) -> SavedValues { .first }
@@ -31,7 +31,7 @@ struct PackedAttentionGradient: SweptOperation {
   let scale: Float
 
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 5 * x[1].count * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].count.times(5 * x[1][1]) }
   func kept(needs: [Bool]) -> SavedValues { [.first, .second] }
 
   /// With maps `P`: `dV = Pᵀ dO`, `dS = P (dO Vᵀ - row sums)`, `dQ = scale dS K`, `dK = scale dSᵀ Q`.

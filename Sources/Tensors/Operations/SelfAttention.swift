@@ -39,7 +39,7 @@ struct FusedSelfAttention: FusedFunction {
   var multiplyAdds: Int {
     let (weight, mix) = (qkv.weight.shape, projection.weight.shape)
     let seen = windows?.layout.tokens ?? x.shape[1]
-    return x.shape.rows * (weight.count + mix.count + 2 * seen * mix.last)
+    return x.shape.rows.times(weight.count.plus(mix.count).plus(2 * seen * mix.last))
   }
 
   /// Few windows are too few tiles for the threads.

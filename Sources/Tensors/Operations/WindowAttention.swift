@@ -122,9 +122,8 @@ struct FusedWindowAttention: FusedFunction {
   }
 
   var multiplyAdds: Int {
-    let one = packed.qkv.shape.rows * layout.tokens * packed.channels
-    if case .whole = part { return 2 * one }
-    return one
+    let products = if case .whole = part { 2 } else { 1 }
+    return (packed.qkv.shape.count / 3).times(products * layout.tokens)
   }
 
   private func doing(_ part: Part) -> FusedWindowAttention {
