@@ -36,8 +36,10 @@ extension VisionModel {
   /// The logits `[N, classes]` of normalised images `[N, H, W, C]`; without a head, pooled features.
   public func callAsFunction(_ images: Tensor, _ context: Context = Context()) -> Tensor {
     var state = embed(images, context)
-    for index in 0..<max(0, blockCount - 1) { state = block(index, state, context) }
-    let output = finish(state, context)
+    for index in 0..<max(0, blockCount - 1) {
+      state = block(index, state, context.inBlock(index, of: blockCount))
+    }
+    let output = finish(state, context.inBlock(blockCount - 1, of: blockCount))
     let tap =
       classCount == nil
       ? Tap("features", .other, layout: .vector) : Tap("logits", .logits, layout: .vector)
