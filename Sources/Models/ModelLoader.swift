@@ -92,7 +92,21 @@ public enum ModelLoader {
   private static func resolve<Configuration: ModelConfiguration>(
     _ family: Configuration.Type, _ view: WeightsView, _ asked: Architecture?
   ) throws(ModelError) -> Resolution {
-    let declared = asked ?? settings(of: view, family)
+    var warnings = [family.doubts(view)].compactMap { $0 }
+    let told = DeclaredArchitecture(view.contents.checkpoint)
+    if let told, told.architecture == nil {
+      guard asked != nil else { throw told.unknown }
+      warnings.append("\(told.place) is \"\(told.name)\", which is not known; taken as asked for")
+    }
+    var declared = asked ?? told?.architecture
+    if let asked, let own = asked.configuration as? Configuration, let told,
+      let theirs = told.architecture?.configuration as? Configuration
+    {
+      declared = Architecture(
+        try own.completed(
+          by: theirs, given: asked.given, named: asked.variant, declaredAs: told.name),
+        variant: asked.variant, preprocessing: asked.preprocessing, given: asked.given)
+    }
     let origin = asked == nil ? "its own settings say" : "was asked for"
     if let declared, !(declared.configuration is Configuration) {
       throw ModelError(
@@ -100,8 +114,9 @@ public enum ModelLoader {
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
     let fitting = variants(of: family, fitting: view)
-    let told = trainedName(view.contents.checkpoint)
-    let own = told.flatMap { name in fitting.first { $0.name == name } }
+    let own = trainedName(view.contents.checkpoint).flatMap { name in
+      fitting.first { $0.name == name }
+    }
     let closest = own ?? fitting.first
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? closest?.configuration)
@@ -124,10 +139,9 @@ public enum ModelLoader {
     try found.validate()
     let named = declared?.variant ?? (declared == nil ? closest?.name : nil)
     let defaults = declared?.variant != nil ? declared?.preprocessing : closest?.preprocessing
-    var warnings: [String] = []
     let statistics = Set(fitting.map { "\($0.preprocessing.mean) \($0.preprocessing.std)" })
     if declared == nil, own == nil, statistics.count > 1,
-      Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
+      try Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
     {
       warnings.append(
         "the weights fit \(fitting.map(\.name).joined(separator: ", ")), whose images are "
@@ -156,19 +170,6 @@ public enum ModelLoader {
     return fitting.filter { $0.1 == least }.map(\.0)
   }
 
-  /// The architecture that a checkpoint names: in our own metadata, or in timm's `config.json`.
-  private static func settings<Configuration: ModelConfiguration>(
-    of view: WeightsView, _ family: Configuration.Type
-  ) -> Architecture? {
-    let checkpoint = view.contents.checkpoint
-    guard
-      let name = checkpoint.metadata["architecture"]
-        ?? checkpoint.config?["architecture"]?.stringValue
-    else { return nil }
-    // A name nobody knows is no reason to stop: shapes tell the rest.
-    return try? Architecture(name)
-  }
-
   /// The name that a training script left beside the weights: `arch` of timm's and of PyTorch's
   /// ImageNet example, `args.model` of DeiT's; without the tag of timm's pretrained weights. It
   /// chooses among variants that fit, and says nothing else.
@@ -185,7 +186,7 @@ public enum ModelLoader {
     let resolution = try resolve(family, view, asked)
     var configuration = resolution.architecture.configuration
     let checkpoint = view.contents.checkpoint
-    let own = Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
+    let own = try Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
     var preprocessing = own ?? resolution.architecture.preprocessing
     if own == nil { preprocessing.size = configuration.imageSize }
     if let imageSize { (configuration.imageSize, preprocessing.size) = (imageSize, imageSize) }

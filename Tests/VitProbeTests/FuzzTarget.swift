@@ -45,7 +45,7 @@ enum FuzzTarget: String, CaseIterable {
       FuzzFolder.shared.write(bytes)
       guard let checkpoint = try? Checkpoint.open(FuzzFolder.shared.path) else { return }
       _ = try? ModelLoader.detect(checkpoint)
-      _ = Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
+      _ = try? Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
     case .png:
       Self.decode(Array(bytes))
       Self.decode(Self.withChunkChecksums(Array(bytes)))

@@ -106,7 +106,9 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// The convolution blocks as a residual network's.
   var residual: ResNetConfiguration {
     var c = ResNetConfiguration()
-    (c.block, c.preActivation) = (block, true)
+    (c.block, c.preActivation, c.widths) = (block, true, widths)
+    c.outs = widths.map { $0 * block.expansion }
+    c.dilation = widths.map { _ in 1 }
     return c
   }
 

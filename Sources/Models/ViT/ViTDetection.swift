@@ -15,10 +15,17 @@ extension ViTConfiguration {
     c.registers = weights.shape("reg_token", rank: 3)?[1] ?? 0
     try c.readPositions(weights)
     try c.readPerceptron(weights)
-    c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
+    c.keyBias = !weights.has("blocks.0.attn.q_bias")
+    c.qkvBias = weights.has("blocks.0.attn.qkv.bias") || !c.keyBias
+    c.inner = try weights.require("blocks.0.attn.qkv.weight", rank: 2)[0] / 3
+    c.patchBias = weights.has("patch_embed.proj.bias")
+    c.patchInputNorm = weights.has("patch_embed.input_norm.weight")
+    c.patchNorm = weights.has("patch_embed.norm.weight")
+    c.preNorm = weights.has("norm_pre.weight")
     c.layerScale = weights.has("blocks.0.ls1.gamma")
     let head = weights.shape("head.weight", rank: 2)
     c.classes = head?[0] ?? 0
+    c.projection = head == nil ? weights.shape("projection.weight", rank: 2)?[0] ?? 0 : 0
     c.distillationHead = weights.has("head_dist.weight")
     c.pool = c.readPool(weights, features: head?[1], base: base)
     try c.readSettings(weights, base: base)
@@ -46,7 +53,8 @@ extension ViTConfiguration {
   }
 
   private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
-    let rows = try weights.require("pos_embed", rank: 3)[1]
+    let shape = weights.shape("pos_embed") ?? []
+    let rows = try shape.count == 2 ? shape[0] : weights.require("pos_embed", rank: 3)[1]
     for candidate in [Positions.classes, .all, .patches] {
       positions = candidate
       if let side = squareRoot(rows - positionedPrefix), side > 0 {
@@ -97,7 +105,10 @@ extension ViTConfiguration {
     case "Hugging Face":
       epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
       resampling = registers > 0 ? .antialiased : .bicubic
-    case "how-do-vits-work": epsilon = 1e-5
+    case "how-do-vits-work", "vit-pytorch", "vit-pytorch of 2021", "open_clip": epsilon = 1e-5
+    case "Hugging Face CLIP":
+      epsilon = config?["layer_norm_eps"]?.doubleValue ?? 1e-5
+      resampling = .bicubic
     default: epsilon = base?.epsilon ?? 1e-6
     }
     // timm's first vit_small: its scores were scaled by the width of the model.
@@ -105,6 +116,9 @@ extension ViTConfiguration {
     if isLegacySmall { (heads, scale, epsilon) = (8, .model, 1e-5) }
     if let declared = config?["num_attention_heads"]?.intValue {
       heads = declared
+    } else if let query = weights.rawShape("blocks.0.attn.qkv.weight"), query.count == 3 {
+      // JAX stores each head on its own.
+      heads = query[1]
     } else if base == nil, !isLegacySmall {
       guard dim.isMultiple(of: 64) else {
         throw ModelError(

@@ -349,15 +349,29 @@ public struct ChannelAffine: Sendable {
 ///
 /// - Parameters:
 ///   - x: `[N, H, W, in]`.
-///   - weight: `[out, kh, kw, in]`.
+///   - weight: `[out, kh, kw, in / groups]`.
+///   - groups: how many groups of channels see their own alone.
+///   - dilation: how far apart the taps lie; the padding is that many times the window's. With more than
+///     1, the stride is 1 and the extent stays.
 ///   - affine: a folded batch normalisation (or a bias, with scale 1).
 ///   - residual: of the result's shape.
 /// - Returns: `[N, H', W', out]`.
 public func convolution(
-  _ x: Tensor, _ weight: Tensor, window: Window, affine: ChannelAffine? = nil,
-  residual: Tensor? = nil, activation: Activation = .none
+  _ x: Tensor, _ weight: Tensor, window: Window, groups: Int = 1, dilation: Int = 1,
+  affine: ChannelAffine? = nil, residual: Tensor? = nil, activation: Activation = .none
 ) -> Tensor {
   precondition(affine != nil || residual == nil, "A residual is added after an affine map")
+  if groups > 1 || dilation > 1 {
+    func convolve(_ x: Tensor) -> Tensor {
+      groups > 1
+        ? groupedConvolution(x, weight, window: window, groups: groups)
+        : Convolution(window: window)(x, weight)
+    }
+    let y =
+      dilation > 1
+      ? dilatedConvolution(x, window: window, dilation: dilation, convolve) : convolve(x)
+    return affine.map { $0(y, residual: residual, activation: activation) } ?? activation(y)
+  }
   guard let affine else { return activation(Convolution(window: window)(x, weight)) }
   let inputs = [x, weight, affine.scale, affine.shift] + [residual].compactMap(\.self)
   if inputs.contains(where: \.isTracked) {

@@ -207,13 +207,27 @@ extension ImageTransform {
       self.init(
         resize: .shortEdge(edge), crop: Size(size), interpolation: interpolation, mean: mean,
         std: std)
-    case .squash:
+    case .squash, .squashTo, .squashFraction:
+      var edge = size
+      if case .squashTo(let own) = rule { edge = own }
+      if case .squashFraction(let fraction) = rule {
+        edge = Int((Double(size) / fraction).rounded(.down))
+      }
       self.init(
-        resize: .exact(height: size, width: size), crop: nil, interpolation: interpolation,
-        mean: mean, std: std)
+        resize: .exact(height: edge, width: edge), crop: edge == size ? nil : Size(size),
+        interpolation: interpolation, mean: mean, std: std)
+    case .border(let fraction):
+      self.init(
+        resize: .longEdge(Int((Double(size) / fraction).rounded(.down))), crop: Size(size),
+        interpolation: interpolation, mean: mean, std: std,
+        border: mean.map { UInt8((min(max(255 * $0, 0), 255)).rounded(.toNearestOrEven)) })
+    case .crop:
+      self.init(
+        resize: .none, crop: Size(size), interpolation: interpolation, mean: mean, std: std)
     case .none:
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
     }
+    if preprocessing.cropsDown { cropRounding = .down }
     try validate()
   }
 
@@ -223,10 +237,14 @@ extension ImageTransform {
     switch resize {
     case .none: parts.append("not resized")
     case .shortEdge(let edge): parts.append("short edge \(edge), \(interpolation.rawValue)")
+    case .longEdge(let edge): parts.append("long edge \(edge), \(interpolation.rawValue)")
     case .exact(let height, let width):
       parts.append("resized to \(height) x \(width), \(interpolation.rawValue)")
     }
     if let crop { parts.append("centre \(crop.height) x \(crop.width)") }
+    if let border {
+      parts.append("a border of " + border.map { "\($0)" }.joined(separator: " "))
+    }
     func list(_ values: [Float]) -> String {
       let shown = Set(values).count == 1 ? Array(values.prefix(1)) : values
       return shown.map(\.description).joined(separator: " ")
@@ -242,14 +260,19 @@ extension ImageTransform {
     switch self.resize {
     case .none: resize = "none"
     case .shortEdge(let edge): resize = ["short_edge": .integer(edge)]
+    case .longEdge(let edge): resize = ["long_edge": .integer(edge)]
     case .exact(let height, let width):
       resize = ["exact": [.integer(height), .integer(width)]]
     }
-    return [
+    let common: JSONValue = [
       "resize": resize,
       "crop": crop.map { [.integer($0.height), .integer($0.width)] } ?? .null,
       "interpolation": .string(interpolation.rawValue),
       "mean": .array(mean.map { .real(Double($0)) }), "std": .array(std.map { .real(Double($0)) }),
     ]
+    guard case .object(var members) = common else { return common }
+    if let border { members.append(.init("border", .array(border.map { .integer(Int($0)) }))) }
+    if cropRounding != .halfToEven { members.append(.init("crop_rounding", .string("down"))) }
+    return .object(members)
   }
 }
