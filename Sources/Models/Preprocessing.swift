@@ -28,8 +28,8 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     case nearest, box, bilinear, hamming, bicubic, lanczos
   }
 
-  /// The side of the input in pixels.
-  public var size: Int
+  /// The size of the input in pixels.
+  public var size: Extents
   /// What happens to an image of another size.
   public var resize: Resize
   /// How pixels between pixels are computed.
@@ -46,7 +46,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
 
   /// Preprocessing made of its parts.
   public init(
-    size: Int, resize: Resize, interpolation: Interpolation, mean: [Double], std: [Double]
+    size: Extents, resize: Resize, interpolation: Interpolation, mean: [Double], std: [Double]
   ) {
     self.size = size
     self.resize = resize
@@ -65,7 +65,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     _ size: Int, crop: Double, _ interpolation: Interpolation = .bicubic
   ) -> Preprocessing {
     Preprocessing(
-      size: size, resize: crop == 1 ? .shortEdge(size) : .cropFraction(crop),
+      size: Extents(size), resize: crop == 1 ? .shortEdge(size) : .cropFraction(crop),
       interpolation: interpolation, mean: imageNetMean, std: imageNetStd)
   }
 
@@ -78,7 +78,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   }
 
   /// Images of the input size already, with ImageNet's statistics.
-  public static func asIs(_ size: Int, channels: Int) -> Preprocessing {
+  public static func asIs(_ size: Extents, channels: Int) -> Preprocessing {
     Preprocessing(
       size: size, resize: .none, interpolation: .bicubic,
       mean: channels == 3 ? imageNetMean : [Double](repeating: 0.5, count: channels),

@@ -62,13 +62,17 @@ extension Preprocessing {
     "test_pool_size", "url",
   ]
 
+  /// All keys of timm's `pretrained_cfg`.
+  static let pretrainedKeys = timmKeys.union(timmHarmless)
+
   private static func isTimm(_ json: JSONValue) -> Bool {
     json.objectValue?.contains { timmKeys.contains($0.name) } ?? false
   }
 
   /// timm's defaults of what `pretrained_cfg` leaves out.
   private static func timm(_ fallback: Preprocessing) -> Preprocessing {
-    var result = imageNet(fallback.size, crop: 0.875)
+    var result = imageNet(fallback.size.side, crop: 0.875)
+    result.size = fallback.size
     if fallback.channels != 3 { (result.mean, result.std) = (fallback.mean, fallback.std) }
     return result
   }
@@ -76,15 +80,15 @@ extension Preprocessing {
   private init(timm reader: SettingsReader, absent: Preprocessing) throws(ModelError) {
     var reader = reader
     self = absent
-    let side = try reader.value(
-      "input_size", "channels, height and width, a square of 1 to 16384"
-    ) { json -> Int? in
+    let own = try reader.value(
+      "input_size", "channels, height and width of 1 to 16384"
+    ) { json -> Extents? in
       guard let numbers = json.arrayValue?.compactMap(\.intValue), numbers.count == 3,
-        numbers[1] == numbers[2], (1...16384).contains(numbers[1])
+        numbers.dropFirst().allSatisfy((1...16384).contains)
       else { return nil }
-      return numbers[1]
+      return Extents(height: numbers[1], width: numbers[2])
     }
-    if let side { size = side }
+    if let own { size = own }
     let fraction = try reader.number("crop_pct", in: 0.01...100)
     let mode = try reader.word(
       "crop_mode",
@@ -170,15 +174,15 @@ extension Preprocessing {
     }
     let cropped = crop ?? processor.crop ?? 224
     if crops {
-      size = cropped
+      size = Extents(cropped)
       resize = !resizes ? .crop : squashes ? .squashTo(edge) : .shortEdge(edge)
     } else if !resizes {
       resize = .none
     } else if processor.crops || fraction != nil {
-      size = edge
+      size = Extents(edge)
       resize = edge < 384 ? .cropFraction(fraction ?? 0.875) : .squash
     } else if squashes {
-      size = edge
+      size = Extents(edge)
       resize = .squash
     } else {
       throw ModelError(

@@ -64,8 +64,8 @@ public struct ResNetConfiguration: ModelConfiguration {
     case paddedBehind = "padded-behind"
   }
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// Blocks of each stage.
   public var depths = [3, 4, 6, 3]
   /// What a block is made of.
@@ -124,48 +124,43 @@ public struct ResNetConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
-    .init(
-      "image", \.imageSize, "side of the input images in pixels", origin: .declaration,
-      isAlwaysShown: true, derived: { $0.stem == .cifar ? 32 : 224 }),
-    .init(
-      "depths", \.depths, "blocks of each stage", default: [3, 4, 6, 3], isAlwaysShown: true),
+    .image { $0.stem == .cifar ? 32 : 224 },
+    .depths(\.depths, default: [3, 4, 6, 3]),
     .init("block", \.block, "kind of block", default: .bottleneck, isAlwaysShown: true),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
+    .classes,
     .init("preact", \.preActivation, "normalisation before convolutions", default: false),
-    .init("width", \.width, "channels inside the first stage's blocks", default: 64),
     .init(
-      "widths", \.widths, "channels inside the blocks of each stage",
-      derived: { c in
-        c.depths.indices.map { stage in
-          stage < 16 ? c.width.multipliedReportingOverflow(by: 1 << stage).partialValue : 0
-        }
-      }),
-    .init("stem-width", \.stemWidth, "channels after the stem", derived: { $0.width }),
-    .init("channels", \.channels, "colour channels", default: 3),
+      "width", \.width, "channels inside the first stage's blocks", default: 64, in: 1...65536),
+    .widths(\.widths, first: \.width, asMany: \.depths),
+    .init(
+      "stem-width", \.stemWidth, "channels after the stem", in: 1...65536, derived: { $0.width }),
+    .channels,
     .init(
       "stem-widths", \.stemWidths, "channels of a deep stem's first two convolutions",
-      derived: { [$0.stemWidth / 2, $0.stemWidth / 2] }),
+      in: 0...65536,
+      count: 2...2, derived: { [$0.stemWidth / 2, $0.stemWidth / 2] }),
     .init(
-      "outs", \.outs, "channels after each stage",
+      "outs", \.outs, "channels after each stage", in: 1...65536, asMany: \.depths,
       derived: { c in
         c.widths.map { $0.multipliedReportingOverflow(by: c.block.expansion).partialValue }
       }),
-    .init("groups", \.groups, "groups of a bottleneck's 3x3 convolution", default: 1),
-    .init("squeeze", \.squeeze, "channels inside the gates of each stage", default: []),
+    .init(
+      "groups", \.groups, "groups of a bottleneck's 3x3 convolution", default: 1, in: 1...65536),
+    .init(
+      "squeeze", \.squeeze, "channels inside the gates of each stage", default: [], in: 1...65536),
     .init("avg-down", \.averageDown, "a mean before a shortcut's convolution", default: false),
     .init(
       "pool", \.pool, "what halves the map after the stem", origin: .declaration,
       derived: { $0.stem == .cifar ? .none : .maximum }),
     .init(
-      "stem-stride", \.stemStride, "stride of the stem", origin: .declaration,
+      "stem-stride", \.stemStride, "stride of the stem", in: 1...4, origin: .declaration,
       derived: { $0.stem == .cifar ? 1 : 2 }),
     .init(
-      "first-stride", \.firstStride, "stride of the first stage", default: 1, origin: .declaration),
+      "first-stride", \.firstStride, "stride of the first stage", default: 1, in: 1...4,
+      origin: .declaration),
     .init(
       "dilation", \.dilation, "distance of taps in each stage; 1-1-2-4 keeps the last maps large",
-      origin: .declaration, derived: { $0.depths.map { _ in 1 } }),
+      in: 1...64, asMany: \.depths, origin: .declaration, derived: { $0.depths.map { _ in 1 } }),
     .init(
       "downsample", \.downsample, "the convolution of a bottleneck that has the stride",
       default: .second, origin: .declaration),
@@ -189,80 +184,106 @@ public struct ResNetConfiguration: ModelConfiguration {
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels)
-      : .imageNet(imageSize, crop: 0.875, .bilinear)
+    preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("channels", channels, in: 1...64)
-    try require("stem-width", stemWidth, in: 1...65536)
-    try requireStages("depths", depths, count: 1...8, in: 1...1024)
-    let count = depths.count...depths.count
-    try requireStages("widths", widths, count: count, in: 1...65536)
-    try require("groups", groups, in: 1...65536)
-    try require("stem-stride", stemStride, in: 1...4)
-    try require("first-stride", firstStride, in: 1...4)
-    try requireStages("outs", outs, count: count, in: 1...65536)
-    try requireStages("dilation", dilation, count: count, in: 1...64)
-    try requireStages("stem-widths", stemWidths, count: 2...2, in: 0...65536)
-    if !squeeze.isEmpty { try requireStages("squeeze", squeeze, count: count, in: 1...65536) }
+  /// The places after the stem by their channels; after the first blocks where these are wider.
+  public var largestMap: (places: Int, channels: Int) {
+    let first = (imageSize.side + stemStride - 1) / stemStride
+    let side = pool == .none ? first : (first + 1) / 2
+    let channels = max(outs[0], widths[0])
+    return side * side * channels > first * first * stemWidth
+      ? (side * side, channels) : (first * first, stemWidth)
+  }
+
+  /// Checks that the widths start with the width, and that the parts fit each other.
+  public func checkRelations() throws(ModelError) {
+    if !squeeze.isEmpty, squeeze.count != depths.count {
+      throw refusal("squeeze", squeeze.argument, "none, or \(depths.count) numbers, one a stage")
+    }
     try checkForm()
     guard width == widths[0] else {
-      throw ModelError(
-        .badArgument, place: "resnet(width=…)", found: "\(width)",
-        expected: "\(widths[0]), the first of the widths given")
+      throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
     }
   }
 
   /// What cannot be together.
   private func checkForm() throws(ModelError) {
-    func refuse(_ name: String, _ found: String, _ expected: String) -> ModelError {
-      ModelError(.badArgument, place: "resnet(\(name)=…)", found: found, expected: expected)
-    }
     if stem == .deep, stemWidths.contains(where: { $0 < 1 }) {
-      throw refuse("stem-widths", stemWidths.argument, "two numbers from 1")
+      throw refusal("stem-widths", stemWidths.argument, "two numbers from 1")
     }
-    if block == .basic, groups != 1 { throw refuse("groups", "\(groups)", "1 with basic blocks") }
+    if block == .basic, groups != 1 { throw refusal("groups", "\(groups)", "1 with basic blocks") }
     if block == .basic, downsample == .first {
-      throw refuse("downsample", "first", "second: basic blocks have no 1x1 convolution")
+      throw refusal("downsample", "first", "second: basic blocks have no 1x1 convolution")
     }
     if let odd = widths.first(where: { !$0.isMultiple(of: groups) }) {
-      throw refuse("groups", "\(groups)", "a divisor of each of the widths, such as \(odd)")
+      throw refusal("groups", "\(groups)", "a divisor of each of the widths, such as \(odd)")
     }
     for (stage, (before, after)) in zip(dilation, dilation.dropFirst()).enumerated()
     where after != before && after != 2 * before {
-      throw refuse(
+      throw refusal(
         "dilation", dilation.argument,
         "\(before) or \(2 * before) in stage \(stage + 2): that of the stage before, or twice that")
     }
-    if dilation[0] != 1 { throw refuse("dilation", dilation.argument, "1 in the first stage") }
+    if dilation[0] != 1 { throw refusal("dilation", dilation.argument, "1 in the first stage") }
     if dilation.contains(where: { $0 > 1 }), averageDown || downsample == .first {
-      throw refuse(
+      throw refusal(
         "dilation", dilation.argument, "1 with averages in shortcuts or the stride on the 1x1")
     }
     if shortcut != .projection {
       let before = [stemWidth] + outs.dropLast()
       guard zip(before, outs).allSatisfy({ $0 <= $1 }) else {
-        throw refuse("outs", outs.argument, "no fewer than before: shortcuts are filled with zeros")
+        throw refusal(
+          "outs", outs.argument, "no fewer than before: shortcuts are filled with zeros")
       }
     }
     let isPlain =
       stem != .deep && squeeze.isEmpty && antialias == .none && !averageDown
       && shortcut == .projection && pool != .convolution
     if preActivation, !isPlain {
-      throw refuse("preact", "true", "false with a deep stem, gates, smoothing or other shortcuts")
+      throw refusal("preact", "true", "false with a deep stem, gates, smoothing or other shortcuts")
     }
     if antialias != .none, downsample == .first || pool == .convolution {
-      throw refuse("antialias", antialias.rawValue, "none with downsample=first or pool=conv")
+      throw refusal("antialias", antialias.rawValue, "none with downsample=first or pool=conv")
     }
   }
 
   /// Builds a model from weights.
   public func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel {
     try ResNet(self, weights)
+  }
+}
+
+extension ConfigurationParameter where Configuration: ModelConfiguration {
+  /// `widths` inside the blocks of each stage: doubled from stage to stage.
+  static func widths(
+    _ path: Path<[Int]>, first width: @escaping Source<Int>, asMany depths: @escaping Source<[Int]>
+  ) -> Self {
+    .init("widths", path, "channels inside the blocks of each stage", in: 1...65536, asMany: depths)
+    { c in depths(c).indices.map { width(c).doubled($0) } }
+  }
+}
+
+extension Int {
+  /// The number doubled so many times; 0 for more than a configuration can have stages.
+  func doubled(_ times: Int) -> Int {
+    times < 16 ? multipliedReportingOverflow(by: 1 << times).partialValue : 0
+  }
+}
+
+extension ResNetConfiguration.Stem {
+  /// The stem whose convolution has the weights `name`.
+  ///
+  /// - Throws: ``ModelError`` for a kernel of another size.
+  init(_ weights: WeightsView, _ name: String) throws(ModelError) {
+    let shape = try weights.require(name, rank: 4)
+    switch shape[2] {
+    case 7: self = .imagenet
+    case 3: self = .cifar
+    default:
+      throw ModelError(
+        .unexpected, place: "tensor \"\(weights.foreignName(name))\"",
+        found: "a stem of \(shape[2])x\(shape[3])", expected: "7x7 or 3x3")
+    }
   }
 }

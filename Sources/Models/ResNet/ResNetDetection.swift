@@ -13,7 +13,7 @@ extension ResNetConfiguration {
     c.block = weights.has("layer1.0.conv3.weight") ? .bottleneck : .basic
     try c.readStages(weights)
     c.width = c.widths.first ?? 0
-    c.classes = weights.shape("fc.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes("fc.weight")
     try c.readShortcuts(weights)
     if base == nil {
       (c.pool, c.stemStride) = c.stem == .cifar ? (.none, 1) : (.maximum, 2)
@@ -25,7 +25,8 @@ extension ResNetConfiguration {
     }
     if c.dilation.count != c.depths.count { c.dilation = c.depths.map { _ in 1 } }
     c.imageSize =
-      base?.imageSize ?? weights.config?["image_size"]?.intValue ?? (c.stem == .cifar ? 32 : 224)
+      base?.imageSize ?? weights.config?["image_size"].flatMap { Extents(setting: $0) }
+      ?? (c.stem == .cifar ? 32 : 224)
     if !weights.has("layer1.0.bn1.running_mean") {
       throw ModelError(
         .unexpected, found: "a residual network without running statistics (gn, fixup, nf)",
@@ -45,14 +46,7 @@ extension ResNetConfiguration {
       return
     }
     let shape = try weights.require("conv1.weight", rank: 4)
-    switch shape[2] {
-    case 7: stem = .imagenet
-    case 3: stem = .cifar
-    default:
-      throw ModelError(
-        .unexpected, place: "tensor \"\(weights.foreignName("conv1.weight"))\"",
-        found: "a stem of \(shape[2])x\(shape[3])", expected: "7x7 or 3x3")
-    }
+    stem = try Stem(weights, "conv1.weight")
     (stemWidth, channels, stemWidths) = (shape[0], shape[1], [shape[0] / 2, shape[0] / 2])
   }
 
@@ -108,13 +102,5 @@ extension ResNetConfiguration {
       ? "the file is of a segmentation network, whose backbone often has dilated convolutions: "
         + "strides are assumed to be those of a classifier; say dilation=1-1-2-4 (output stride 8) or "
         + "1-1-1-2 (16) if they are not" : nil
-  }
-
-  /// Names of timm whose networks share the block structure and nothing else.
-  public static func reasonAgainst(variant: String) -> String? {
-    guard variant.contains("resnet") || variant.contains("resnext") || variant.contains("senet")
-    else { return nil }
-    return "\(variant) is another network than a residual network of the forms known here, and is "
-      + "not supported"
   }
 }

@@ -91,7 +91,7 @@ extension ResNetConfiguration {
       420: (420, [4, 44, 87, 4], .bottleneck),
     ]
     return make(small[number] ?? size(number)) { c in
-      c.imageSize = image
+      c.imageSize = Extents(image)
       let isScaled = name.contains("resnetrs")
       let wide = number == 201 ? 64 : 32
       switch suffix {

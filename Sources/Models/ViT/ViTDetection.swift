@@ -8,7 +8,7 @@ extension ViTConfiguration {
     _ weights: WeightsView, base: ViTConfiguration?
   ) throws(ModelError) -> ViTConfiguration {
     var c = base ?? ViTConfiguration()
-    try c.readPatches(weights)
+    (c.dim, c.channels, c.patch) = try weights.patchProjection("patch_embed.proj.weight")
     c.depth = weights.count { "blocks.\($0).norm1.weight" }
     c.classToken = weights.has("cls_token")
     c.distillationToken = weights.has("dist_token")
@@ -24,32 +24,12 @@ extension ViTConfiguration {
     c.preNorm = weights.has("norm_pre.weight")
     c.layerScale = weights.has("blocks.0.ls1.gamma")
     let head = weights.shape("head.weight", rank: 2)
-    c.classes = head?[0] ?? 0
+    c.classes = weights.classes()
     c.projection = head == nil ? weights.shape("projection.weight", rank: 2)?[0] ?? 0 : 0
     c.distillationHead = weights.has("head_dist.weight")
     c.pool = c.readPool(weights, features: head?[1], base: base)
     try c.readSettings(weights, base: base)
     return c
-  }
-
-  private mutating func readPatches(_ weights: WeightsView) throws(ModelError) {
-    let name = "patch_embed.proj.weight"
-    let shape = weights.shape(name) ?? []
-    let side: Int
-    switch shape.count {
-    case 4 where shape[2] == shape[3]: (dim, channels, side) = (shape[0], shape[1], shape[2])
-    case 2:
-      // A matrix does not tell its channels.
-      channels = shape[1] % 3 == 0 ? 3 : 1
-      (dim, side) = (shape[0], squareRoot(shape[1] / channels) ?? 0)
-    default: side = 0
-    }
-    guard side > 0, dim > 0 else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
-        expected: "[D, channels, p, p], or [D, 3 p p]")
-    }
-    patch = side
   }
 
   private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
@@ -85,37 +65,32 @@ extension ViTConfiguration {
     if !classToken { return .normalisedAverage }
     // Both forms of pooling after the last normalisation have the same weights.
     if base?.pool == .normalisedAverage { return .normalisedAverage }
-    return weights.config?["global_pool"]?.stringValue == "avg" ? .normalisedAverage : .token
+    return weights.setting("global_pool")?.stringValue == "avg" ? .normalisedAverage : .token
   }
 
   private mutating func readSettings(_ weights: WeightsView, base: Self?) throws(ModelError) {
-    let config = weights.config
-    try weights.requireSetting("hidden_size", dim)
-    try weights.requireSetting("num_hidden_layers", depth)
-    try weights.requireSetting("patch_size", patch)
-    try weights.requireSetting("num_register_tokens", registers)
-    if config?["use_swiglu_ffn"]?.boolValue != true {
-      try weights.requireSetting("intermediate_size", mlp)
-    }
     imageSize =
-      config?["image_size"]?.intValue
+      (weights.setting("image_size") ?? weights.setting("img_size")).flatMap {
+        Extents(setting: $0)
+      }
       ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
-      ?? grid.multipliedReportingOverflow(by: patch).partialValue
+      ?? Extents(grid.multipliedReportingOverflow(by: patch).partialValue)
     switch weights.keyMapping.name {
     case "Hugging Face":
-      epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
+      epsilon = layerScale ? 1e-6 : 1e-12
       resampling = registers > 0 ? .antialiased : .bicubic
     case "how-do-vits-work", "vit-pytorch", "vit-pytorch of 2021", "open_clip": epsilon = 1e-5
     case "Hugging Face CLIP":
-      epsilon = config?["layer_norm_eps"]?.doubleValue ?? 1e-5
-      resampling = .bicubic
+      (epsilon, resampling, act) = (1e-5, .bicubic, .quickGELU)
     default: epsilon = base?.epsilon ?? 1e-6
     }
     // timm's first vit_small: its scores were scaled by the width of the model.
     let isLegacySmall = base == nil && dim == 768 && depth == 8 && !qkvBias
     if isLegacySmall { (heads, scale, epsilon) = (8, .model, 1e-5) }
-    if let declared = config?["num_attention_heads"]?.intValue {
-      heads = declared
+    if let declared = weights.setting("num_attention_heads") ?? weights.setting("num_heads"),
+      let number = declared.intValue
+    {
+      heads = number
     } else if let query = weights.rawShape("blocks.0.attn.qkv.weight"), query.count == 3 {
       // JAX stores each head on its own.
       heads = query[1]
@@ -130,11 +105,4 @@ extension ViTConfiguration {
       heads = dim / 64
     }
   }
-}
-
-/// The whole number whose square this is.
-func squareRoot(_ number: Int) -> Int? {
-  guard number >= 0 else { return nil }
-  let root = Int(Double(number).squareRoot().rounded())
-  return root.multipliedReportingOverflow(by: root).partialValue == number ? root : nil
 }

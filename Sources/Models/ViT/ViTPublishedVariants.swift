@@ -41,7 +41,7 @@ extension ViTConfiguration {
     rows.map { row in
       var c = Self()
       (c.dim, c.depth, c.heads, c.mlp, c.inner) = (row.dim, row.depth, row.heads, row.mlp, row.dim)
-      (c.patch, c.imageSize, c.grid) = (row.patch, row.image, row.image / row.patch)
+      (c.patch, c.imageSize, c.grid) = (row.patch, Extents(row.image), row.image / row.patch)
       c.classes = row.classes
       change(&c)
       return ModelVariant(row.name, c, row.preprocessing)
