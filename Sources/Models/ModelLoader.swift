@@ -85,6 +85,7 @@ public enum ModelLoader {
   private struct Resolution {
     var architecture: Architecture
     var candidates: [String]
+    var provenance: [ParameterProvenance]
     var warnings: [String]
   }
 
@@ -120,7 +121,8 @@ public enum ModelLoader {
     let closest = own ?? fitting.first
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? closest?.configuration)
-    if asked != nil { try found.read(settingsOf: view) }
+    var settled: Set<String> = []
+    if asked != nil { settled = try found.read(settingsOf: view) }
     if let declared, let base {
       let wrong = found.differences(from: base) {
         $0.origin != .declaration && declared.given.contains($0.name)
@@ -137,7 +139,7 @@ public enum ModelLoader {
         parameter.copy(base, &found)
       }
     }
-    if asked == nil { try found.read(settingsOf: view) }
+    if asked == nil { settled = try found.read(settingsOf: view) }
     try found.validate()
     let named = declared?.variant ?? (declared == nil ? closest?.name : nil)
     let defaults = declared?.variant != nil ? declared?.preprocessing : closest?.preprocessing
@@ -150,10 +152,28 @@ public enum ModelLoader {
           + "normalised differently; that of \(fitting[0].name) is used: name the architecture, or "
           + "give mean and standard deviation")
     }
+    let provenance = family.parameters.map { parameter in
+      let source: ParameterProvenance.Source
+      if let asked, asked.given.contains(parameter.name) {
+        source = .given
+      } else if settled.contains(parameter.name) {
+        source = .settings
+      } else if parameter.origin != .declaration {
+        source = .weights
+      } else if asked?.variant != nil {
+        source = .given
+      } else if asked == nil, told != nil || own != nil {
+        source = .settings
+      } else {
+        source = .assumed
+      }
+      return ParameterProvenance(
+        parameter: parameter.name, value: parameter.text(found), source: source)
+    }
     return Resolution(
       architecture: Architecture(
         found, variant: named, preprocessing: defaults ?? found.preprocessing, given: []),
-      candidates: fitting.map(\.name), warnings: warnings)
+      candidates: fitting.map(\.name), provenance: provenance, warnings: warnings)
   }
 
   /// The named variants that weights fit, without those that fit less closely (in the number of
@@ -201,7 +221,8 @@ public enum ModelLoader {
     var report = LoadReport(
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
-      keyMapping: view.keyMapping.name, prefix: view.prefix, warnings: resolution.warnings)
+      keyMapping: view.keyMapping.name, prefix: view.prefix, provenance: resolution.provenance,
+      warnings: resolution.warnings)
     report.usesEMA = usesEMA(checkpoint)
     if let note = noteOnAveraging(checkpoint) { report.warnings.append(note) }
     try account(parameters.usedNames, view, &report)

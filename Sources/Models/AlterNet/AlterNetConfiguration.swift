@@ -119,6 +119,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
 
   /// Checks that windows fit the maps, and that stages have room for their attention.
   public func checkRelations() throws(ModelError) {
+    guard stem != .deep else { throw refusal("stem", "deep", "imagenet or cifar") }
     guard width == widths[0] else {
       throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
     }

@@ -27,6 +27,9 @@ public enum ActivationFunction: String, ConfigurationValue, Codable, Sendable, C
     }
   }
 
+  /// For messages about these words.
+  static let expectedWords = "one of " + words.keys.sorted().joined(separator: ", ")
+
   /// What `hidden_act` of transformers and `act_layer` of timm call it.
   static let words: [String: ActivationFunction] = [
     "gelu": .gelu, "gelu_python": .gelu, "gelu_new": .geluTanh, "gelu_fast": .geluTanh,

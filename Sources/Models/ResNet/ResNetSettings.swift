@@ -28,36 +28,37 @@ extension ResNetConfiguration {
       return c.squeeze.isEmpty ? (names.isEmpty ? nil : "none") : isGate ? nil : "attn_layer se"
     },
     // What neither names nor shapes tell.
-    ConfigurationSetting(keys: ["hidden_act"]) { c, json in
+    ConfigurationSetting(keys: ["hidden_act"], sets: [\Self.act, \Self.innerAct]) { c, json in
       guard let act = json.stringValue.flatMap({ ActivationFunction.words[$0] }) else {
-        return .unknown(ActivationFunction.words)
+        return .init(isConflict: false, expected: ActivationFunction.expectedWords)
       }
       // transformers does not pass it on to the convolutions inside blocks.
       (c.act, c.innerAct) = (act, .relu)
       return nil
     },
-    ConfigurationSetting(keys: ["act_layer"]) { c, json in
+    ConfigurationSetting(keys: ["act_layer"], sets: [\Self.act, \Self.innerAct]) { c, json in
       guard let act = json.stringValue.flatMap({ ActivationFunction.words[$0] }) else {
-        return .unknown(ActivationFunction.words)
+        return .init(isConflict: false, expected: ActivationFunction.expectedWords)
       }
       (c.act, c.innerAct) = (act, act)
       return nil
     },
-    ConfigurationSetting(keys: ["downsample_in_bottleneck"]) { c, json in
+    ConfigurationSetting(keys: ["downsample_in_bottleneck"], sets: [\Self.downsample]) { c, json in
       guard let inFirst = json.boolValue else {
         return .init(isConflict: false, expected: "true or false")
       }
       if c.block == .bottleneck { c.downsample = inFirst ? .first : .second }
       return nil
     },
-    ConfigurationSetting(keys: ["downsample_in_first_stage"]) { c, json in
+    ConfigurationSetting(keys: ["downsample_in_first_stage"], sets: [\Self.firstStride]) {
+      c, json in
       guard let halves = json.boolValue else {
         return .init(isConflict: false, expected: "true or false")
       }
       c.firstStride = halves ? 2 : 1
       return nil
     },
-    ConfigurationSetting(keys: ["output_stride"]) { c, json in
+    ConfigurationSetting(keys: ["output_stride"], sets: [\Self.dilation]) { c, json in
       let known = [32: [1, 1, 1, 1], 16: [1, 1, 1, 2], 8: [1, 1, 2, 4]]
       guard c.depths.count == 4, let dilation = json.intValue.flatMap({ known[$0] }) else {
         return .init(isConflict: false, expected: "32, 16 or 8, with four stages")
@@ -67,8 +68,10 @@ extension ResNetConfiguration {
     },
     .sets(
       "aa_layer", as: \.antialias,
-      ["blur": .blur, "blurpool": .blur, "BlurPool2d": .blur, "avg": .average,
-        "avgpool": .average, "AvgPool2d": .average]),
+      [
+        "blur": .blur, "blurpool": .blur, "BlurPool2d": .blur, "avg": .average,
+        "avgpool": .average, "AvgPool2d": .average,
+      ]),
     .only("norm_layer", "batchnorm2d", "batchnorm", "BatchNorm2d"),
     .only("global_pool", "avg"), .only("block_reduce_first", 1), .only("down_kernel_size", 1),
     // Training, and what shapes tell.

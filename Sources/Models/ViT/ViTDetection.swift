@@ -81,7 +81,9 @@ extension ViTConfiguration {
       resampling = registers > 0 ? .antialiased : .bicubic
     case "how-do-vits-work", "vit-pytorch", "vit-pytorch of 2021", "open_clip": epsilon = 1e-5
     case "Hugging Face CLIP":
-      (epsilon, resampling, act) = (1e-5, .bicubic, .quickGELU)
+      (epsilon, resampling) = (1e-5, .bicubic)
+      // What CLIP's class in transformers does without settings.
+      if base == nil { act = .quickGELU }
     default: epsilon = base?.epsilon ?? 1e-6
     }
     // timm's first vit_small: its scores were scaled by the width of the model.

@@ -35,7 +35,7 @@ extension ViTConfiguration {
     .sets("act_layer", as: \.act, ActivationFunction.words),
     .sets("layer_norm_eps", as: \.epsilon),
     .sets("pool_include_prefix", as: \.poolsPrefix),
-    ConfigurationSetting(keys: ["global_pool"]) { c, json in
+    ConfigurationSetting(keys: ["global_pool"], sets: [\Self.pool]) { c, json in
       switch json.stringValue {
       case "token" where c.pool == .token: return nil
       case "map" where c.pool == .attention: return nil
@@ -44,7 +44,8 @@ extension ViTConfiguration {
         // Both have the same weights.
         c.pool = .normalisedAverage
         return nil
-      default: return .init(isConflict: false, expected: "token, avg or map, as the weights have it")
+      default:
+        return .init(isConflict: false, expected: "token, avg or map, as the weights have it")
       }
     },
     .only("norm_layer", "layernorm", "LayerNorm"), .only("block_fn", "Block"),
@@ -64,7 +65,8 @@ extension ViTConfiguration {
   public static func reasonAgainst(variant: String) -> String? {
     let known = ["vit_", "deit", "eva", "beit", "flexivit", "aimv2", "dinov2", "test_vit"]
     guard known.contains(where: variant.hasPrefix) else { return nil }
-    return "\(variant) is another network than a vision transformer of the forms known here, and is "
+    return
+      "\(variant) is another network than a vision transformer of the forms known here, and is "
       + "not supported"
   }
 }

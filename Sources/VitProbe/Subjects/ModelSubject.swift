@@ -74,6 +74,7 @@ public struct ModelSubject: Subject {
     text += ", \(parameterCount) parameters"
     text += inputFiles.isEmpty ? ", random weights" : ", \(report.keyMapping) names"
     if report.usesEMA { text += ", averaged (EMA) weights" }
+    if !report.assumptions.isEmpty { text += "; assumed: \(report.assumptions)" }
     return text
   }
 
@@ -100,6 +101,13 @@ public struct ModelSubject: Subject {
       "label": .string(label), "source": .string(report.source),
       "architecture": .string(report.architecture),
       "variant": report.variant.map(JSONValue.string) ?? .null,
+      "provenance": .array(
+        report.provenance.map {
+          [
+            "parameter": .string($0.parameter), "value": .string($0.value),
+            "source": .string($0.source.rawValue),
+          ]
+        }),
       "key_mapping": .string(report.keyMapping), "ema": .bool(report.usesEMA),
       "parameters": .integer(parameterCount),
       "unused_tensors": .array(report.unmatched.map(JSONValue.string)),
