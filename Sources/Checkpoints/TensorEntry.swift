@@ -13,6 +13,11 @@ public struct TensorEntry: Sendable {
 
   let storage: TensorStorage
 
+  /// The same tensor by another name.
+  func named(_ name: String) -> TensorEntry {
+    TensorEntry(name: name, dtype: dtype, shape: shape, file: file, storage: storage)
+  }
+
   /// Number of elements.
   public var count: Int { shape.reduce(1, *) }  // The readers checked that this fits.
 
@@ -35,6 +40,7 @@ public struct TensorEntry: Sendable {
     case .member(let archive, let member, let offset):
       source = try archive.contents(of: member)
       start = offset
+    case .memory(let view): (source, start) = (view, 0)
     }
     let needed = storage.strides == nil ? byteCount : storage.extent
     guard let bytes = source.bytes.part(at: start, length: needed) else {
@@ -119,6 +125,8 @@ struct TensorStorage: Sendable {
   enum Origin: Sendable {
     case file(MappedFile, offset: Int)
     case member(ZipArchive, ZipArchive.Member, offset: Int)
+    /// Bytes that stood within something else, as an array within a pickle.
+    case memory(PayloadView)
   }
 
   var origin: Origin

@@ -29,7 +29,6 @@ extension ResNetConfiguration {
   /// `nn.Sequential(*model.children())`, by number; fastai puts it first in a list with a head.
   private static let children = KeyMapping(
     "numbers of children", signature: ["0.weight", "1.running_mean", "4.0.conv1.weight"],
-    prefixes: ["0."],
     rules: [.rename("conv1", "0"), .rename("bn1", "1")]
       + (1...4).flatMap { stage -> [KeyMapping.Rule] in
         let (own, theirs) = ("layer\(stage)", "\(stage + 3)")
@@ -56,7 +55,7 @@ extension ResNetConfiguration {
     signature: [
       "embedder.embedder.convolution.weight",
       "encoder.stages.0.layers.0.layer.0.convolution.weight",
-    ], prefixes: ["resnet."],
+    ],
     rules: [
       .rename("conv1", "embedder.embedder.convolution"),
       .rename("bn1", "embedder.embedder.normalization"),

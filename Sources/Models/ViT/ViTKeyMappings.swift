@@ -28,7 +28,6 @@ extension ViTConfiguration {
   private static let huggingFace = KeyMapping(
     "Hugging Face",
     signature: ["embeddings.cls_token", "encoder.layer.0.attention.attention.query.weight"],
-    prefixes: ["vit.", "deit.", "dinov2.", "dinov2_with_registers."],
     ignored: ["*pooler.*", "*embeddings.mask_token"],
     rules: [
       .rename("cls_token", "embeddings.cls_token"),
@@ -176,7 +175,7 @@ extension ViTConfiguration {
     }
     return KeyMapping(
       "JAX", signature: ["embedding/kernel", "Transformer/encoderblock_0/LayerNorm_0/scale"],
-      prefixes: ["params/", "opt/target/"], ignored: ["pre_logits/*", "opt/state/*"],
+      ignored: ["pre_logits/*", "opt/state/*"],
       rules: [
         .rename("cls_token", "cls"),
         .rename("pos_embed", "Transformer.posembed_input.pos_embedding"),
@@ -196,7 +195,7 @@ extension ViTConfiguration {
     signature: [
       "class_embedding", "conv1.weight", "transformer.resblocks.0.attn.in_proj_weight",
       "ln_post.weight",
-    ], prefixes: ["visual."],
+    ],
     ignored: [
       "transformer.*", "token_embedding.*", "positional_embedding", "ln_final.*",
       "text_projection*",
