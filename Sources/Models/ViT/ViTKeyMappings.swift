@@ -148,15 +148,6 @@ extension ViTConfiguration {
 
   private static let jax: KeyMapping = {
     let block = "Transformer.encoderblock_*"
-    func pair(_ own: String, _ theirs: String) -> [KeyMapping.Rule] {
-      [.rename("\(own).weight", "\(theirs).scale"), .rename("\(own).bias", "\(theirs).bias")]
-    }
-    func dense(_ own: String, _ theirs: String) -> [KeyMapping.Rule] {
-      [
-        .outputsLast("\(own).weight", ["\(theirs).kernel"]),
-        .rename("\(own).bias", "\(theirs).bias"),
-      ]
-    }
     // The numbers are those of the first release, and of big_vision.
     let attention = [1, 0].flatMap { number -> [KeyMapping.Rule] in
       let theirs = "\(block).MultiHeadDotProductAttention_\(number)"
@@ -170,7 +161,8 @@ extension ViTConfiguration {
     }
     let mlp = [3, 0].flatMap { number in
       [0, 1].flatMap {
-        dense("blocks.*.mlp.fc\($0 + 1)", "\(block).MlpBlock_\(number).Dense_\($0)")
+        KeyMapping.Rule.jaxDense(
+          "blocks.*.mlp.fc\($0 + 1)", "\(block).MlpBlock_\(number).Dense_\($0)")
       }
     }
     return KeyMapping(
@@ -179,12 +171,12 @@ extension ViTConfiguration {
       rules: [
         .rename("cls_token", "cls"),
         .rename("pos_embed", "Transformer.posembed_input.pos_embedding"),
-        .outputsLast("patch_embed.proj.weight", ["embedding.kernel"], inputs: 3),
-        .rename("patch_embed.proj.bias", "embedding.bias"),
-      ] + pair("blocks.*.norm1", "\(block).LayerNorm_0") + attention
-        + pair("blocks.*.norm2", "\(block).LayerNorm_2")
-        + pair("blocks.*.norm2", "\(block).LayerNorm_1") + mlp
-        + pair("norm", "Transformer.encoder_norm") + dense("head", "head"),
+      ] + KeyMapping.Rule.jaxDense("patch_embed.proj", "embedding", inputs: 3)
+        + KeyMapping.Rule.jaxNorm("blocks.*.norm1", "\(block).LayerNorm_0") + attention
+        + KeyMapping.Rule.jaxNorm("blocks.*.norm2", "\(block).LayerNorm_2")
+        + KeyMapping.Rule.jaxNorm("blocks.*.norm2", "\(block).LayerNorm_1") + mlp
+        + KeyMapping.Rule.jaxNorm("norm", "Transformer.encoder_norm")
+        + KeyMapping.Rule.jaxDense("head", "head"),
       separator: "/")
   }()
 

@@ -265,14 +265,41 @@ def jax_case():
     case("jax", model.double().eval(), (2, 3, 8, 8), keys=[[k, list(s)] for k, s in shapes.items()])
 
 
+def mixer_case():
+    dim, tokens, mlp = 12, 20, 24
+    shapes = {"stem/kernel": (2, 2, 3, dim), "stem/bias": (dim,), "pre_head_layer_norm/scale": (dim,),
+              "pre_head_layer_norm/bias": (dim,), "head/kernel": (dim, 5), "head/bias": (5,)}
+    for i in range(2):
+        block = f"MixerBlock_{i}/"
+        for n in (0, 1):
+            shapes.update({block + f"LayerNorm_{n}/scale": (dim,), block + f"LayerNorm_{n}/bias": (dim,)})
+        for part, width, inner in (("token_mixing", 16, tokens), ("channel_mixing", dim, mlp)):
+            shapes.update({block + part + "/Dense_0/kernel": (width, inner), block + part + "/Dense_0/bias": (inner,),
+                           block + part + "/Dense_1/kernel": (inner, width), block + part + "/Dense_1/bias": (width,)})
+    from timm.models.mlp_mixer import MlpMixer
+    model = MlpMixer(num_classes=5, img_size=8, patch_size=2, num_blocks=2, embed_dim=dim, mlp_ratio=(20 / 12, 2))
+    # timm does not read these: products are transposed, the patch kernel is [row, column, channel, out].
+    own = {"stem": "stem.proj", "pre_head_layer_norm": "norm", "head": "head"}
+    for i in range(2):
+        block = f"MixerBlock_{i}/"
+        for n in (0, 1):
+            own[block + f"LayerNorm_{n}"] = f"blocks.{i}.norm{n + 1}"
+            own[block + f"token_mixing/Dense_{n}"] = f"blocks.{i}.mlp_tokens.fc{n + 1}"
+            own[block + f"channel_mixing/Dense_{n}"] = f"blocks.{i}.mlp_channels.fc{n + 1}"
+    state = {}
+    for key, shape in shapes.items():
+        module, leaf = key.rsplit("/", 1)
+        value = filled(key, shape)
+        if leaf == "kernel":
+            value = value.permute(3, 2, 0, 1) if value.dim() == 4 else value.T
+        state[own[module] + (".bias" if leaf == "bias" else ".weight")] = value
+    model.load_state_dict(state)
+    case("jax-mixer", model.double().eval(), (2, 3, 8, 8), keys=[[k, list(s)] for k, s in shapes.items()])
+
+
 def spellings():
     case("cifar-linear", Cifar("B"), (2, 3, 16, 16))
     case("cifar-option-a", Cifar("A"), (2, 3, 16, 16))
-    import torchvision
-
-    def narrow():
-        return torchvision.models.resnet18(num_classes=5, width_per_group=64)
-
     net = timm.create_model("resnet18", **RESNET)
     case("children", nn.Sequential(*list(net.children())[:-1]), (2, 3, 33, 33))
     net = timm.create_model("resnet18", **RESNET)
@@ -288,10 +315,13 @@ def spellings():
     case("open-clip-quick", CLIPTower(lambda x: x * torch.sigmoid(1.702 * x)), (2, 3, 8, 8),
          architecture=tower + ",act=quick-gelu)")
     jax_case()
+    mixer_case()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    timm_cases()
-    hf_cases()
+    import sys
+    if "--spellings" not in sys.argv:
+        timm_cases()
+        hf_cases()
     spellings()
