@@ -53,7 +53,7 @@ CLONES void ck_map(const float *x, float *y, size_t n, int function) {
     case CK_FN_RELU_STEP: LOOP(v > 0.0f ? 1.0f : 0.0f);
     case CK_FN_RELU6: LOOP(vm_activate(v, 3));
     case CK_FN_RELU6_STEP: LOOP(v > 0.0f && v < 6.0f ? 1.0f : 0.0f);
-    case CK_FN_SIGMOID: LOOP(1.0f / (1.0f + vm_exp(-v)));
+    case CK_FN_SIGMOID: LOOP(vm_sigmoid(v));
     case CK_FN_EXP: LOOP(vm_exp(v));
     case CK_FN_RECIPROCAL: LOOP(1.0f / v);
     case CK_FN_RSQRT: LOOP(1.0f / sqrtf(v));
@@ -102,18 +102,31 @@ CLONES void ck_gelu_product(const float *x, const float *a, const float *b, floa
   }
 }
 
+// row = activation(row), each in a loop of its own
+INLINE void activate(float *row, size_t count, int activation) {
+#define CASE(NAME) \
+  case NAME:       \
+    for (size_t i = 0; i < count; i++) row[i] = vm_activate(row[i], NAME); \
+    break
+  switch (activation) {
+    CASE(CK_ACTIVATION_GELU);
+    CASE(CK_ACTIVATION_RELU);
+    CASE(CK_ACTIVATION_RELU6);
+    CASE(CK_ACTIVATION_GELU_TANH);
+    CASE(CK_ACTIVATION_QUICK_GELU);
+    CASE(CK_ACTIVATION_SILU);
+    default: break;
+  }
+#undef CASE
+}
+
 CLONES void ck_linear_epilogue(float *y, size_t rows, size_t cols, size_t ld, const float *bias,
                                int activation, const float *gain, const float *residual) {
   for (size_t r = 0; r < rows; r++) {
     float *row = y + r * ld;
     if (bias)
       for (size_t i = 0; i < cols; i++) row[i] = row[i] + bias[i];
-    if (activation == CK_ACTIVATION_GELU)
-      for (size_t i = 0; i < cols; i++) row[i] = vm_gelu(row[i]);
-    else if (activation == CK_ACTIVATION_RELU)
-      for (size_t i = 0; i < cols; i++) row[i] = vm_activate(row[i], 2);
-    else if (activation == CK_ACTIVATION_RELU6)
-      for (size_t i = 0; i < cols; i++) row[i] = vm_activate(row[i], 3);
+    activate(row, cols, activation);
     if (gain)
       for (size_t i = 0; i < cols; i++) row[i] = row[i] * gain[i];
     if (residual) {
@@ -137,11 +150,6 @@ CLONES void ck_affine_epilogue(const float *x, float *y, size_t rows, size_t col
       IN_PLACE
       for (size_t i = 0; i < cols; i++) out[i] = in[i] * scale[i] + shift[i];
     }
-    if (activation == CK_ACTIVATION_RELU)
-      for (size_t i = 0; i < cols; i++) out[i] = vm_activate(out[i], 2);
-    else if (activation == CK_ACTIVATION_GELU)
-      for (size_t i = 0; i < cols; i++) out[i] = vm_gelu(out[i]);
-    else if (activation == CK_ACTIVATION_RELU6)
-      for (size_t i = 0; i < cols; i++) out[i] = vm_activate(out[i], 3);
+    activate(out, cols, activation);
   }
 }

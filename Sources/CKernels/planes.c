@@ -100,6 +100,11 @@ CLONES void ck_plane_epilogue(float *y, size_t y_stride, size_t planes, size_t c
       case CK_ACTIVATION_RELU6:
         for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, CK_ACTIVATION_RELU6);
         break;
+      case CK_ACTIVATION_GELU_TANH:
+      case CK_ACTIVATION_QUICK_GELU:
+      case CK_ACTIVATION_SILU:
+        for (size_t i = 0; i < count; i++) out[i] = vm_activate(out[i] + add, activation);
+        break;
       default:
         if (shift)
           for (size_t i = 0; i < count; i++) out[i] = out[i] + add;

@@ -95,11 +95,23 @@ INLINE float vm_normal_cdf(float x) { return 0.5f * (1.0f + vm_erf(x * 0.7071067
 INLINE float vm_normal_pdf(float x) { return 0.39894228040143268f * vm_exp(-0.5f * x * x); }
 INLINE float vm_gelu(float x) { return x * vm_normal_cdf(x); }
 
+// x sigmoid(p(x)): SiLU with p = x, QuickGELU with p = 1.702 x, and GELU by the hyperbolic tangent, as
+// (1 + tanh u) / 2 = sigmoid(2 u).
+INLINE float vm_sigmoid(float x) { return 1.0f / (1.0f + vm_exp(-x)); }
+INLINE float vm_silu(float x) { return x * vm_sigmoid(x); }
+INLINE float vm_quick_gelu(float x) { return x * vm_sigmoid(1.702f * x); }
+INLINE float vm_gelu_tanh(float x) {
+  return x * vm_sigmoid(1.5957691216057308f * (x + 0.044715f * (x * x * x)));
+}
+
 INLINE float vm_activate(float x, int activation) {
   switch (activation) {
     case 1: return vm_gelu(x);
     case 2: return x < 0.0f ? 0.0f : x;
     case 3: return x < 0.0f ? 0.0f : (x > 6.0f ? 6.0f : x);
+    case 4: return vm_gelu_tanh(x);
+    case 5: return vm_quick_gelu(x);
+    case 6: return vm_silu(x);
     default: return x;
   }
 }

@@ -244,8 +244,9 @@ CLONES void ck_winograd_output(const float *m, const struct ck_winograd *g, size
           if (activation == CK_ACTIVATION_RELU || activation == CK_ACTIVATION_RELU6)
             value = value < 0.0f ? (vector)0.0f : value;
           if (activation == CK_ACTIVATION_RELU6) value = value > 6.0f ? (vector)6.0f : value;
-          if (activation == CK_ACTIVATION_GELU)
-            for (int lane = 0; lane < LANES; lane++) value[lane] = vm_gelu(value[lane]);
+          if (activation == CK_ACTIVATION_GELU || activation > CK_ACTIVATION_RELU6)
+            for (int lane = 0; lane < LANES; lane++)
+              value[lane] = vm_activate(value[lane], activation);
           STORE(y + to, value);
         }
       }

@@ -81,7 +81,7 @@ public struct Checkpoint: Sendable {
     if HuggingFaceFolder.isFolder(path) {
       return try HuggingFaceFolder(path).open(entry)
     }
-    return try open(MappedFile(path: path), entry)
+    return try HuggingFaceFolder.addingSettings(to: open(MappedFile(path: path), entry))
   }
 
   /// Checks headers and ranges of a file or folder and reads no payload.

@@ -52,6 +52,23 @@ struct HuggingFaceFolder {
       tensors: weights.tensors, torch: weights.torch, notes: weights.notes)
   }
 
+  /// A weight file that was named inside its folder, with the settings that stand beside it. Files by
+  /// other names may be of another network than the folder's.
+  static func addingSettings(to weights: Checkpoint) throws(CheckpointError) -> Checkpoint {
+    let cut = weights.path.lastIndex(of: "/").map { weights.path.index(after: $0) }
+    let name = cut.map { String(weights.path[$0...]) } ?? weights.path
+    guard ["model.safetensors", "pytorch_model.bin"].contains(name) else { return weights }
+    let folder = HuggingFaceFolder(cut.map { String(weights.path[..<$0]) } ?? "./")
+    let files = ["config.json", "preprocessor_config.json"].filter(folder.exists)
+    guard !files.isEmpty else { return weights }
+    return Checkpoint(
+      path: weights.path, format: weights.format, files: files.map(folder.file) + weights.files,
+      metadata: weights.metadata, config: try folder.optionalJSON("config.json"),
+      preprocessorConfig: try folder.optionalJSON("preprocessor_config.json"),
+      tensors: weights.tensors, torch: weights.torch,
+      notes: weights.notes + ["settings were read from \(files.joined(separator: ", ")) beside it"])
+  }
+
   /// Safetensors before pickles, one file before shards.
   private func weights(_ entry: CheckpointEntry) throws(CheckpointError) -> Checkpoint {
     for (single, index) in [

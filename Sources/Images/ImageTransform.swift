@@ -5,7 +5,7 @@ import CImageCodecs
 /// The steps and their rounding are those of torchvision and timm on Pillow images:
 /// 1. colour: grey is copied to three channels, or colour reduced to luma, as `mean.count` says;
 /// 2. resize as `resize` says, by `interpolation`;
-/// 3. centre crop to `crop`; an image smaller than that is padded with black, before normalising;
+/// 3. centre crop to `crop`; an image smaller than that is padded with `border`, before normalising;
 /// 4. `(value / 255 - mean) / std`, in Float32.
 public struct ImageTransform: Codable, Sendable, Hashable {
   /// The size an image is brought to before cropping.
@@ -14,6 +14,8 @@ public struct ImageTransform: Codable, Sendable, Hashable {
     case none
     /// The shorter edge becomes this long, the longer one trunc(edge * long / short).
     case shortEdge(Int)
+    /// The longer edge becomes this long, the shorter one round(edge * short / long), halves to even.
+    case longEdge(Int)
     /// Both edges are set; the aspect is not kept.
     case exact(height: Int, width: Int)
   }
@@ -35,11 +37,12 @@ public struct ImageTransform: Codable, Sendable, Hashable {
     public init(_ side: Int) { self.init(height: side, width: side) }
   }
 
-  /// Where a centre crop begins when an odd number of rows or columns goes.
+  /// Where a centre crop begins when an odd number of rows or columns goes, and where an image lies in a
+  /// frame that is larger by an odd number.
   public enum CropRounding: String, Codable, Sendable, Hashable {
-    /// round((size - crop) / 2), halves to even: torchvision and timm.
+    /// round((size - crop) / 2), halves to even; floor((frame - size) / 2): torchvision and timm.
     case halfToEven
-    /// floor((size - crop) / 2): Hugging Face image processors.
+    /// floor((size - crop) / 2); ceil((frame - size) / 2): Hugging Face image processors.
     case down
   }
 
@@ -56,6 +59,8 @@ public struct ImageTransform: Codable, Sendable, Hashable {
   public var mean: [Float]
   /// Standard deviations of the channels, likewise.
   public var std: [Float]
+  /// What stands around an image that is smaller than the crop, a value a channel; nil for black.
+  public var border: [UInt8]?
 
   /// The ImageNet means.
   public static let imageNetMean: [Float] = [0.485, 0.456, 0.406]
@@ -66,8 +71,9 @@ public struct ImageTransform: Codable, Sendable, Hashable {
   public init(
     resize: Resize, crop: Size?, cropRounding: CropRounding = .halfToEven,
     interpolation: Interpolation = .bicubic, mean: [Float] = ImageTransform.imageNetMean,
-    std: [Float] = ImageTransform.imageNetStd
+    std: [Float] = ImageTransform.imageNetStd, border: [UInt8]? = nil
   ) {
+    self.border = border
     self.resize = resize
     self.crop = crop
     self.cropRounding = cropRounding
@@ -118,7 +124,18 @@ public struct ImageTransform: Codable, Sendable, Hashable {
       width <= height
         ? Size(height: edge * height / width, width: edge)
         : Size(height: edge, width: edge * width / height)
+    case .longEdge(let edge):
+      longEdgeSize(edge, width: width, height: height)
     }
+  }
+
+  /// Each edge over the ratio of the longer one to `edge`, as timm's `ResizeKeepRatio` rounds it.
+  private func longEdgeSize(_ edge: Int, width: Int, height: Int) -> Size {
+    let ratio = max(Double(width) / Double(edge), Double(height) / Double(edge))
+    func side(_ length: Int) -> Int {
+      Int((Double(length) / ratio).rounded(.toNearestOrEven))
+    }
+    return Size(height: side(height), width: side(width))
   }
 
   /// Checks the settings.
@@ -129,6 +146,7 @@ public struct ImageTransform: Codable, Sendable, Hashable {
     switch resize {
     case .none: break
     case .shortEdge(let edge) where sides.contains(edge): break
+    case .longEdge(let edge) where sides.contains(edge): break
     case .exact(let height, let width) where sides.contains(height) && sides.contains(width): break
     default: throw ImageTransform.setting("resize to \(resize)", ImageTransform.sidesText)
     }
@@ -139,6 +157,9 @@ public struct ImageTransform: Codable, Sendable, Hashable {
     guard mean.count == 1 || mean.count == 3, std.count == mean.count else {
       throw ImageTransform.setting(
         "\(mean.count) means and \(std.count) standard deviations", "3 of each, or 1 of each")
+    }
+    if let border, border.count != mean.count {
+      throw ImageTransform.setting("\(border.count) values of a border", "one a channel")
     }
     guard mean.allSatisfy(\.isFinite), std.allSatisfy({ $0.isFinite && $0 > 0 }) else {
       throw ImageTransform.setting(
@@ -250,8 +271,9 @@ extension ImageTransform {
     }
     guard let base = target.baseAddress else { return }
     if across.count < output.width || down.count < output.height {
+      let around = (0..<channels).map { table[256 * $0 + Int(border?[$0] ?? 0)] }
       for i in 0..<output.height * output.width {
-        for c in 0..<channels { base[i * channels + c] = table[256 * c] }
+        for c in 0..<channels { base[i * channels + c] = around[c] }
       }
     }
     samples.withUnsafeBufferPointer { source in
@@ -278,7 +300,7 @@ extension ImageTransform {
 struct Placement: Hashable {
   /// Samples left out at the beginning.
   let skip: Int
-  /// Black samples put before.
+  /// Samples of the border put before.
   let padding: Int
   /// Samples that stay.
   let count: Int
@@ -289,7 +311,7 @@ struct Placement: Hashable {
     let surplus = size - target
     isCut = surplus > 0
     count = min(size, target)
-    padding = max(-surplus, 0) / 2
+    padding = (max(-surplus, 0) + (rounding == .down ? 1 : 0)) / 2
     let half = max(surplus, 0) / 2
     // An odd surplus has its middle at half + 1/2: to even.
     let up = rounding == .halfToEven && surplus > 0 && surplus % 2 == 1 && half % 2 == 1

@@ -20,7 +20,9 @@ public final class CheckpointParameters: ParameterSource {
     let (name, wanted) = (specification.name, specification.storedShape)
     guard let found = view.find(name) else { throw .missing(name: name, shape: wanted) }
     used.withLock { used in for entry in found.entries { used.insert(entry.name) } }
-    let parts = try found.entries.map { entry throws(ParameterError) in try values(entry) }
+    let parts = try found.entries.map { entry throws(ParameterError) in
+      laidOut(try values(entry), found.transform)
+    }
     guard let first = parts.first, let shape = view.shape(name) else {
       throw .missing(name: name, shape: wanted)
     }
@@ -37,22 +39,39 @@ public final class CheckpointParameters: ParameterSource {
     return specification.layout.fromStored(stored)
   }
 
+  /// A tensor whose outputs are the last axes, as PyTorch would store it.
+  private func laidOut(_ tensor: Tensor, _ transform: KeyMapping.Transform) -> Tensor {
+    guard case .outputsLast = transform else { return tensor }
+    if tensor.shape.rank == 4 { return tensor.permuted([3, 2, 0, 1]) }
+    let shape = transform.shape(tensor.shape.dimensions)
+    if shape.count == 1 { return tensor.reshaped(Shape(shape)) }
+    return tensor.reshaped([shape[1], shape[0]]).permuted([1, 0])
+  }
+
   /// `tensor` with the shape PyTorch would store it in.
   private func fit(
     _ tensor: Tensor, _ specification: ParameterSpecification, _ transform: KeyMapping.Transform
   ) throws(ParameterError) -> Tensor {
     let wanted = specification.storedShape
     let found = tensor.shape.dimensions
-    if found == wanted, case .rows = transform { return tensor }
+    if found == wanted {
+      switch transform {
+      case .rows, .outputsLast: return tensor
+      case .reshaped, .channelsLastPatch: break
+      }
+    }
     let isMatrix = found.count == 2 && wanted.count == 4 && found.first == wanted.first
     if tensor.shape.count == Shape(wanted).count {
       switch transform {
-      case .rows: break
+      case .rows, .outputsLast: break
       case .reshaped:
         // A matrix for a kernel, or a kernel of extent 1 for a matrix.
         let isPointwise =
           found.prefix(2) == wanted[...] && found.dropFirst(2).allSatisfy { $0 == 1 }
-        if found == wanted || isMatrix || isPointwise { return tensor.reshaped(Shape(wanted)) }
+        func long(_ shape: [Int]) -> [Int] { shape.filter { $0 != 1 } }
+        if found == wanted || isMatrix || isPointwise || long(found) == long(wanted) {
+          return tensor.reshaped(Shape(wanted))
+        }
       case .channelsLastPatch:
         if isMatrix {
           return tensor.reshaped([wanted[0], wanted[2], wanted[3], wanted[1]])

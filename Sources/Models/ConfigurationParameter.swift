@@ -16,6 +16,9 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
   /// What follows from a configuration; a key path as a rule.
   public typealias Source<Value> = @Sendable (Configuration) -> Value
 
+  /// A place of any type.
+  typealias Place = any AnyKeyPath & Sendable
+
   /// The name in an architecture's text.
   public let name: String
   /// What it is, in a few words.
@@ -25,6 +28,7 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
   /// Where the value of a loaded model comes from.
   public let origin: Origin
 
+  let place: Place
   let isAlwaysShown: Bool
   let assign: @Sendable (inout Configuration, String) -> Bool
   let assignDefault: @Sendable (inout Configuration) -> Void
@@ -49,6 +53,7 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
     derived: @escaping @Sendable (Configuration) -> Value
   ) {
     self.name = name
+    place = path
     self.summary = summary
     self.expectation = Value.expectation
     self.origin = origin

@@ -8,8 +8,20 @@ public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable 
   public typealias Path<Value> = ConfigurationParameter<Configuration>.Path<Value>
 
   let keys: [String]
+  /// What it sets.
+  let places: [Place]
   /// Takes the value in, or says what would be right.
   let read: @Sendable (inout Configuration, JSONValue) -> Refusal?
+
+  /// A place of any type.
+  typealias Place = ConfigurationParameter<Configuration>.Place
+
+  init(
+    keys: [String], sets places: [Place] = [],
+    read: @escaping @Sendable (inout Configuration, JSONValue) -> Refusal?
+  ) {
+    (self.keys, self.places, self.read) = (keys, places, read)
+  }
 
   /// What is wrong with a value.
   struct Refusal {
@@ -22,7 +34,7 @@ public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable 
   public static func sets<Value: ConfigurationValue>(
     _ keys: String..., as path: Path<Value>
   ) -> Self {
-    Self(keys: keys) { configuration, json in
+    Self(keys: keys, sets: [path]) { configuration, json in
       guard let value = Value(setting: json) else {
         return Refusal(isConflict: false, expected: Value.expectation)
       }
@@ -35,7 +47,7 @@ public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable 
   public static func sets<Value: Sendable>(
     _ key: String, as path: Path<Value>, _ words: [String: Value]
   ) -> Self {
-    Self(keys: [key]) { configuration, json in
+    Self(keys: [key], sets: [path]) { configuration, json in
       guard let value = json.stringValue.flatMap({ words[$0] }) else {
         return Refusal(
           isConflict: false, expected: "one of " + words.keys.sorted().joined(separator: ", "))
@@ -70,6 +82,20 @@ public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable 
     }
   }
 
+  /// Repeats what names and shapes tell, in a form of its own.
+  ///
+  /// - Parameters:
+  ///   - expected: what would be right; nil if the value is.
+  static func checks(
+    _ keys: String..., expecting expected: @escaping @Sendable (Configuration, JSONValue) -> String?
+  ) -> Self {
+    Self(keys: keys) { configuration, json in
+      expected(configuration, json).map {
+        Refusal(isConflict: true, expected: "\($0), as the names and shapes of the tensors say")
+      }
+    }
+  }
+
   /// Does not bear on the forward pass of these weights.
   public static func harmless(_ keys: String...) -> Self { Self(keys: keys) { _, _ in nil } }
 }
@@ -100,10 +126,12 @@ extension ConfigurationSetting {
 extension ModelConfiguration {
   /// Takes in the settings beside weights.
   ///
+  /// - Returns: the names of the parameters that they set.
   /// - Throws: ``ModelError`` that names the key and the value: of a key that is in no list, of a value
   ///   that is not implemented, of one that the weights contradict.
-  mutating func read(settingsOf weights: WeightsView) throws(ModelError) {
-    guard let settings = Self.settings else { return }
+  mutating func read(settingsOf weights: WeightsView) throws(ModelError) -> Set<String> {
+    guard let settings = Self.settings else { return [] }
+    var names: Set<String> = []
     for (place, member) in weights.settings where member.value != .null {
       let key = member.name
       func refuse(_ kind: ModelError.Kind, _ expected: String, _ advice: String) -> ModelError {
@@ -124,7 +152,11 @@ extension ModelConfiguration {
           .unexpected, "no setting that is not known of \(Self.family)",
           "It may change the network; if it does not, take it out of config.json")
       }
-      guard let refusal = setting.read(&self, member.value) else { continue }
+      guard let refusal = setting.read(&self, member.value) else {
+        names.formUnion(
+          Self.parameters.filter { setting.places.contains($0.place) }.map(\.name))
+        continue
+      }
       throw refusal.isConflict
         ? refuse(
           .conflict, refusal.expected, "The settings and the weights do not belong together")
@@ -132,14 +164,34 @@ extension ModelConfiguration {
           .unexpected, refusal.expected,
           "That is another network, which is not supported; features would be wrong")
     }
+    return names
   }
 }
 
 extension WeightsView {
-  /// The settings beside the weights, each with the place before its key.
+  /// The settings beside the weights, each with the place before its key: `vision_config` is that of an
+  /// image tower, `model_args` are timm's.
   var settings: [(place: String, member: JSONValue.Member)] {
-    let all = (config?.objectValue ?? []).filter { $0.name != "model_args" }
+    let tower = config?["vision_config"]?.objectValue
+    // Of a network with two towers, only the other keys of the image tower count.
+    let aside: Set =
+      tower == nil
+      ? ["model_args"]
+      : ["model_args", "vision_config", "text_config", "projection_dim", "logit_scale_init_value"]
+    // Older files of timm have the keys of `pretrained_cfg` at the top.
+    let isTimm = config?["architecture"] != nil
+    let all = (config?.objectValue ?? []).filter {
+      !aside.contains($0.name)
+        && !(isTimm && Preprocessing.pretrainedKeys.contains($0.name))
+    }
     let arguments = config?["model_args"]?.objectValue ?? []
-    return all.map { ("config.json: ", $0) } + arguments.map { ("config.json: model_args.", $0) }
+    return all.map { ("config.json: ", $0) }
+      + (tower ?? []).map { ("config.json: vision_config.", $0) }
+      + arguments.map { ("config.json: model_args.", $0) }
+  }
+
+  /// A setting, wherever it stands.
+  func setting(_ key: String) -> JSONValue? {
+    settings.last { $0.member.name == key }?.member.value
   }
 }

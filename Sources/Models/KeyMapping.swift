@@ -17,6 +17,21 @@ public struct KeyMapping: Sendable {
     case reshaped
     /// `[D, p p C]`, a patch's values in the order row, column, channel, for `[D, C, p, p]`.
     case channelsLastPatch
+    /// JAX's order, the axes of the output last: `[in, out]`, `[in, heads, width]`, `[heads, width, out]`,
+    /// or `[k, k, in, out]`; so many leading axes are of the input.
+    case outputsLast(inputs: Int)
+
+    /// The shape that a tensor of the file has as PyTorch would store it.
+    func shape(_ stored: [Int]) -> [Int] {
+      guard case .outputsLast(let inputs) = self else { return stored }
+      if stored.count == 4 { return [stored[3], stored[2], stored[0], stored[1]] }
+      // A bias of each head.
+      if stored.count <= 1 || inputs == 0 { return [stored.reduce(1, saturatingProduct)] }
+      return [
+        stored.dropFirst(inputs).reduce(1, saturatingProduct),
+        stored.prefix(inputs).reduce(1, saturatingProduct),
+      ]
+    }
   }
 
   /// The tensors that one parameter is made of.
@@ -58,7 +73,18 @@ public struct KeyMapping: Sendable {
       Rule(canonical, [foreign], .channelsLastPatch)
     }
 
-    fileprivate func recipe(_ name: [Substring]) -> Recipe? {
+    /// Several tensors or one whose output axes are the last, one after the other along the outputs.
+    ///
+    /// - Parameters:
+    ///   - canonical: a whole name, `weight` or `bias` in it.
+    ///   - inputs: how many leading axes are of the input; 0 for a bias.
+    public static func outputsLast(_ canonical: String, _ foreign: [String], inputs: Int = 1)
+      -> Rule
+    {
+      Rule(canonical, foreign, .outputsLast(inputs: inputs))
+    }
+
+    fileprivate func recipe(_ name: [Substring], separator: String) -> Recipe? {
       guard name.count >= canonical.count else { return nil }
       var wildcards: [Substring] = []
       for (pattern, component) in zip(canonical, name) {
@@ -76,7 +102,7 @@ public struct KeyMapping: Sendable {
           let after = component[component.index(after: star)...]
           return component[..<star] + (next.next() ?? "*") + after
         }
-        return (filled + rest).joined(separator: ".")
+        return (filled + rest).joined(separator: separator)
       }
       return Recipe(names: names, transform: transform)
     }
@@ -89,6 +115,8 @@ public struct KeyMapping: Sendable {
   /// Patterns of further tensors that mean nothing to the forward pass.
   let ignored: [String]
   private let rules: [Rule]
+  /// What stands between the components of a name in the file.
+  private let separator: String
   /// Further rules that follow from the names in a file: from numbers that run on over several lists.
   private let derivedRules: @Sendable (Set<String>) -> [Rule]
 
@@ -100,21 +128,25 @@ public struct KeyMapping: Sendable {
   ///   - ignored: patterns (`*` stands for any text) of tensors that mean nothing.
   ///   - rules: for one canonical name, all rules that fit are tried in order; with none, the name
   ///     is canonical already.
+  ///   - separator: what stands between the components of a name in the file.
   ///   - derivedRules: further rules, given the names in a file without wrappers' prefixes.
   public init(
-    _ name: String, signature: [String], ignored: [String] = [],
-    rules: [Rule] = [], derivedRules: @escaping @Sendable (Set<String>) -> [Rule] = { _ in [] }
+    _ name: String, signature: [String], ignored: [String] = [], rules: [Rule] = [],
+    separator: String = ".",
+    derivedRules: @escaping @Sendable (Set<String>) -> [Rule] = { _ in [] }
   ) {
     self.name = name
     self.signature = signature
     self.ignored = ["*num_batches_tracked"] + ignored
     self.rules = rules
+    self.separator = separator
     self.derivedRules = derivedRules
   }
 
   private init(_ keyMapping: KeyMapping, rules: [Rule]) {
     (name, signature) = (keyMapping.name, keyMapping.signature)
     (ignored, derivedRules, self.rules) = (keyMapping.ignored, keyMapping.derivedRules, rules)
+    separator = keyMapping.separator
   }
 
   /// The key mapping with the rules that follow from the names in a file.
@@ -126,9 +158,15 @@ public struct KeyMapping: Sendable {
   /// The ways to make the parameter of a canonical name, without prefix, likeliest first.
   func recipes(for canonical: String) -> [Recipe] {
     let components = canonical.split(separator: ".")
-    let found = rules.compactMap { $0.recipe(components) }
+    let found = rules.compactMap { $0.recipe(components, separator: separator) }
     return found.isEmpty ? [Recipe(names: [canonical], transform: .rows)] : found
   }
+}
+
+/// A product that stays at the largest number instead of overflowing.
+private func saturatingProduct(_ a: Int, _ b: Int) -> Int {
+  let (product, overflow) = a.multipliedReportingOverflow(by: b)
+  return overflow ? Int.max : product
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any text.

@@ -1,3 +1,25 @@
+/// Where the value of a hyper-parameter comes from.
+public struct ParameterProvenance: Sendable, Codable, Equatable {
+  /// What tells a value.
+  public enum Source: String, Sendable, Codable, CaseIterable {
+    /// The architecture that was asked for.
+    case given
+    /// Settings beside the weights: `config.json`, metadata.
+    case settings
+    /// Names and shapes of the tensors.
+    case weights = "names and shapes"
+    /// Nothing: it is the usual one.
+    case assumed
+  }
+
+  /// The name of the hyper-parameter.
+  public var parameter: String
+  /// Its value, as text.
+  public var value: String
+  /// What tells it.
+  public var source: Source
+}
+
 /// What was found in a checkpoint and what was not.
 public struct LoadReport: Sendable, Codable, Equatable {
   /// The path, or `random:SEED`.
@@ -22,6 +44,8 @@ public struct LoadReport: Sendable, Codable, Equatable {
   public var matched = 0
   /// Tensors of the file that mean nothing to the forward pass.
   public var ignored: [String] = []
+  /// Where each hyper-parameter of the architecture comes from, in the order of its text.
+  public var provenance: [ParameterProvenance] = []
   /// A tensor that has no part in the features or logits.
   public struct UnusedTensor: Sendable, Codable, Equatable {
     /// Its name without wrappers.
@@ -51,6 +75,12 @@ public struct LoadReport: Sendable, Codable, Equatable {
   public var ignoredOnRequest: [String] = []
   /// What a reader of the results should know.
   public var warnings: [String] = []
+
+  /// What nothing tells, as arguments: `heads=3, act=gelu`; empty if there is nothing.
+  public var assumptions: String {
+    provenance.filter { $0.source == .assumed }.map { "\($0.parameter)=\($0.value)" }
+      .joined(separator: ", ")
+  }
 }
 
 extension LoadReport {

@@ -62,6 +62,9 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   /// What weights are that look like this family's and are of another network; nil if they do not.
   static func reasonAgainst(names: [String]) -> String?
 
+  /// What neighbours of the weights in the file make doubtful of what has to be assumed; nil for nothing.
+  static func doubts(_ weights: WeightsView) -> String?
+
   /// Builds a model from weights.
   func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel
 }
@@ -146,6 +149,9 @@ extension ModelConfiguration {
 
   /// No weights are refused.
   public static func reasonAgainst(names: [String]) -> String? { nil }
+
+  /// Nothing is doubtful.
+  public static func doubts(_ weights: WeightsView) -> String? { nil }
 
   /// The names of all variants.
   public static var variantNames: [String] { variants.map(\.name) }

@@ -65,6 +65,7 @@ public enum ModelLoader {
   private struct Resolution {
     var architecture: Architecture
     var candidates: [String]
+    var provenance: [ParameterProvenance]
     var warnings: [String]
   }
 
@@ -72,7 +73,21 @@ public enum ModelLoader {
   private static func resolve<Configuration: ModelConfiguration>(
     _ family: Configuration.Type, _ view: WeightsView, _ asked: Architecture?
   ) throws(ModelError) -> Resolution {
-    let declared = asked ?? settings(of: view, family)
+    var warnings = [family.doubts(view)].compactMap { $0 }
+    let told = DeclaredArchitecture(view.contents.checkpoint)
+    if let told, told.architecture == nil {
+      guard asked != nil else { throw told.unknown }
+      warnings.append("\(told.place) is \"\(told.name)\", which is not known; taken as asked for")
+    }
+    var declared = asked ?? told?.architecture
+    if let asked, let own = asked.configuration as? Configuration, let told,
+      let theirs = told.architecture?.configuration as? Configuration
+    {
+      declared = Architecture(
+        try own.completed(
+          by: theirs, given: asked.given, named: asked.variant, declaredAs: told.name),
+        variant: asked.variant, preprocessing: asked.preprocessing, given: asked.given)
+    }
     let origin = asked == nil ? "its own settings say" : "was asked for"
     if let declared, !(declared.configuration is Configuration) {
       throw ModelError(
@@ -80,12 +95,14 @@ public enum ModelLoader {
         expected: "\(declared.variant ?? declared.text), as \(origin)")
     }
     let fitting = variants(of: family, fitting: view)
-    let told = trainedName(view.contents.checkpoint)
-    let own = told.flatMap { name in fitting.first { $0.name == name } }
+    let own = trainedName(view.contents.checkpoint).flatMap { name in
+      fitting.first { $0.name == name }
+    }
     let closest = own ?? fitting.first
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? closest?.configuration)
-    if asked != nil { try found.read(settingsOf: view) }
+    var settled: Set<String> = []
+    if asked != nil { settled = try found.read(settingsOf: view) }
     if let declared, let base {
       let wrong = found.differences(from: base) {
         $0.origin != .declaration && declared.given.contains($0.name)
@@ -102,24 +119,41 @@ public enum ModelLoader {
         parameter.copy(base, &found)
       }
     }
-    if asked == nil { try found.read(settingsOf: view) }
+    if asked == nil { settled = try found.read(settingsOf: view) }
     try found.validate()
     let named = declared?.variant ?? (declared == nil ? closest?.name : nil)
     let defaults = declared?.variant != nil ? declared?.preprocessing : closest?.preprocessing
-    var warnings: [String] = []
     let statistics = Set(fitting.map { "\($0.preprocessing.mean) \($0.preprocessing.std)" })
     if declared == nil, own == nil, statistics.count > 1,
-      Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
+      try Preprocessing(of: view.contents.checkpoint, fallback: found.preprocessing) == nil
     {
       warnings.append(
         "the weights fit \(fitting.map(\.name).joined(separator: ", ")), whose images are "
           + "normalised differently; that of \(fitting[0].name) is used: name the architecture, or "
           + "give mean and standard deviation")
     }
+    let provenance = family.parameters.map { parameter in
+      let source: ParameterProvenance.Source
+      if let asked, asked.given.contains(parameter.name) {
+        source = .given
+      } else if settled.contains(parameter.name) {
+        source = .settings
+      } else if parameter.origin != .declaration {
+        source = .weights
+      } else if asked?.variant != nil {
+        source = .given
+      } else if asked == nil, told != nil || own != nil {
+        source = .settings
+      } else {
+        source = .assumed
+      }
+      return ParameterProvenance(
+        parameter: parameter.name, value: parameter.text(found), source: source)
+    }
     return Resolution(
       architecture: Architecture(
         found, variant: named, preprocessing: defaults ?? found.preprocessing, given: []),
-      candidates: fitting.map(\.name), warnings: warnings)
+      candidates: fitting.map(\.name), provenance: provenance, warnings: warnings)
   }
 
   /// The named variants that weights fit, without those that fit less closely (in the number of
@@ -136,19 +170,6 @@ public enum ModelLoader {
     }
     let least = fitting.map(\.1).min()
     return fitting.filter { $0.1 == least }.map(\.0)
-  }
-
-  /// The architecture that a checkpoint names: in our own metadata, or in timm's `config.json`.
-  private static func settings<Configuration: ModelConfiguration>(
-    of view: WeightsView, _ family: Configuration.Type
-  ) -> Architecture? {
-    let checkpoint = view.contents.checkpoint
-    guard
-      let name = checkpoint.metadata["architecture"]
-        ?? checkpoint.config?["architecture"]?.stringValue
-    else { return nil }
-    // A name nobody knows is no reason to stop: shapes tell the rest.
-    return try? Architecture(name)
   }
 
   /// The name that a training script left beside the weights: `arch` of timm's and of PyTorch's
@@ -169,7 +190,7 @@ public enum ModelLoader {
     let resolution = try resolve(family, view, asked)
     var configuration = resolution.architecture.configuration
     let checkpoint = view.contents.checkpoint
-    let own = Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
+    let own = try Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
     var preprocessing = own ?? resolution.architecture.preprocessing
     if own == nil { preprocessing.size = configuration.imageSize }
     if let imageSize { preprocessing.size = Extents(imageSize) }
@@ -182,7 +203,8 @@ public enum ModelLoader {
     var report = LoadReport(
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
-      keyMapping: view.keyMapping.name, prefix: view.prefix, warnings: resolution.warnings)
+      keyMapping: view.keyMapping.name, prefix: view.prefix, provenance: resolution.provenance,
+      warnings: resolution.warnings)
     report.entry = checkpoint.torch?.wrappers.joined(separator: "/") ?? ""
     report.usesEMA =
       checkpoint.torch?.entry?.kind == .averaged

@@ -99,7 +99,8 @@ enum NetworkSearch {
         guard let first = keyMapping.signature.first else { continue }
         for name in contents.names where name.hasSuffix(first) {
           let prefix = String(name.dropLast(first.count))
-          guard prefix.isEmpty || prefix.hasSuffix("."), !prefixes.contains(prefix),
+          guard prefix.isEmpty || prefix.hasSuffix(".") || prefix.hasSuffix("/"),
+            !prefixes.contains(prefix),
             keyMapping.signature.allSatisfy({ contents.entry(prefix + $0) != nil })
           else { continue }
           prefixes.insert(prefix)

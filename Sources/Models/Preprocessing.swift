@@ -1,6 +1,3 @@
-import Checkpoints
-import StrictJSON
-
 /// How images are prepared for a model: resize, centre crop, scale to 0...1, then
 /// `(x - mean) / std` for each channel.
 public struct Preprocessing: Codable, Sendable, Equatable {
@@ -12,6 +9,16 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     case shortEdge(Int)
     /// Straight to the input size, without keeping the aspect.
     case squash
+    /// Both edges to `floor(size / fraction)`, without keeping the aspect, then a centre crop (timm's
+    /// `crop_mode` squash).
+    case squashFraction(Double)
+    /// Both edges to so many pixels, without keeping the aspect, then a centre crop.
+    case squashTo(Int)
+    /// The long edge to `floor(size / fraction)`, then a centre crop, the mean where there is no image
+    /// (timm's `crop_mode` border).
+    case border(Double)
+    /// A centre crop alone.
+    case crop
     /// Nothing: images must have the input size.
     case none
   }
@@ -31,6 +38,9 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   public var mean: [Double]
   /// What each channel is then divided by.
   public var std: [Double]
+  /// Whether an odd number of rows or columns is cut as Hugging Face's image processors do it, the smaller
+  /// half first; else as torchvision and timm do.
+  public var cropsDown = false
   /// Colour channels: 3, or 1 for grey.
   public var channels: Int { mean.count }
 
@@ -79,92 +89,4 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   public static let cifar100 = Preprocessing(
     size: 32, resize: .none, interpolation: .bicubic, mean: [0.5071, 0.4867, 0.4408],
     std: [0.2675, 0.2565, 0.2761])
-}
-
-extension Preprocessing {
-  /// What a checkpoint says about itself: `preprocessing` of our own metadata, `pretrained_cfg` of
-  /// timm's `config.json`, or `preprocessor_config.json`; nil if it says nothing.
-  ///
-  /// - Parameters:
-  ///   - fallback: for what the settings leave out.
-  public init?(of checkpoint: Checkpoint, fallback: Preprocessing) {
-    if let text = checkpoint.metadata["preprocessing"],
-      let json = try? JSONValue(parsing: Array(text.utf8), limits: JSONLimits(bytes: 1 << 20)),
-      let own = Preprocessing(pretrained: json, fallback: fallback)
-    {
-      self = own
-    } else if let json = checkpoint.config?["pretrained_cfg"] ?? checkpoint.config,
-      let timm = Preprocessing(pretrained: json, fallback: fallback)
-    {
-      self = timm
-    } else if let json = checkpoint.preprocessorConfig,
-      let processor = Preprocessing(processor: json, fallback: fallback)
-    {
-      self = processor
-    } else {
-      return nil
-    }
-  }
-
-  /// timm's `pretrained_cfg`: `input_size`, `crop_pct`, `crop_mode`, `interpolation`, `mean`, `std`.
-  init?(pretrained json: JSONValue, fallback: Preprocessing) {
-    guard json["mean"] != nil || json["input_size"] != nil || json["crop_pct"] != nil else {
-      return nil
-    }
-    self = fallback
-    if let size = json["input_size"]?.arrayValue?.last?.intValue, size > 0 {
-      self.size = Extents(size)
-    }
-    if let crop = json["crop_pct"]?.doubleValue, crop > 0 { resize = .cropFraction(crop) }
-    switch json["crop_mode"]?.stringValue {
-    case "squash": resize = .squash
-    case "none": resize = .none
-    default: break
-    }
-    if let name = json["interpolation"]?.stringValue {
-      interpolation = Interpolation(rawValue: name) ?? .bicubic
-    }
-    mean = json["mean"]?.statistics ?? mean
-    std = json["std"]?.statistics ?? std
-  }
-
-  /// Hugging Face's `preprocessor_config.json`.
-  init?(processor json: JSONValue, fallback: Preprocessing) {
-    guard json["image_mean"] != nil || json["size"] != nil else { return nil }
-    self = fallback
-    mean = json["image_mean"]?.statistics ?? mean
-    std = json["image_std"]?.statistics ?? std
-    // Pillow's numbers.
-    let resamplings: [Interpolation] = [.nearest, .lanczos, .bilinear, .bicubic, .box, .hamming]
-    if let code = json["resample"]?.intValue, resamplings.indices.contains(code) {
-      interpolation = resamplings[code]
-    }
-    let given = json["size"]
-    let edge = given?["shortest_edge"]?.intValue
-    let side = given?["height"]?.intValue ?? given?.intValue
-    let crop = json["crop_size"]?["height"]?.intValue ?? json["crop_size"]?.intValue
-    let crops = json["do_center_crop"]?.boolValue ?? (crop != nil && edge != nil)
-    let resizes = json["do_resize"]?.boolValue ?? true
-    if let fraction = json["crop_pct"]?.doubleValue, fraction > 0, let edge = edge ?? side {
-      size = Extents(edge)
-      resize = edge < 384 ? .cropFraction(fraction) : .squash
-    } else if let edge, edge > 0 {
-      size = Extents(crops ? crop ?? edge : edge)
-      resize = .shortEdge(edge)
-    } else if let side, side > 0 {
-      size = Extents(crops ? crop ?? side : side)
-      resize = crops && size.side != side ? .shortEdge(side) : .squash
-    }
-    if !resizes { resize = .none }
-  }
-}
-
-extension JSONValue {
-  /// Positive or zero numbers, one a channel.
-  fileprivate var statistics: [Double]? {
-    guard let values = arrayValue?.compactMap(\.doubleValue), !values.isEmpty,
-      values.count == arrayValue?.count, values.allSatisfy(\.isFinite)
-    else { return nil }
-    return values
-  }
 }

@@ -27,12 +27,16 @@ public struct WeightsView: Sendable {
   /// matrix that stands for a patch projection keeps the shape it has in the file.
   public func shape(_ canonical: String) -> [Int]? {
     guard let found = find(canonical) else { return nil }
-    guard let first = found.entries.first?.shape else { return nil }
-    if found.entries.count == 1 { return first }
+    let shapes = found.entries.map { found.transform.shape($0.shape) }
+    guard let first = shapes.first else { return nil }
+    if shapes.count == 1 { return first }
     guard !first.isEmpty else { return nil }
-    let rows = found.entries.reduce(0) { $0 + ($1.shape.first ?? 0) }
+    let rows = shapes.reduce(0) { $0 + ($1.first ?? 0) }
     return [rows] + first.dropFirst()
   }
+
+  /// The shape in the file of the first tensor that a parameter is made of.
+  func rawShape(_ canonical: String) -> [Int]? { find(canonical)?.entries.first?.shape }
 
   /// As ``shape(_:)``, of that many axes only.
   public func shape(_ canonical: String, rank: Int) -> [Int]? {

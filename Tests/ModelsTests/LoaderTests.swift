@@ -224,17 +224,17 @@ import Testing
     #expect(depth?.found.contains("depths=3-4-6-3") == true)
   }
 
-  @Test func deepStemsAreRefused() throws {
-    let tensors =
-      [("conv1.0.weight", [32, 3, 3, 3])]
-      + (try weights("resnet50").filter { $0.name != "conv1.weight" })
-    let error = try failure(tensors)
-    #expect(error?.kind == .unrecognised)
-    #expect(error?.found.contains("deep stem") == true)
-    for name in ["resnet50d", "resnet26t", "resnet50_gn", "resnet50c"] {
-      let refused = #expect(throws: ModelError.self) { try Architecture(name) }
-      #expect(refused?.found.contains("another network") == true, "\(name)")
+  @Test(arguments: ["ecaresnet50d", "resnet50_gn", "senet154", "skresnet18", "resnest50d"])
+  func otherResidualNetworksAreRefusedByName(_ name: String) throws {
+    let refused = #expect(throws: ModelError.self) { try Architecture(name) }
+    #expect(refused?.found.contains("another network") == true)
+    let error = try withHollowCheckpoint(try weights("resnet18")) { checkpoint in
+      let folder = String(checkpoint.path.dropLast("/model.safetensors".count))
+      try writeText(#"{"architecture":"\#(name)"}"#, to: folder + "/config.json")
+      return #expect(throws: ModelError.self) { try ModelLoader.load(Checkpoint.open(folder)) }
     }
+    #expect(error?.description.contains(name) == true)
+    #expect(error?.description.contains("config.json") == true)
   }
 
   @Test func extraPartsOfABlockAreAnError() throws {

@@ -131,6 +131,12 @@ extension OperationCase {
     .init(
       name: "silu", shapes: [[19]], run: { $0[0].silu() },
       reference: { $0[0].map { $0 / (1 + exp(-$0)) } }),
+    .init(
+      name: "gelu by tanh", shapes: [[19]], run: { $0[0].geluTanh() },
+      reference: { $0[0].map(geluTanh) }),
+    .init(
+      name: "quick gelu", shapes: [[19]], run: { $0[0].quickGELU() },
+      reference: { $0[0].map { $0 / (1 + exp(-1.702 * $0)) } }),
     .init(name: "exp", shapes: [[19]], run: { $0[0].exp() }, reference: { $0[0].map { exp($0) } }),
     .init(
       name: "log", shapes: [[19]], values: .positive, run: { $0[0].log() },
@@ -517,6 +523,30 @@ extension OperationCase {
           $0[0].convolved($0[1], .init(height: 3, width: 3, padding: (1, 1, 1, 1)))
         }),
       .init(
+        name: "convolution in 3 groups", shapes: [[2, 4, 5, 6], [9, 3, 3, 2]],
+        run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 1), groups: 3) },
+        reference: { $0[0].convolved($0[1], groups: 3, dilation: 1) }),
+      .init(
+        name: "convolution in 3 wide groups", shapes: [[1, 3, 2, 60], [3, 1, 1, 20]], isLarge: true,
+        run: { convolution($0[0], $0[1], window: .init(kernel: 1), groups: 3) },
+        reference: { $0[0].convolved($0[1], groups: 3, dilation: 1) }),
+      .init(
+        name: "convolution of dilation 2", shapes: [[2, 5, 6, 2], [3, 3, 3, 2]],
+        run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 1), dilation: 2) },
+        reference: { $0[0].convolved($0[1], groups: 1, dilation: 2) }),
+      .init(
+        name: "convolution of dilation 4 in 2 groups, affine, residual, silu",
+        shapes: [[1, 7, 3, 4], [4, 3, 3, 2], [4], [4], [1, 7, 3, 4]],
+        run: {
+          convolution(
+            $0[0], $0[1], window: .init(kernel: 3, padding: 1), groups: 2, dilation: 4,
+            affine: .init(scale: $0[2], shift: $0[3]), residual: $0[4], activation: .silu)
+        },
+        reference: {
+          ($0[0].convolved($0[1], groups: 2, dilation: 4) * $0[2] + $0[3] + $0[4])
+            .map { $0 / (1 + exp(-$0)) }
+        }),
+      .init(
         name: "pointwise convolution over tiles", shapes: [[3, 20, 27, 2], [3, 1, 1, 2]],
         isLarge: true, run: { convolution($0[0], $0[1], window: .init(kernel: 1)) },
         reference: { $0[0].convolved($0[1], .init(height: 1, width: 1)) }),
@@ -530,13 +560,17 @@ extension OperationCase {
     }
 
   private static let fused: [OperationCase] =
-    [Activation.none, .gelu, .relu, .relu6].flatMap { activation -> [OperationCase] in
+    [Activation.none, .gelu, .geluTanh, .quickGELU, .relu, .relu6, .silu].flatMap {
+      activation -> [OperationCase] in
       let f: @Sendable (Double) -> Double =
         switch activation {
         case .none: { $0 }
         case .gelu: { gelu($0) }
         case .relu: { max($0, 0) }
         case .relu6: { min(max($0, 0), 6) }
+        case .geluTanh: { geluTanh($0) }
+        case .quickGELU: { $0 / (1 + exp(-1.702 * $0)) }
+        case .silu: { $0 / (1 + exp(-$0)) }
         }
       return [
         .init(

@@ -189,6 +189,27 @@ struct Reference {
     return y
   }
 
+  /// Cross-correlation of stride 1 with `[out, k, k, in / groups]`, its taps `dilation` places apart, the
+  /// extent kept.
+  func convolved(_ weight: Reference, groups: Int, dilation: Int) -> Reference {
+    let (out, k, inputs) = (weight.shape[0], weight.shape[1], weight.shape[3])
+    var y = Reference([shape[0], shape[1], shape[2], out]) { _ in 0 }
+    for place in Reference.places(y.shape) {
+      let (n, row, column, o) = (place[0], place[1], place[2], place[3])
+      let first = o / (out / groups) * inputs
+      for ky in 0..<k {
+        for kx in 0..<k {
+          let (r, c) = (row + (ky - k / 2) * dilation, column + (kx - k / 2) * dilation)
+          guard (0..<shape[1]).contains(r), (0..<shape[2]).contains(c) else { continue }
+          for i in 0..<inputs {
+            y[n, row, column, o] += self[n, r, c, first + i] * weight[o, ky, kx, i]
+          }
+        }
+      }
+    }
+    return y
+  }
+
   /// Depth-wise cross-correlation with `[kh, kw, C]`.
   func depthwise(_ weight: Reference, _ w: TestWindow) -> Reference {
     let (oh, ow, c) = (w.rows(shape[1]), w.columns(shape[2]), shape[3])
@@ -275,6 +296,11 @@ struct TestWindow {
 
 /// `x Φ(x)` in Float64.
 func gelu(_ x: Double) -> Double { 0.5 * x * erfc(-x / 2.0.squareRoot()) }
+
+/// GELU by the hyperbolic tangent in Float64.
+func geluTanh(_ x: Double) -> Double {
+  0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+}
 
 extension Reference {
   /// `[N, P, T, S]` by `[Q, P]`: `[N, Q, T, S]`.

@@ -46,6 +46,9 @@ enum {
   CK_ACTIVATION_GELU = 1,
   CK_ACTIVATION_RELU = 2,
   CK_ACTIVATION_RELU6 = 3,
+  CK_ACTIVATION_GELU_TANH = 4,
+  CK_ACTIVATION_QUICK_GELU = 5,
+  CK_ACTIVATION_SILU = 6,
 };
 
 // How the second operand of a binary operation repeats over the first, seen as [outer, cols].

@@ -34,7 +34,7 @@ struct AlterNet: VisionModel {
                 scope, c, stage: stage, index: index, channels: channels)))
         } else {
           let block = try ResidualBlock(
-            scope, c.residual, stage: stage, index: index, inputs: channels, width: c.widths[stage])
+            scope, c.residual, stage: stage, index: index, inputs: channels)
           blocks.append(.convolution(block))
           channels = block.outputs
         }

@@ -100,7 +100,9 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// The convolution blocks as a residual network's.
   var residual: ResNetConfiguration {
     var c = ResNetConfiguration()
-    (c.block, c.preActivation) = (block, true)
+    (c.block, c.preActivation, c.widths) = (block, true, widths)
+    c.outs = widths.map { $0 * block.expansion }
+    c.dilation = widths.map { _ in 1 }
     return c
   }
 
@@ -122,6 +124,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
 
   /// Checks that windows fit the maps, and that stages have room for their attention.
   public func checkRelations() throws(ModelError) {
+    guard stem != .deep else { throw refusal("stem", "deep", "imagenet or cifar") }
     guard width == widths[0] else {
       throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
     }

@@ -1,19 +1,24 @@
 import Tensors
 
-/// A convolution without bias, key `weight` `[out, in, k, k]`, and what follows it.
+/// A convolution without bias, key `weight` `[out, in / groups, k, k]`, and what follows it.
 struct NormedConvolution: Sendable {
   let weight: Tensor
   let window: SlidingWindow
+  let groups: Int
+  let dilation: Int
   let norm: BatchNorm?
 
   /// - Parameters:
   ///   - norm: the scope of the batch normalisation that follows; nil if none does.
+  ///   - groups: a divisor of both widths.
+  ///   - dilation: with more than 1, the stride has to be 1.
   init(
     _ scope: Scope, norm: Scope?, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1,
-    padding: Int? = nil
+    padding: Int? = nil, groups: Int = 1, dilation: Int = 1
   ) throws(ParameterError) {
     weight = try scope.weight(
-      "weight", [outputs, inputs, kernel, kernel], layout: .convolution, .heFanOut)
+      "weight", [outputs, inputs / groups, kernel, kernel], layout: .convolution, .heFanOut)
+    (self.groups, self.dilation) = (groups, dilation)
     window = SlidingWindow(kernel: kernel, stride: stride, padding: padding ?? kernel / 2)
     self.norm = try norm.map { scope throws(ParameterError) in try BatchNorm(scope, outputs) }
   }
@@ -30,11 +35,12 @@ struct NormedConvolution: Sendable {
     // In training, the normalisation has to see all of the convolution's result first.
     if let norm, context.training != nil {
       return norm(
-        convolution(x, weight, window: window, beforeAffine: raw), residual: residual,
-        activation: activation, normed: normed, context)
+        convolution(
+          x, weight, window: window, groups: groups, dilation: dilation, beforeAffine: raw),
+        residual: residual, activation: activation, normed: normed, context)
     }
     return convolution(
-      x, weight, window: window, affine: norm?.folded, residual: residual, activation: activation,
-      beforeAffine: raw, afterAffine: normed)
+      x, weight, window: window, groups: groups, dilation: dilation, affine: norm?.folded,
+      residual: residual, activation: activation, beforeAffine: raw, afterAffine: normed)
   }
 }

@@ -2,7 +2,7 @@ import Tensors
 
 /// What stands between the two projections of a block's multilayer perceptron.
 public enum PerceptronKind: String, ConfigurationValue, Codable, Sendable, CaseIterable {
-  /// The exact (erf) GELU.
+  /// A function of each channel: GELU, unless another is named.
   case gelu
   /// The first half through SiLU, times the second half (Shazeer 2020).
   case swiglu
@@ -11,15 +11,17 @@ public enum PerceptronKind: String, ConfigurationValue, Codable, Sendable, CaseI
 /// A multilayer perceptron over channels, keys `fc1`, `fc2`.
 struct Perceptron: Sendable {
   let kind: PerceptronKind
+  let act: Activation
   let fc1: Dense
   let fc2: Dense
 
   /// - Parameters:
   ///   - hidden: what the second projection takes in; a gated first one gives twice as much.
   init(
-    _ scope: Scope, _ width: Int, hidden: Int, kind: PerceptronKind = .gelu
+    _ scope: Scope, _ width: Int, hidden: Int, kind: PerceptronKind = .gelu,
+    act: ActivationFunction = .gelu
   ) throws(ParameterError) {
-    self.kind = kind
+    (self.kind, self.act) = (kind, act.function)
     fc1 = try Dense(scope["fc1"], width, kind == .swiglu ? 2 * hidden : hidden)
     fc2 = try Dense(scope["fc2"], hidden, width)
   }
@@ -36,7 +38,7 @@ struct Perceptron: Sendable {
     switch kind {
     case .gelu:
       return perceptron(
-        x, fc1.weights, fc2.weights, normalization: norm?.rows, activation: .gelu, gain: gain,
+        x, fc1.weights, fc2.weights, normalization: norm?.rows, activation: act, gain: gain,
         residual: residual, hidden: hidden, branch: branch)
     case .swiglu:
       let both = fc1(x, norm: norm)

@@ -1,8 +1,18 @@
 import Tensors
 
-/// A pre-norm transformer block with global attention:
-/// `x + ls1 MSA(norm1 x)`, then `x + ls2 MLP(norm2 x)` (Dosovitskiy et al. 2021; layer scale:
-/// Touvron et al. 2021). Keys `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp`, `ls1.gamma`, `ls2.gamma`.
+/// Where the normalisations of a transformer block stand.
+public enum NormPlacement: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+  /// Before each branch: `x + f(norm x)`.
+  case pre
+  /// After each addition: `norm(x + f(x))` (Vaswani et al. 2017).
+  case post
+  /// At the end of each branch: `x + norm f(x)` (Liu et al. 2022).
+  case resPost = "res-post"
+}
+
+/// A transformer block with global attention: `x + ls1 MSA(norm1 x)`, then `x + ls2 MLP(norm2 x)`
+/// (Dosovitskiy et al. 2021; layer scale: Touvron et al. 2021), or with its normalisations elsewhere. Keys
+/// `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp`, `ls1.gamma`, `ls2.gamma`.
 struct TransformerBlock: Sendable {
   /// The hyper-parameters of a block.
   struct Options: Sendable {
@@ -12,7 +22,13 @@ struct TransformerBlock: Sendable {
     var epsilon = 1e-6
     var qkvBias = true
     var layerScale = false
+    /// Whether keys have a bias where queries and values do; without, these are `attn.q_bias`, `.v_bias`.
+    var keyBias = true
     var perceptron = PerceptronKind.gelu
+    var act = ActivationFunction.gelu
+    var norm = NormPlacement.pre
+    /// Width of all heads together; that of the tokens if nil.
+    var inner: Int?
     /// What scores are multiplied by; the head width to the power -1/2 if nil.
     var scale: Double?
   }
@@ -26,17 +42,30 @@ struct TransformerBlock: Sendable {
   let gain2: Tensor?
   let heads: Int
   let scale: Float
+  let norm: NormPlacement
 
   init(_ scope: Scope, _ o: Options) throws(ParameterError) {
     norm1 = try LayerNorm(scope["norm1"], o.width, epsilon: o.epsilon)
-    qkv = try Dense(scope["attn"]["qkv"], o.width, 3 * o.width, bias: o.qkvBias)
-    projection = try Dense(scope["attn"]["proj"], o.width, o.width)
+    let (attention, inner) = (scope["attn"], o.inner ?? o.width)
+    let whole = try Dense(
+      attention["qkv"], o.width, 3 * inner, bias: o.qkvBias && o.keyBias)
+    if o.qkvBias, !o.keyBias {
+      let bias = [
+        try attention.weight("q_bias", [inner], .constant(0)), Tensor(repeating: 0, shape: [inner]),
+        try attention.weight("v_bias", [inner], .constant(0)),
+      ]
+      qkv = Dense((whole.weights.weight, Tensor.concatenated(bias, axis: 0)))
+    } else {
+      qkv = whole
+    }
+    projection = try Dense(attention["proj"], inner, o.width)
     gain1 = o.layerScale ? try scope["ls1"].weight("gamma", [o.width], .constant(1e-5)) : nil
     norm2 = try LayerNorm(scope["norm2"], o.width, epsilon: o.epsilon)
-    mlp = try Perceptron(scope["mlp"], o.width, hidden: o.hidden, kind: o.perceptron)
+    mlp = try Perceptron(scope["mlp"], o.width, hidden: o.hidden, kind: o.perceptron, act: o.act)
     gain2 = o.layerScale ? try scope["ls2"].weight("gamma", [o.width], .constant(1e-5)) : nil
     heads = o.heads
-    scale = Float(o.scale ?? 1 / (Double(o.width) / Double(o.heads)).squareRoot())
+    scale = Float(o.scale ?? 1 / (Double(inner) / Double(o.heads)).squareRoot())
+    norm = o.norm
   }
 
   /// One block over tokens `[N, T, D]`.
@@ -55,18 +84,47 @@ struct TransformerBlock: Sendable {
     func mapTap() -> Tap {
       Tap("\(name).attn_map", .attentionMap, layout: grid.attention, stage: stage)
     }
+    let (attendedTap, done) = (
+      tap("attn_res", .msa, .sequence), tap("mlp_res", .mlp, [.sequence, .block])
+    )
+    let (attentionBranch, perceptronBranch) = (
+      context.branch(tap("attn_branch", .msa)), context.branch(tap("mlp_branch", .mlp))
+    )
+    let hidden = context.dropout(at: "\(name).mlp_hidden")
+    guard norm == .pre else {
+      let mixed = attention(
+        qkv: qkv(x), heads: heads, scale: scale, maps: context.inner(mapTap()))
+      func wanted(_ tokens: Tensor) -> Tensor {
+        tokens.slice(axis: 1, start: 0, length: count ?? tokens.shape[1])
+      }
+      let attended = context.tap(
+        attendedTap,
+        added(wanted(x), projection(wanted(mixed)), norm1, gain1, branch: attentionBranch))
+      return context.tap(
+        done, added(attended, mlp(attended, hidden: hidden), norm2, gain2, branch: perceptronBranch))
+    }
     let attended = context.tap(
-      tap("attn_res", .msa, .sequence),
+      attendedTap,
       selfAttention(
         x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
         heads: heads, scale: scale, gain: gain1, first: count, maps: context.inner(mapTap()),
-        branch: context.branch(tap("attn_branch", .msa))))
+        branch: attentionBranch))
     return context.tap(
-      tap("mlp_res", .mlp, [.sequence, .block]),
+      done,
       mlp(
-        attended, norm: norm2, gain: gain2, residual: attended,
-        hidden: context.dropout(at: "\(name).mlp_hidden"),
-        branch: context.branch(tap("mlp_branch", .mlp))))
+        attended, norm: norm2, gain: gain2, residual: attended, hidden: hidden,
+        branch: perceptronBranch))
+  }
+
+  /// A branch added to its input, the normalisation behind the branch or behind the sum.
+  private func added(
+    _ x: Tensor, _ value: Tensor, _ norm: LayerNorm, _ gain: Tensor?, branch look: InnerTap?
+  ) -> Tensor {
+    let isInside = self.norm == .resPost
+    var branch = isInside ? norm(value) : value
+    branch = look?(branch) ?? branch
+    if let gain { branch = branch * gain }
+    return isInside ? x + branch : norm(x + branch)
   }
 }
 

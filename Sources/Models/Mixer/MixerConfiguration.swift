@@ -97,7 +97,27 @@ public struct MixerConfiguration: ModelConfiguration {
         .rename("blocks.*.mlp_channels.fc2", "mlps.*.ff2.net.3"),
         .rename("norm", "classifier.0"), .rename("head", "classifier.2"),
       ]),
+    jax,
   ]
+
+  /// google-research/vision_transformer.
+  private static let jax: KeyMapping = {
+    let block = "MixerBlock_*"
+    var rules = KeyMapping.Rule.jaxDense("stem.proj", "stem", inputs: 3)
+    rules += KeyMapping.Rule.jaxNorm("blocks.*.norm1", "\(block).LayerNorm_0")
+    rules += KeyMapping.Rule.jaxNorm("blocks.*.norm2", "\(block).LayerNorm_1")
+    for (own, theirs) in [("mlp_tokens", "token_mixing"), ("mlp_channels", "channel_mixing")] {
+      for layer in 0...1 {
+        rules += KeyMapping.Rule.jaxDense(
+          "blocks.*.\(own).fc\(layer + 1)", "\(block).\(theirs).Dense_\(layer)")
+      }
+    }
+    rules += KeyMapping.Rule.jaxNorm("norm", "pre_head_layer_norm")
+    rules += KeyMapping.Rule.jaxDense("head", "head")
+    return KeyMapping(
+      "JAX", signature: ["stem/kernel", "MixerBlock_0/token_mixing/Dense_0/kernel"], rules: rules,
+      separator: "/")
+  }()
 
   /// Reads a configuration off names and shapes; all but the epsilon can be read.
   public static func detect(
@@ -118,7 +138,7 @@ public struct MixerConfiguration: ModelConfiguration {
     c.classes = weights.classes()
     c.imageSize =
       base?.imageSize ?? Extents(grid.multipliedReportingOverflow(by: c.patch).partialValue)
-    c.epsilon = weights.keyMapping.name == "timm" ? base?.epsilon ?? 1e-6 : 1e-5
+    c.epsilon = ["timm", "JAX"].contains(weights.keyMapping.name) ? base?.epsilon ?? 1e-6 : 1e-5
     return c
   }
 

@@ -1,7 +1,9 @@
 import Tensors
 
 /// Residual networks: He et al. 2016 with the stride on the 3x3 convolution (torchvision, timm, Hugging
-/// Face), the CIFAR form, and the pre-activation form (He et al. 2016b; xxxnell/how-do-vits-work).
+/// Face) or the first; ResNeXt (Xie et al. 2017) and wide ones; stems and shortcuts of He et al. 2019; gates
+/// of Hu et al. 2018; anti-aliased (Zhang 2019) and dilated ones; the CIFAR form, and the pre-activation form
+/// (He et al. 2016b; xxxnell/how-do-vits-work).
 public struct ResNetConfiguration: ModelConfiguration {
   /// What a block is made of.
   public enum Block: String, ConfigurationValue, Codable, Sendable, CaseIterable {
@@ -20,6 +22,46 @@ public struct ResNetConfiguration: ModelConfiguration {
     case imagenet
     /// 3x3 with stride 1.
     case cifar
+    /// Three 3x3, the first with stride 2, then a 3x3 maximum with stride 2.
+    case deep
+  }
+
+  /// What halves the map after the stem's convolution.
+  public enum StemPool: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// A 3x3 maximum with stride 2.
+    case maximum = "max"
+    /// A 3x3 convolution with stride 2 and its normalisation.
+    case convolution = "conv"
+    /// Nothing does.
+    case none
+  }
+
+  /// What is done where a map is halved, instead of a stride in the 3x3 convolution.
+  public enum Antialias: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// Nothing: the convolution has the stride.
+    case none
+    /// A `[1 2 1]` filter with the stride (timm's resnetblur).
+    case blur
+    /// A mean of 2 x 2 (timm's resnetaa).
+    case average
+  }
+
+  /// Which convolution of a bottleneck has the stride.
+  public enum Downsample: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// The first 1x1: Caffe, MSRA.
+    case first
+    /// The 3x3: torchvision, timm.
+    case second
+  }
+
+  /// What a block adds its branch to where the input does not fit.
+  public enum Shortcut: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// A 1x1 convolution of the input.
+    case projection
+    /// Every second place, and as many channels of zeros before as behind.
+    case padded
+    /// Every second place, and channels of zeros behind.
+    case paddedBehind = "padded-behind"
   }
 
   /// The size of the input images in pixels.
@@ -42,6 +84,34 @@ public struct ResNetConfiguration: ModelConfiguration {
   public var stemWidth = 64
   /// Colour channels.
   public var channels = 3
+  /// Channels after the first two convolutions of a deep stem.
+  public var stemWidths = [32, 32]
+  /// Channels after each stage.
+  public var outs = [256, 512, 1024, 2048]
+  /// Groups of the 3x3 convolution of a bottleneck.
+  public var groups = 1
+  /// Channels inside the gates of each stage; empty without gates.
+  public var squeeze: [Int] = []
+  /// Whether a mean stands before the 1x1 convolution of a shortcut that halves the map.
+  public var averageDown = false
+  /// What halves the map after the stem.
+  public var pool = StemPool.maximum
+  /// The stride of the stem's (first) convolution.
+  public var stemStride = 2
+  /// The stride of the first stage.
+  public var firstStride = 1
+  /// How far apart the taps of a stage's 3x3 convolutions lie; it is not halved where they lie farther.
+  public var dilation = [1, 1, 1, 1]
+  /// Which convolution of a bottleneck has the stride.
+  public var downsample = Downsample.second
+  /// What is done where a map is halved.
+  public var antialias = Antialias.none
+  /// What a block adds its branch to where the input does not fit.
+  public var shortcut = Shortcut.projection
+  /// The non-linearity of stem and blocks.
+  public var act = ActivationFunction.relu
+  /// The non-linearity inside blocks.
+  public var innerAct = ActivationFunction.relu
 
   /// ResNet-50 at 224.
   public init() {}
@@ -65,7 +135,52 @@ public struct ResNetConfiguration: ModelConfiguration {
     .init(
       "stem-width", \.stemWidth, "channels after the stem", in: 1...65536, derived: { $0.width }),
     .channels,
+    .init(
+      "stem-widths", \.stemWidths, "channels of a deep stem's first two convolutions",
+      in: 0...65536,
+      count: 2...2, derived: { [$0.stemWidth / 2, $0.stemWidth / 2] }),
+    .init(
+      "outs", \.outs, "channels after each stage", in: 1...65536, asMany: \.depths,
+      derived: { c in
+        c.widths.map { $0.multipliedReportingOverflow(by: c.block.expansion).partialValue }
+      }),
+    .init(
+      "groups", \.groups, "groups of a bottleneck's 3x3 convolution", default: 1, in: 1...65536),
+    .init(
+      "squeeze", \.squeeze, "channels inside the gates of each stage", default: [], in: 1...65536),
+    .init("avg-down", \.averageDown, "a mean before a shortcut's convolution", default: false),
+    .init(
+      "pool", \.pool, "what halves the map after the stem", origin: .declaration,
+      derived: { $0.stem == .cifar ? .none : .maximum }),
+    .init(
+      "stem-stride", \.stemStride, "stride of the stem", in: 1...4, origin: .declaration,
+      derived: { $0.stem == .cifar ? 1 : 2 }),
+    .init(
+      "first-stride", \.firstStride, "stride of the first stage", default: 1, in: 1...4,
+      origin: .declaration),
+    .init(
+      "dilation", \.dilation, "distance of taps in each stage; 1-1-2-4 keeps the last maps large",
+      in: 1...64, asMany: \.depths, origin: .declaration, derived: { $0.depths.map { _ in 1 } }),
+    .init(
+      "downsample", \.downsample, "the convolution of a bottleneck that has the stride",
+      default: .second, origin: .declaration),
+    .init(
+      "antialias", \.antialias, "what is done where a map is halved", default: .none,
+      origin: .declaration),
+    .init(
+      "shortcut", \.shortcut, "what a branch is added to where the input does not fit",
+      default: .projection, origin: .declaration),
+    .init("act", \.act, "non-linearity", default: .relu, origin: .declaration),
+    .init(
+      "inner-act", \.innerAct, "non-linearity inside blocks", origin: .declaration,
+      derived: { $0.act }),
   ]
+
+  /// The stride of a stage: none where its taps lie farther apart than those of the stage before.
+  func stride(of stage: Int) -> Int {
+    if stage == 0 { return firstStride }
+    return dilation[stage] == dilation[stage - 1] ? 2 : 1
+  }
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
@@ -74,14 +189,62 @@ public struct ResNetConfiguration: ModelConfiguration {
 
   /// The places after the stem by their channels; after the first blocks where these are wider.
   public var largestMap: (places: Int, channels: Int) {
-    let side = stem == .imagenet ? (imageSize.side + 1) / 2 : imageSize.side
-    return (side * side, max(stemWidth, widths[0] * block.expansion / (stem == .imagenet ? 4 : 1)))
+    let first = (imageSize.side + stemStride - 1) / stemStride
+    let side = pool == .none ? first : (first + 1) / 2
+    let channels = max(outs[0], widths[0])
+    return side * side * channels > first * first * stemWidth
+      ? (side * side, channels) : (first * first, stemWidth)
   }
 
-  /// Checks that the widths start with the width.
+  /// Checks that the widths start with the width, and that the parts fit each other.
   public func checkRelations() throws(ModelError) {
+    if !squeeze.isEmpty, squeeze.count != depths.count {
+      throw refusal("squeeze", squeeze.argument, "none, or \(depths.count) numbers, one a stage")
+    }
+    try checkForm()
     guard width == widths[0] else {
       throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
+    }
+  }
+
+  /// What cannot be together.
+  private func checkForm() throws(ModelError) {
+    if stem == .deep, stemWidths.contains(where: { $0 < 1 }) {
+      throw refusal("stem-widths", stemWidths.argument, "two numbers from 1")
+    }
+    if block == .basic, groups != 1 { throw refusal("groups", "\(groups)", "1 with basic blocks") }
+    if block == .basic, downsample == .first {
+      throw refusal("downsample", "first", "second: basic blocks have no 1x1 convolution")
+    }
+    if let odd = widths.first(where: { !$0.isMultiple(of: groups) }) {
+      throw refusal("groups", "\(groups)", "a divisor of each of the widths, such as \(odd)")
+    }
+    for (stage, (before, after)) in zip(dilation, dilation.dropFirst()).enumerated()
+    where after != before && after != 2 * before {
+      throw refusal(
+        "dilation", dilation.argument,
+        "\(before) or \(2 * before) in stage \(stage + 2): that of the stage before, or twice that")
+    }
+    if dilation[0] != 1 { throw refusal("dilation", dilation.argument, "1 in the first stage") }
+    if dilation.contains(where: { $0 > 1 }), averageDown || downsample == .first {
+      throw refusal(
+        "dilation", dilation.argument, "1 with averages in shortcuts or the stride on the 1x1")
+    }
+    if shortcut != .projection {
+      let before = [stemWidth] + outs.dropLast()
+      guard zip(before, outs).allSatisfy({ $0 <= $1 }) else {
+        throw refusal(
+          "outs", outs.argument, "no fewer than before: shortcuts are filled with zeros")
+      }
+    }
+    let isPlain =
+      stem != .deep && squeeze.isEmpty && antialias == .none && !averageDown
+      && shortcut == .projection && pool != .convolution
+    if preActivation, !isPlain {
+      throw refusal("preact", "true", "false with a deep stem, gates, smoothing or other shortcuts")
+    }
+    if antialias != .none, downsample == .first || pool == .convolution {
+      throw refusal("antialias", antialias.rawValue, "none with downsample=first or pool=conv")
     }
   }
 

@@ -2,24 +2,28 @@ import Checkpoints
 import StrictJSON
 
 extension ResNetConfiguration {
-  /// Reads a configuration off names and shapes; everything but the size of the images can be read.
+  /// Reads a configuration off names and shapes. What they do not tell (the size of the images, where strides
+  /// stand, what halves maps, the non-linearity) is taken from `base`, or is the usual.
   public static func detect(
     _ weights: WeightsView, base: ResNetConfiguration?
   ) throws(ModelError) -> ResNetConfiguration {
     var c = base ?? ResNetConfiguration()
-    let stem = try weights.require("conv1.weight", rank: 4)
-    c.stem = try .init(weights, "conv1.weight")
-    (c.stemWidth, c.channels) = (stem[0], stem[1])
+    try c.readStem(weights)
     c.preActivation = !weights.has("bn1.weight")
     c.block = weights.has("layer1.0.conv3.weight") ? .bottleneck : .basic
-    (c.depths, c.widths) = ([], [])
-    while weights.has("layer\(c.depths.count + 1).0.conv1.weight") {
-      let name = "layer\(c.depths.count + 1)"
-      c.widths.append(try weights.require("\(name).0.conv1.weight", rank: 4)[0])
-      c.depths.append(weights.count { "\(name).\($0).conv1.weight" })
-    }
+    try c.readStages(weights)
     c.width = c.widths.first ?? 0
     c.classes = weights.classes("fc.weight")
+    try c.readShortcuts(weights)
+    if base == nil {
+      (c.pool, c.stemStride) = c.stem == .cifar ? (.none, 1) : (.maximum, 2)
+    }
+    if weights.has("maxpool.0.weight") {
+      c.pool = .convolution
+    } else if c.pool == .convolution {
+      c.pool = .maximum
+    }
+    if c.dilation.count != c.depths.count { c.dilation = c.depths.map { _ in 1 } }
     c.imageSize =
       base?.imageSize ?? weights.config?["image_size"].flatMap { Extents(setting: $0) }
       ?? (c.stem == .cifar ? 32 : 224)
@@ -32,29 +36,71 @@ extension ResNetConfiguration {
     return c
   }
 
-  /// Names of timm whose networks share the block structure and nothing else.
-  public static func reasonAgainst(variant: String) -> String? {
-    guard variant.hasPrefix("resnet"),
-      let end = variant.dropFirst(6).firstIndex(where: { !$0.isNumber }),
-      end > variant.index(variant.startIndex, offsetBy: 6)
-    else { return nil }
-    let suffix = variant[end...]
-    let meaning: String
-    switch suffix.first {
-    case "d", "t", "s": meaning = "with a deep stem and, often, average pooling in its shortcuts"
-    case "c": meaning = "with a deep stem"
-    default: meaning = "with other blocks or normalisation"
+  private mutating func readStem(_ weights: WeightsView) throws(ModelError) {
+    if weights.has("conv1.0.weight") {
+      stem = .deep
+      let first = try weights.require("conv1.0.weight", rank: 4)
+      let second = try weights.require("conv1.3.weight", rank: 4)
+      stemWidth = try weights.require("conv1.6.weight", rank: 4)[0]
+      (channels, stemWidths) = (first[1], [first[0], second[0]])
+      return
     }
-    return "\(variant) is another network than \(variant[..<end]) (\(meaning)) and is not supported"
+    let shape = try weights.require("conv1.weight", rank: 4)
+    stem = try Stem(weights, "conv1.weight")
+    (stemWidth, channels, stemWidths) = (shape[0], shape[1], [shape[0] / 2, shape[0] / 2])
   }
 
-  /// A deep stem: suffix d, t or s in timm.
-  public static func reasonAgainst(names: [String]) -> String? {
-    let names = Set(names)
-    guard names.contains("conv1.0.weight"), names.contains("layer1.0.conv1.weight") else {
-      return nil
+  private mutating func readStages(_ weights: WeightsView) throws(ModelError) {
+    (depths, widths, outs, squeeze, groups) = ([], [], [], [], 1)
+    while weights.has("layer\(depths.count + 1).0.conv1.weight") {
+      let name = "layer\(depths.count + 1)"
+      widths.append(try weights.require("\(name).0.conv1.weight", rank: 4)[0])
+      depths.append(weights.count { "\(name).\($0).conv1.weight" })
+      let last = block == .basic ? "conv2" : "conv3"
+      outs.append(try weights.require("\(name).0.\(last).weight", rank: 4)[0])
+      if let gate = weights.shape("\(name).0.se.fc1.weight"), let reduced = gate.first {
+        squeeze.append(reduced)
+      }
+      if block == .bottleneck {
+        let spatial = try weights.require("\(name).0.conv2.weight", rank: 4)[1]
+        let own = (widths.last ?? 0) / max(1, spatial)
+        guard depths.count == 1 || own == groups else {
+          throw ModelError(
+            .unexpected, place: "tensor \"\(weights.foreignName("\(name).0.conv2.weight"))\"",
+            found: "\(own) groups", expected: "\(groups), as in the stages before")
+        }
+        groups = max(1, own)
+      }
     }
-    return "weights of a residual network with a deep stem (timm's suffix d, t or s), which is "
-      + "another network and not supported"
+  }
+
+  private mutating func readShortcuts(_ weights: WeightsView) throws(ModelError) {
+    averageDown = false
+    let inputs = [stemWidth] + outs
+    let fits = zip(inputs, outs).enumerated().map { stage, widths in
+      stage == 0 && widths.0 == widths.1 && firstStride == 1
+    }
+    guard let stage = fits.firstIndex(of: false) else { return }
+    let down = "layer\(stage + 1).0.downsample"
+    averageDown = weights.shape("\(down).1.weight")?.count == 4
+    if averageDown || weights.has("\(down).0.weight") {
+      shortcut = .projection
+    } else if shortcut == .projection, stem == .cifar, !preActivation {
+      // The form of He et al. 2016 for CIFAR has shortcuts without parameters.
+      shortcut = .padded
+    }
+  }
+
+  /// What names and shapes do not tell, and what neighbours make doubtful.
+  public static func doubts(_ weights: WeightsView) -> String? {
+    let names = weights.contents.names
+    let segments = names.contains {
+      $0.hasPrefix("aux_classifier.") || $0.hasPrefix("classifier.4.") || $0.contains("aspp")
+        || $0.hasPrefix("decode_head.") || $0.hasPrefix("auxiliary_head.")
+    }
+    return segments
+      ? "the file is of a segmentation network, whose backbone often has dilated convolutions: "
+        + "strides are assumed to be those of a classifier; say dilation=1-1-2-4 (output stride 8) or "
+        + "1-1-1-2 (16) if they are not" : nil
   }
 }

@@ -1,10 +1,54 @@
 extension ResNetConfiguration {
-  /// torchvision (and timm), Hugging Face, and the two forms of xxxnell/how-do-vits-work.
-  public static let keyMappings = [torchvision, huggingFace, hdv, hdvPreActivation]
+  /// torchvision (and timm, with one convolution in the stem or three), Hugging Face, the two forms of
+  /// xxxnell/how-do-vits-work, weiaicunzai/pytorch-cifar100, and a list of torchvision's children.
+  public static let keyMappings = [
+    torchvision, deepStem, huggingFace, hdv, hdvPreActivation, weiaicunzai, children,
+  ]
 
   /// A pre-activation network by our own names stands here too: `layer1.0.bn1` before `conv1`.
   private static let torchvision = KeyMapping(
-    "torchvision", signature: ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight"])
+    "torchvision", signature: ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight"],
+    rules: common)
+
+  private static let deepStem = KeyMapping(
+    "timm", signature: ["conv1.0.weight", "conv1.6.weight", "layer1.0.conv1.weight"], rules: common)
+
+  /// `linear` and `shortcut` are what the usual networks for CIFAR say for `fc` and `downsample`.
+  private static let common: [KeyMapping.Rule] =
+    [.rename("fc", "fc"), .rename("fc", "linear")]
+    + ["downsample", "shortcut"].map { .rename("*.*.downsample", "*.*.\($0)") }
+    + ["se", "se_module"].flatMap { gate in
+      ["fc1", "fc2"].flatMap { layer -> [KeyMapping.Rule] in
+        [
+          .reshape("*.*.se.\(layer).weight", "*.*.\(gate).\(layer).weight"),
+          .rename("*.*.se.\(layer).bias", "*.*.\(gate).\(layer).bias"),
+        ]
+      }
+    }
+
+  /// `nn.Sequential(*model.children())`, by number; fastai puts it first in a list with a head.
+  private static let children = KeyMapping(
+    "numbers of children", signature: ["0.weight", "1.running_mean", "4.0.conv1.weight"],
+    rules: [.rename("conv1", "0"), .rename("bn1", "1")]
+      + (1...4).flatMap { stage -> [KeyMapping.Rule] in
+        let (own, theirs) = ("layer\(stage)", "\(stage + 3)")
+        return ["fc1", "fc2"].map {
+          .reshape("\(own).*.se.\($0).weight", "\(theirs).*.se.\($0).weight")
+        } + [.rename(own, theirs)]
+      } + [.rename("fc", "9"), .rename("fc", "10")])
+
+  private static let weiaicunzai = KeyMapping(
+    "pytorch-cifar100", signature: ["conv1.0.weight", "conv2_x.0.residual_function.0.weight"],
+    rules: [.rename("conv1", "conv1.0"), .rename("bn1", "conv1.1")]
+      + (1...4).flatMap { stage -> [KeyMapping.Rule] in
+        let (own, theirs) = ("layer\(stage).*", "conv\(stage + 1)_x.*")
+        return (1...3).flatMap { place -> [KeyMapping.Rule] in
+          [
+            .rename("\(own).conv\(place)", "\(theirs).residual_function.\(3 * place - 3)"),
+            .rename("\(own).bn\(place)", "\(theirs).residual_function.\(3 * place - 2)"),
+          ]
+        } + [.rename("\(own).downsample", "\(theirs).shortcut")]
+      })
 
   private static let huggingFace = KeyMapping(
     "Hugging Face",

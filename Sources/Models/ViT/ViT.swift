@@ -10,6 +10,9 @@ struct ViT: VisionModel {
 
   private let configuration: ViTConfiguration
   private let patches: PatchEmbedding
+  private let patchInputNorm: LayerNorm?
+  private let patchNorm: LayerNorm?
+  private let preNorm: LayerNorm?
   private let prefix: Tensor?
   private let positions: PositionTable
   private let blocks: [TransformerBlock]
@@ -18,6 +21,7 @@ struct ViT: VisionModel {
   private let attentionPool: AttentionPool?
   private let classifier: Dense?
   private let distillationClassifier: Dense?
+  private let projection: Dense?
 
   init(_ c: ViTConfiguration, _ weights: Scope) throws(ParameterError) {
     configuration = c
@@ -41,11 +45,20 @@ struct ViT: VisionModel {
         ? joined
         : joined + own.padded(axis: 1, before: 0, total: c.prefixTokens)
     }
+    let embedding = weights["patch_embed"]
     patches = try PatchEmbedding(
-      weights["patch_embed"]["proj"], channels: c.channels, patch: c.patch, width: c.dim)
+      embedding["proj"], channels: c.channels, patch: c.patch, width: c.dim, bias: c.patchBias)
+    patchInputNorm =
+      c.patchInputNorm
+      ? try LayerNorm(embedding["input_norm"], c.patch * c.patch * c.channels, epsilon: c.epsilon)
+      : nil
+    patchNorm =
+      c.patchNorm ? try LayerNorm(embedding["norm"], c.dim, epsilon: c.epsilon) : nil
+    preNorm = c.preNorm ? try LayerNorm(weights["norm_pre"], c.dim, epsilon: c.epsilon) : nil
     let options = TransformerBlock.Options(
       width: c.dim, heads: c.heads, hidden: c.mlp, epsilon: c.epsilon, qkvBias: c.qkvBias,
-      layerScale: c.layerScale, perceptron: c.perceptron,
+      layerScale: c.layerScale, keyBias: c.keyBias, perceptron: c.perceptron, act: c.act,
+      norm: c.norm, inner: c.inner,
       scale: c.scale == .model ? 1 / Double(c.dim).squareRoot() : nil)
     blocks = try (0..<c.depth).map { index throws(ParameterError) in
       try TransformerBlock(weights["blocks"][index], options)
@@ -59,13 +72,17 @@ struct ViT: VisionModel {
     classifier = c.classes > 0 ? try Dense(weights["head"], features, c.classes) : nil
     distillationClassifier =
       c.distillationHead ? try Dense(weights["head_dist"], features, c.classes) : nil
+    projection =
+      c.projection > 0
+      ? try Dense(weights["projection"], features, c.projection, bias: false) : nil
   }
 
   var blockCount: Int { blocks.count }
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> State {
-    let map = patches(images)
+    var map = patchInputNorm.map { patches(images, norm: $0) } ?? patches(images)
+    if let patchNorm { map = patchNorm(map) }
     let (height, width, dim) = (map.shape[1], map.shape[2], map.shape[3])
     var tokens =
       map.reshaped([map.shape[0], height * width, dim]) + positions(height: height, width: width)
@@ -73,6 +90,7 @@ struct ViT: VisionModel {
       let repeated = prefix.reshaped([configuration.prefixTokens, dim]).repeated(map.shape[0])
       tokens = Tensor.concatenated([repeated, tokens], axis: 1)
     }
+    if let preNorm { tokens = preNorm(tokens) }
     let grid = TokenGrid(height: height, width: width, prefix: configuration.prefixTokens)
     tokens = context.tap(Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens)
     return State(tokens: context.dropout(tokens, at: "embed"), grid: grid)
@@ -110,7 +128,8 @@ struct ViT: VisionModel {
       tokens.slice(axis: 1, start: index, length: 1).reshaped([images, dim])
     }
     func own(_ tokens: Tensor) -> Tensor {
-      tokens.slice(axis: 1, start: grid.prefix, length: grid.height * grid.width)
+      if configuration.poolsPrefix { return tokens }
+      return tokens.slice(axis: 1, start: grid.prefix, length: grid.height * grid.width)
     }
     func mean(_ tokens: Tensor) -> Tensor { own(tokens).mean(axis: 1) }
     var tokens = state.tokens
@@ -138,6 +157,7 @@ struct ViT: VisionModel {
         features = context.tap(Tap("pool", .msa, layout: .vector), attentionPool(features))
       }
     }
+    if let projection { return projection(features) }
     guard let classifier else { return features }
     let logits = classifier(features)
     guard let distillationClassifier else { return logits }
@@ -163,7 +183,7 @@ private struct AttentionPool: Sendable {
     keyValue = try Dense(scope["kv"], c.dim, 2 * c.dim)
     projection = try Dense(scope["proj"], c.dim, c.dim)
     norm = try LayerNorm(scope["norm"], c.dim, epsilon: c.epsilon)
-    mlp = try Perceptron(scope["mlp"], c.dim, hidden: c.mlp)
+    mlp = try Perceptron(scope["mlp"], c.dim, hidden: c.mlp, act: c.act)
   }
 
   /// Tokens `[N, T, D]` to features `[N, D]`.

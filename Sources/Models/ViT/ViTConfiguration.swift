@@ -78,6 +78,26 @@ public struct ViTConfiguration: ModelConfiguration {
   public var epsilon = 1e-6
   /// What attention scores are multiplied by.
   public var scale = Scale.head
+  /// Whether keys have a bias where queries and values do.
+  public var keyBias = true
+  /// Width of all heads together.
+  public var inner = 768
+  /// Whether the patch projection has a bias.
+  public var patchBias = true
+  /// Whether the values of a patch are normalised before the projection.
+  public var patchInputNorm = false
+  /// Whether patches are normalised after the projection.
+  public var patchNorm = false
+  /// Whether tokens are normalised before the first block.
+  public var preNorm = false
+  /// Where the normalisations of a block stand.
+  public var norm = NormPlacement.pre
+  /// The non-linearity of perceptrons.
+  public var act = ActivationFunction.gelu
+  /// Whether a mean, or attention with a learned query, takes in the tokens before the patches.
+  public var poolsPrefix = false
+  /// Width of a last projection without bias (CLIP's image embedding); 0 without one.
+  public var projection = 0
 
   /// ViT-B/16 at 224.
   public init() {}
@@ -94,7 +114,7 @@ public struct ViTConfiguration: ModelConfiguration {
     .dim(\.dim, default: 768),
     .depth(\.depth, default: 12),
     .init(
-      "heads", \.heads, "attention heads", in: 1...65536, atMost: \.dim, origin: .declaration,
+      "heads", \.heads, "attention heads", in: 1...65536, origin: .declaration,
       isAlwaysShown: true, derived: { max(1, $0.dim / 64) }),
     .classes,
     .mlp(\.mlp, dim: \.dim),
@@ -120,6 +140,22 @@ public struct ViTConfiguration: ModelConfiguration {
       derived: { $0.classToken ? .token : .average }),
     .epsilon(\.epsilon),
     .init("scale", \.scale, "scale of attention scores", default: .head, origin: .declaration),
+    .init("key-bias", \.keyBias, "a bias on keys where queries have one", default: true),
+    .init(
+      "inner", \.inner, "width of all heads together", in: 1...1_048_576, derived: { $0.dim }),
+    .init("patch-bias", \.patchBias, "a bias on the patch projection", default: true),
+    .init(
+      "patch-input-norm", \.patchInputNorm, "a norm before the patch projection", default: false),
+    .init("patch-norm", \.patchNorm, "a norm after the patch projection", default: false),
+    .init("pre-norm", \.preNorm, "a norm before the first block", default: false),
+    .init(
+      "norm", \.norm, "where the norms of a block stand", default: .pre, origin: .declaration),
+    .init("act", \.act, "non-linearity of perceptrons", default: .gelu, origin: .declaration),
+    .init(
+      "pool-prefix", \.poolsPrefix, "pool the tokens before the patches too", default: false,
+      origin: .declaration),
+    .init(
+      "projection", \.projection, "width of a last projection", default: 0, in: 0...1_048_576),
   ]
 
   /// Tokens before the patches: class, distillation, registers.
@@ -143,13 +179,17 @@ public struct ViTConfiguration: ModelConfiguration {
 
   /// Tokens of an image by their width.
   public var largestMap: (places: Int, channels: Int) {
-    ((imageSize.height / patch) * (imageSize.width / patch), dim)
+    ((imageSize.height / patch) * (imageSize.width / patch), max(dim, inner))
   }
 
   /// Checks that heads divide the width, and that what is pooled is there.
   public func checkRelations() throws(ModelError) {
-    guard dim.isMultiple(of: heads) else {
-      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
+    guard inner.isMultiple(of: heads) else {
+      throw refusal(
+        "heads", "\(heads) heads", "a divisor of \(inner == dim ? "dim" : "inner")=\(inner)")
+    }
+    if projection > 0, classes > 0 {
+      throw refusal("projection", "\(projection) beside \(classes) classes", "classes=0")
     }
     if !classToken, pool == .token || pool == .tokenAndAverage {
       throw refusal(

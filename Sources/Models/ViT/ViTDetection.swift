@@ -15,10 +15,17 @@ extension ViTConfiguration {
     c.registers = weights.shape("reg_token", rank: 3)?[1] ?? 0
     try c.readPositions(weights)
     try c.readPerceptron(weights)
-    c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
+    c.keyBias = !weights.has("blocks.0.attn.q_bias")
+    c.qkvBias = weights.has("blocks.0.attn.qkv.bias") || !c.keyBias
+    c.inner = try weights.require("blocks.0.attn.qkv.weight", rank: 2)[0] / 3
+    c.patchBias = weights.has("patch_embed.proj.bias")
+    c.patchInputNorm = weights.has("patch_embed.input_norm.weight")
+    c.patchNorm = weights.has("patch_embed.norm.weight")
+    c.preNorm = weights.has("norm_pre.weight")
     c.layerScale = weights.has("blocks.0.ls1.gamma")
     let head = weights.shape("head.weight", rank: 2)
     c.classes = weights.classes()
+    c.projection = head == nil ? weights.shape("projection.weight", rank: 2)?[0] ?? 0 : 0
     c.distillationHead = weights.has("head_dist.weight")
     c.pool = c.readPool(weights, features: head?[1], base: base)
     try c.readSettings(weights, base: base)
@@ -26,7 +33,8 @@ extension ViTConfiguration {
   }
 
   private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
-    let rows = try weights.require("pos_embed", rank: 3)[1]
+    let shape = weights.shape("pos_embed") ?? []
+    let rows = try shape.count == 2 ? shape[0] : weights.require("pos_embed", rank: 3)[1]
     for candidate in [Positions.classes, .all, .patches] {
       positions = candidate
       if let side = squareRoot(rows - positionedPrefix), side > 0 {
@@ -57,34 +65,37 @@ extension ViTConfiguration {
     if !classToken { return .normalisedAverage }
     // Both forms of pooling after the last normalisation have the same weights.
     if base?.pool == .normalisedAverage { return .normalisedAverage }
-    return weights.config?["global_pool"]?.stringValue == "avg" ? .normalisedAverage : .token
+    return weights.setting("global_pool")?.stringValue == "avg" ? .normalisedAverage : .token
   }
 
   private mutating func readSettings(_ weights: WeightsView, base: Self?) throws(ModelError) {
-    let config = weights.config
-    try weights.requireSetting("hidden_size", dim)
-    try weights.requireSetting("num_hidden_layers", depth)
-    try weights.requireSetting("patch_size", patch)
-    try weights.requireSetting("num_register_tokens", registers)
-    if config?["use_swiglu_ffn"]?.boolValue != true {
-      try weights.requireSetting("intermediate_size", mlp)
-    }
     imageSize =
-      config?["image_size"].flatMap { Extents(setting: $0) }
+      (weights.setting("image_size") ?? weights.setting("img_size")).flatMap {
+        Extents(setting: $0)
+      }
       ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
       ?? Extents(grid.multipliedReportingOverflow(by: patch).partialValue)
     switch weights.keyMapping.name {
     case "Hugging Face":
-      epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
+      epsilon = layerScale ? 1e-6 : 1e-12
       resampling = registers > 0 ? .antialiased : .bicubic
-    case "how-do-vits-work": epsilon = 1e-5
+    case "how-do-vits-work", "vit-pytorch", "vit-pytorch of 2021", "open_clip": epsilon = 1e-5
+    case "Hugging Face CLIP":
+      (epsilon, resampling) = (1e-5, .bicubic)
+      // What CLIP's class in transformers does without settings.
+      if base == nil { act = .quickGELU }
     default: epsilon = base?.epsilon ?? 1e-6
     }
     // timm's first vit_small: its scores were scaled by the width of the model.
     let isLegacySmall = base == nil && dim == 768 && depth == 8 && !qkvBias
     if isLegacySmall { (heads, scale, epsilon) = (8, .model, 1e-5) }
-    if let declared = config?["num_attention_heads"]?.intValue {
-      heads = declared
+    if let declared = weights.setting("num_attention_heads") ?? weights.setting("num_heads"),
+      let number = declared.intValue
+    {
+      heads = number
+    } else if let query = weights.rawShape("blocks.0.attn.qkv.weight"), query.count == 3 {
+      // JAX stores each head on its own.
+      heads = query[1]
     } else if base == nil, !isLegacySmall {
       guard dim.isMultiple(of: 64) else {
         throw ModelError(

@@ -1,6 +1,7 @@
 extension ViTConfiguration {
   /// timm's names, and the CIFAR-100 model of Park and Kim (2022).
-  public static let variants: [ModelVariant<Self>] = plain + deit + deit3 + dinov2 + others
+  public static let variants: [ModelVariant<Self>] =
+    plain + deit + deit3 + dinov2 + others + published
 
   private typealias Size = (name: String, dim: Int, depth: Int, heads: Int)
 
@@ -16,6 +17,7 @@ extension ViTConfiguration {
   ) -> Self {
     var c = Self()
     (c.dim, c.depth, c.heads, c.mlp) = (size.dim, size.depth, size.heads, 4 * size.dim)
+    c.inner = size.dim
     (c.patch, c.imageSize, c.grid) = (patch, Extents(image), image / patch)
     change(&c)
     return c

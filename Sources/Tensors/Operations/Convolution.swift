@@ -293,17 +293,34 @@ struct FusedConvolution: FusedFunction {
   let x: Tensor
   let weight: Tensor
   let window: SlidingWindow
+  var groups = 1
+  var dilation = 1
   var affine: ChannelAffine?
   var residual: Tensor?
   var activation = Activation.none
 
   var inputs: [Tensor?] { [x, weight, affine?.scale, affine?.shift, residual] }
-  var outputShape: Shape { Convolution(window: window).outputShape([x.shape, weight.shape]) }
+  var outputShape: Shape {
+    if dilation > 1 { return x.shape.replacingLast(weight.shape[0]) }
+    // A group sees its own channels alone.
+    return Convolution(window: window)
+      .outputShape([x.shape.replacingLast(x.shape.last / groups), weight.shape])
+  }
   var multiplyAdds: Int { outputShape.rows * weight.shape.count }
-  var isSweepFaster: Bool { affine != nil }
+  var isSweepFaster: Bool { affine != nil && groups == 1 && dilation == 1 }
+
+  private var convolved: Tensor {
+    func grouped(_ x: Tensor) -> Tensor {
+      groups > 1
+        ? groupedConvolution(x, weight, window: window, groups: groups)
+        : Convolution(window: window)(x, weight)
+    }
+    return dilation > 1
+      ? dilatedConvolution(x, window: window, dilation: dilation, grouped) : grouped(x)
+  }
 
   func steps(_ inner: InnerTaps) -> Tensor {
-    var y = Convolution(window: window)(x, weight)
+    var y = convolved
     y = inner.beforeAffine?(y) ?? y
     if let affine {
       return affine(y, residual: residual, activation: activation, afterAffine: inner.afterAffine)
@@ -383,18 +400,22 @@ public struct ChannelAffine: Sendable {
 ///
 /// - Parameters:
 ///   - x: `[N, H, W, in]`.
-///   - weight: `[out, kh, kw, in]`.
+///   - weight: `[out, kh, kw, in / groups]`.
+///   - groups: how many groups of channels see their own alone.
+///   - dilation: how far apart the taps lie; the padding is that many times the window's. With more than
+///     1, the stride is 1 and the extent stays.
 ///   - affine: a folded batch normalisation (or a bias, with scale 1).
 ///   - residual: of the result's shape.
 ///   - beforeAffine: gets the convolution's result; nil if nobody looks.
 ///   - afterAffine: gets what the residual is added to; nil if nobody looks.
 /// - Returns: `[N, H', W', out]`.
 public func convolution(
-  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, affine: ChannelAffine? = nil,
-  residual: Tensor? = nil, activation: Activation = .none, beforeAffine: InnerTap? = nil,
-  afterAffine: InnerTap? = nil
+  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, groups: Int = 1, dilation: Int = 1,
+  affine: ChannelAffine? = nil, residual: Tensor? = nil, activation: Activation = .none,
+  beforeAffine: InnerTap? = nil, afterAffine: InnerTap? = nil
 ) -> Tensor {
   FusedConvolution(
-    x: x, weight: weight, window: window, affine: affine, residual: residual,
-    activation: activation)(InnerTaps(beforeAffine: beforeAffine, afterAffine: afterAffine))
+    x: x, weight: weight, window: window, groups: groups, dilation: dilation, affine: affine,
+    residual: residual, activation: activation)(
+      InnerTaps(beforeAffine: beforeAffine, afterAffine: afterAffine))
 }

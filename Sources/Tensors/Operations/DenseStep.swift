@@ -2,7 +2,7 @@ import CKernels
 
 /// What is applied to the result of a product or a normalisation.
 public enum Activation: Sendable {
-  case none, gelu, relu, relu6
+  case none, gelu, geluTanh, quickGELU, relu, relu6, silu
 
   var code: Int32 {
     switch self {
@@ -10,6 +10,9 @@ public enum Activation: Sendable {
     case .gelu: Int32(CK_ACTIVATION_GELU)
     case .relu: Int32(CK_ACTIVATION_RELU)
     case .relu6: Int32(CK_ACTIVATION_RELU6)
+    case .geluTanh: Int32(CK_ACTIVATION_GELU_TANH)
+    case .quickGELU: Int32(CK_ACTIVATION_QUICK_GELU)
+    case .silu: Int32(CK_ACTIVATION_SILU)
     }
   }
 
@@ -20,6 +23,9 @@ public enum Activation: Sendable {
     case .gelu: x.gelu()
     case .relu: x.relu()
     case .relu6: x.relu6()
+    case .geluTanh: x.geluTanh()
+    case .quickGELU: x.quickGELU()
+    case .silu: x.silu()
     }
   }
 }

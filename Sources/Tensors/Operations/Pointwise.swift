@@ -102,6 +102,13 @@ struct Pointwise: Operation {
 extension Tensor {
   /// `x Φ(x)` with the exact normal distribution function (the erf form).
   public func gelu() -> Tensor { GELU()(self) }
+  /// GELU by the hyperbolic tangent: `x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2`.
+  public func geluTanh() -> Tensor {
+    // (1 + tanh u) / 2 = sigmoid(2 u)
+    self * (1.5957691216057308 * (self + 0.044715 * (self * self * self))).sigmoid()
+  }
+  /// `x sigmoid(1.702 x)`.
+  public func quickGELU() -> Tensor { self * (1.702 * self).sigmoid() }
   /// `max(x, 0)`.
   public func relu() -> Tensor { Pointwise(function: .relu)(self) }
   /// `min(max(x, 0), 6)`.

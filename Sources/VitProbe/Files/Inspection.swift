@@ -53,6 +53,11 @@ public struct Inspection: Sendable {
         report.candidates.isEmpty ? "none by name" : report.candidates.joined(separator: ", "))
       row(
         "key names", report.keyMapping + (report.prefix.isEmpty ? "" : ", prefix \(report.prefix)"))
+      for source in ParameterProvenance.Source.allCases where source != .weights {
+        let told = report.provenance.filter { $0.source == source }
+        guard !told.isEmpty else { continue }
+        row(source.rawValue, told.map { "\($0.parameter)=\($0.value)" }.joined(separator: ", "))
+      }
       row("matched", "\(report.matched)")
       row("ignored", report.ignored.isEmpty ? "0" : "\(report.ignored.count)")
       row("unmatched", "\(report.unused.count)")

@@ -88,6 +88,7 @@ public struct ModelSubject: Subject {
     text += ", \(parameterCount) parameters"
     text += inputFiles.isEmpty ? ", random weights" : ", \(report.keyMapping) names"
     if report.usesEMA { text += ", averaged (EMA) weights" }
+    if !report.assumptions.isEmpty { text += "; assumed: \(report.assumptions)" }
     return text
   }
 
@@ -117,6 +118,13 @@ public struct ModelSubject: Subject {
       "label": .string(label), "source": .string(report.source),
       "architecture": .string(report.architecture),
       "variant": report.variant.map(JSONValue.string) ?? .null,
+      "provenance": .array(
+        report.provenance.map {
+          [
+            "parameter": .string($0.parameter), "value": .string($0.value),
+            "source": .string($0.source.rawValue),
+          ]
+        }),
       "key_mapping": .string(report.keyMapping), "ema": .bool(report.usesEMA),
       "parameters": .integer(parameterCount),
       "entry": .string(report.entry), "prefix": .string(report.prefix),
@@ -254,6 +262,7 @@ extension ImageTransform {
     } else if case .none = rule, overrides.imageSize != nil {
       rule = .cropFraction(1)
     }
+    let frame = Size(height: size.height, width: size.width)
     switch rule {
     case .cropFraction(let fraction):
       self = try ImageTransform.cropping(
@@ -261,17 +270,30 @@ extension ImageTransform {
         std: std)
     case .shortEdge(let edge):
       self.init(
-        resize: .shortEdge(edge), crop: Size(height: size.height, width: size.width),
-        interpolation: interpolation, mean: mean,
+        resize: .shortEdge(edge), crop: frame, interpolation: interpolation, mean: mean,
         std: std)
-    case .squash:
+    case .squash, .squashTo, .squashFraction:
+      var edge = frame
+      if case .squashTo(let own) = rule { edge = Size(own) }
+      if case .squashFraction(let fraction) = rule {
+        func part(_ length: Int) -> Int { Int((Double(length) / fraction).rounded(.down)) }
+        edge = Size(height: part(size.height), width: part(size.width))
+      }
       self.init(
-        resize: .exact(height: size.height, width: size.width), crop: nil,
-        interpolation: interpolation,
-        mean: mean, std: std)
+        resize: .exact(height: edge.height, width: edge.width), crop: edge == frame ? nil : frame,
+        interpolation: interpolation, mean: mean, std: std)
+    case .border(let fraction):
+      self.init(
+        resize: .longEdge(Int((Double(try side()) / fraction).rounded(.down))), crop: frame,
+        interpolation: interpolation, mean: mean, std: std,
+        border: mean.map { UInt8((min(max(255 * $0, 0), 255)).rounded(.toNearestOrEven)) })
+    case .crop:
+      self.init(
+        resize: .none, crop: frame, interpolation: interpolation, mean: mean, std: std)
     case .none:
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)
     }
+    if preprocessing.cropsDown { cropRounding = .down }
     try validate()
   }
 
@@ -281,10 +303,14 @@ extension ImageTransform {
     switch resize {
     case .none: parts.append("not resized")
     case .shortEdge(let edge): parts.append("short edge \(edge), \(interpolation.rawValue)")
+    case .longEdge(let edge): parts.append("long edge \(edge), \(interpolation.rawValue)")
     case .exact(let height, let width):
       parts.append("resized to \(height) x \(width), \(interpolation.rawValue)")
     }
     if let crop { parts.append("centre \(crop.height) x \(crop.width)") }
+    if let border {
+      parts.append("a border of " + border.map { "\($0)" }.joined(separator: " "))
+    }
     func list(_ values: [Float]) -> String {
       let shown = Set(values).count == 1 ? Array(values.prefix(1)) : values
       return shown.map(\.description).joined(separator: " ")
@@ -300,14 +326,19 @@ extension ImageTransform {
     switch self.resize {
     case .none: resize = "none"
     case .shortEdge(let edge): resize = ["short_edge": .integer(edge)]
+    case .longEdge(let edge): resize = ["long_edge": .integer(edge)]
     case .exact(let height, let width):
       resize = ["exact": [.integer(height), .integer(width)]]
     }
-    return [
+    let common: JSONValue = [
       "resize": resize,
       "crop": crop.map { [.integer($0.height), .integer($0.width)] } ?? .null,
       "interpolation": .string(interpolation.rawValue),
       "mean": .array(mean.map { .real(Double($0)) }), "std": .array(std.map { .real(Double($0)) }),
     ]
+    guard case .object(var members) = common else { return common }
+    if let border { members.append(.init("border", .array(border.map { .integer(Int($0)) }))) }
+    if cropRounding != .halfToEven { members.append(.init("crop_rounding", .string("down"))) }
+    return .object(members)
   }
 }

@@ -1,0 +1,44 @@
+/// A convolution whose channels are cut into groups, each of which sees its own alone: `[N, H, W, in]` by
+/// `[out, kh, kw, in / groups]`.
+///
+/// Groups of few channels are computed together, as one convolution whose weights between them are zero:
+/// a product needs some width to be fast.
+func groupedConvolution(
+  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, groups: Int
+) -> Tensor {
+  let (inputs, outputs) = (weight.shape[3], weight.shape[0] / max(1, groups))
+  precondition(
+    groups > 0 && x.shape[3] == groups * inputs && weight.shape[0] == groups * outputs,
+    "Weights \(weight.shape) in \(groups) groups do not fit a map \(x.shape)")
+  let together = (1...groups).last { groups.isMultiple(of: $0) && $0 * inputs <= 32 } ?? 1
+  let parts = stride(from: 0, to: groups, by: together).map { first in
+    let rows = (0..<together).map { place in
+      weight.slice(axis: 0, start: (first + place) * outputs, length: outputs)
+        .padded(axis: 3, before: place * inputs, total: together * inputs)
+    }
+    let channels = x.slice(axis: 3, start: first * inputs, length: together * inputs)
+    return Convolution(window: window)(channels, Tensor.concatenated(rows, axis: 0))
+  }
+  return Tensor.concatenated(parts, axis: 3)
+}
+
+/// A convolution whose taps lie `dilation` places apart, its stride 1 and its padding `dilation` times that
+/// of `window`: the map is cut into its `dilation`² phases, which do not meet.
+func dilatedConvolution(
+  _ x: Tensor, window: SlidingWindow, dilation d: Int, _ convolve: (Tensor) -> Tensor
+) -> Tensor {
+  precondition(window.stride == 1, "A dilated convolution of stride \(window.stride)")
+  let (images, height, width, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+  let (rows, columns) = ((height + d - 1) / d, (width + d - 1) / d)
+  let phases = x.padded(axis: 1, before: 0, total: rows * d)
+    .padded(axis: 2, before: 0, total: columns * d)
+    .reshaped([images, rows, d, columns, d, channels]).permuted([0, 2, 4, 1, 3, 5])
+    .reshaped([images * d * d, rows, columns, channels])
+  let y = convolve(phases)
+  precondition(
+    y.shape[1] == rows && y.shape[2] == columns, "A dilated convolution that changes the extent")
+  let out = y.shape[3]
+  return y.reshaped([images, d, d, rows, columns, out]).permuted([0, 3, 1, 4, 2, 5])
+    .reshaped([images, rows * d, columns * d, out])
+    .slice(axis: 1, start: 0, length: height).slice(axis: 2, start: 0, length: width)
+}
