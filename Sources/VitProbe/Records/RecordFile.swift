@@ -77,7 +77,7 @@ struct RecordFile: Sendable {
     self.header = header
 
     var entries: [RecordEntry] = []
-    var seen: Set<RecordPart> = []
+    var parts: Set<RecordPart> = []
     var sound = lines[3].range.upperBound + 1
     var broken: Int?
     for line in lines[4...] {
@@ -91,7 +91,7 @@ struct RecordFile: Sendable {
       // A process dies in its last write: what is broken before a whole record was broken later.
       if let broken { throw damaged("the record at byte \(broken)", "its checksum is another") }
       for part in entry.recordParts {
-        guard header.covers(part), seen.insert(part).inserted else {
+        guard header.covers(part), parts.insert(part).inserted else {
           throw damaged(
             "the record at byte \(line.range.lowerBound)",
             "\(part.name) of minibatch \(part.batch) does not belong there")

@@ -43,14 +43,14 @@ public protocol Subject: Sendable {
 
 /// The first subject with the label of an earlier one is an error: labels are unique.
 func checkLabels(_ labels: [String]) throws(VitProbeError) {
-  var seen: [String: String] = [:]
+  var found: [String: String] = [:]
   for label in labels {
-    if let other = seen[slug(label)] {
+    if let other = found[slug(label)] {
       throw VitProbeError(
         .usage,
         "two subjects are called \"\(other)\" and \"\(label)\"; give labels that differ in "
           + "file names: A=\(label) B=\(label)")
     }
-    seen[slug(label)] = label
+    found[slug(label)] = label
   }
 }
