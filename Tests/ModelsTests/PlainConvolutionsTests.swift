@@ -135,7 +135,7 @@ struct PlainConvolutions: VisionModel {
 
   func block(_ index: Int, _ x: Tensor, _ context: Context) -> Tensor {
     context.tap(
-      Tap("convs.\(index)", .conv, layout: .map, roles: [.sequence, .block]),
+      Tap("convs.\(index)", .conv, layout: .featureMap, roles: [.sequence, .block]),
       convolutions[index](x).relu())
   }
 
