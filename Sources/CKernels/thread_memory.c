@@ -27,10 +27,9 @@ void ck_take_over(void *address) {
 #endif
 }
 
-enum { SLOTS = 6 };
 struct scratch {
-  float *data[SLOTS];
-  size_t count[SLOTS];
+  float *data[CK_SCRATCH_COUNT];
+  size_t count[CK_SCRATCH_COUNT];
 };
 
 static _Thread_local struct scratch *mine = NULL;
@@ -39,7 +38,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void release(void *pointer) {
   struct scratch *s = pointer;
-  for (int i = 0; i < SLOTS; i++) free(s->data[i]);
+  for (int i = 0; i < CK_SCRATCH_COUNT; i++) free(s->data[i]);
   free(s);
 }
 static void make_key(void) { pthread_key_create(&key, release); }
@@ -60,3 +59,13 @@ float *ck_scratch(int slot, size_t count) {
   }
   return mine->data[slot];
 }
+
+static _Thread_local unsigned claimed = 0;
+
+int ck_scratch_claim(int slot) {
+  if (claimed >> slot & 1) return 0;
+  claimed |= 1u << slot;
+  return 1;
+}
+
+void ck_scratch_release(int slot) { claimed &= ~(1u << slot); }

@@ -122,7 +122,7 @@ CLONES void ck_max_pool(const float *x, float *y, int32_t *index, const struct c
         size_t at = ((image * g->oh + oy) * g->ow + ox) * c;
         for (size_t i = 0; i < c; i++) {
           y[at + i] = -INFINITY;
-          index[at + i] = 0;
+          if (index) index[at + i] = 0;
         }
         for (size_t ky = 0; ky < g->kh; ky++)
           for (size_t kx = 0; kx < g->kw; kx++) {
@@ -134,7 +134,7 @@ CLONES void ck_max_pool(const float *x, float *y, int32_t *index, const struct c
               // A NaN wins and stays, as in PyTorch.
               int take = in[from + i] > y[at + i] || in[from + i] != in[from + i];
               y[at + i] = take ? in[from + i] : y[at + i];
-              index[at + i] = take ? (int32_t)(from + i) : index[at + i];
+              if (index) index[at + i] = take ? (int32_t)(from + i) : index[at + i];
             }
           }
       }

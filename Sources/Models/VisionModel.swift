@@ -27,7 +27,9 @@ extension VisionModel {
   /// The logits `[N, classes]` of normalised images `[N, H, W, C]`.
   public func callAsFunction(_ images: Tensor, _ context: Context = Context()) -> Tensor {
     var state = embed(images, context)
-    for index in 0..<blockCount { state = block(index, state, context) }
+    for index in 0..<blockCount {
+      state = block(index, state, context.inBlock(index, of: blockCount))
+    }
     return context.tap(Tap("logits", .logits, layout: .vector), head(state, context))
   }
 }

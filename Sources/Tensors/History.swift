@@ -6,7 +6,6 @@ final class Node: @unchecked Sendable {
     let operation: any Operation
     /// With values only where the rule of the derivative reads them.
     let inputs: [Tensor]
-    let saved: [Tensor]
     /// Without a node of its own, and with values only if the rule reads them.
     let output: Tensor
   }
@@ -23,13 +22,13 @@ final class Node: @unchecked Sendable {
     origin = nil
   }
 
-  init(_ operation: any Operation, inputs: [Tensor], output: Tensor, saved: [Tensor]) {
+  init(_ operation: any Operation, inputs: [Tensor], output: Tensor) {
     order = Self.counter.add(1, ordering: .relaxed).newValue
     let kept = operation.kept(needs: inputs.map(\.isTracked))
     origin = Origin(
       operation: operation,
       inputs: inputs.enumerated().map { kept.contains(.input($0)) ? $1 : $1.withoutValues() },
-      saved: saved, output: kept.contains(.output) ? output : output.withoutValues())
+      output: kept.contains(.output) ? output : output.withoutValues())
   }
 
   /// Frees a long chain of nodes in a loop: released one inside the other, 50,000 of them overflow
@@ -156,7 +155,7 @@ struct ReversePass: Sendable {
           shape: origin.output.shape, storage: origin.output.storage, offset: origin.output.offset,
           node: node) : origin.output
       let parts = origin.operation.vjp(
-        recording ? origin.inputs : origin.inputs.map { $0.detached() }, y, origin.saved, dy,
+        recording ? origin.inputs : origin.inputs.map { $0.detached() }, y, dy,
         needs: inputs[index].map { $0 != nil })
       for (place, part) in zip(inputs[index], parts) {
         if let place, let part { accumulate(part, at: place) }
@@ -199,17 +198,4 @@ public func gradient(
   return zip(
     variables, pullback([(scalar, one)], withRespectTo: variables, recording: recording)
   ).map { $1 ?? Tensor(repeating: 0, shape: $0.shape) }
-}
-
-/// The cotangents of a fused operation, from the steps that it stands for.
-///
-/// What an operation computes in one sweep for speed, `steps` says in operations that have rules of
-/// their own; a derivative of higher order than the sweeps cover is taken of those.
-func vjp(
-  ofSteps steps: ([Tensor]) -> Tensor, at x: [Tensor], _ dy: Tensor
-) -> [(any Cotangent)?] {
-  // Views of the inputs, so that a path from one input through another does not count.
-  let views = x.map { $0.isTracked ? Reshape(result: $0.shape)($0) : $0.tracked() }
-  let recording = dy.isTracked || x.contains(where: \.isTracked)
-  return pullback([(steps(views), dy)], withRespectTo: views, recording: recording)
 }

@@ -19,9 +19,7 @@ struct Panels: Sendable {
   init(_ b: UnsafePointer<Float>, ldb: Int, transposed: Bool, k: Int, n: Int) {
     (self.k, self.n) = (k, n)
     packed = Tensor(uninitialized: [ck_panels_count(k, n)])
-    let (from, to) = (
-      DisjointWrites(UnsafeMutablePointer(mutating: b)), DisjointWrites(packed.pointer)
-    )
+    let (from, to) = (DisjointWrites(UnsafeMutablePointer(mutating: b)), packed.memory)
     let panels = (n + Self.width - 1) / Self.width
     Threads.forEachTile(of: panels, target: max(1, (1 << 16) / max(1, k * Self.width))) {
       first, count in

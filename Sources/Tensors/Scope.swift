@@ -125,6 +125,9 @@ public struct Scope: Sendable {
   /// The scope of one member of a list.
   public subscript(_ index: Int) -> Scope { Scope(self, String(index)) }
 
+  /// The canonical name of a parameter below this scope.
+  public func name(_ child: String) -> String { path + child }
+
   /// What was asked for so far, in order.
   public var requests: [ParameterSpecification] { ledger.requests.withLock { $0 } }
 
@@ -155,7 +158,7 @@ public struct Scope: Sendable {
     _ initialization: Initialization
   ) throws(ParameterError) -> Tensor {
     let specification = ParameterSpecification(
-      name: path + name, storedShape: shape, layout: layout, isBuffer: isBuffer,
+      name: self.name(name), storedShape: shape, layout: layout, isBuffer: isBuffer,
       initialization: initialization)
     ledger.requests.withLock { $0.append(specification) }
     let tensor = try source.tensor(for: specification)

@@ -41,7 +41,13 @@ final class Storage: @unchecked Sendable {
   /// What tensors without values share.
   static let released = Storage()
 
-  var isReleased: Bool { if case .released = kind { true } else { false } }
+  /// Whether there is memory behind the values; what has none is not to be read.
+  var hasValues: Bool {
+    switch kind {
+    case .pooled, .borrowed: true
+    case .abstract, .released: false
+    }
+  }
 
   var isPooled: Bool { if case .pooled = kind { true } else { false } }
 

@@ -83,24 +83,3 @@ public protocol Probe {
   /// - Returns: the value to go on with: the same, or another of its shape in its place (a lesion).
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor
 }
-
-/// What a forward pass carries along. With no probe it costs nothing.
-public struct Context {
-  /// Who listens, if anybody.
-  public let probe: (any Probe)?
-
-  /// A context with a listener, or none.
-  public init(probe: (any Probe)? = nil) { self.probe = probe }
-
-  /// Offers a value to whoever listens; returns what to go on with.
-  public func tap(_ tap: @autoclosure () -> Tap, _ value: Tensor) -> Tensor {
-    guard let probe else { return value }
-    let tap = tap()
-    return probe.wants(tap) ? probe.observe(tap, value) : value
-  }
-
-  /// Whether somebody wants a tap whose value would cost extra.
-  public func wants(_ tap: @autoclosure () -> Tap) -> Bool {
-    probe?.wants(tap()) ?? false
-  }
-}

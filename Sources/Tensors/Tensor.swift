@@ -67,9 +67,12 @@ public struct Tensor: @unchecked Sendable {
   }
 
   var pointer: UnsafeMutablePointer<Float> {
-    assert(!storage.isReleased, "A value is read that its operation did not ask to keep")
+    precondition(storage.hasValues, "A value is read that its operation did not ask to keep")
     return storage.base + offset
   }
+
+  /// The values, for threads that each write or read a part.
+  var memory: DisjointWrites<Float> { DisjointWrites(pointer) }
 
   var meter: Meter? {
     if case .abstract(let meter) = storage.kind { meter } else { nil }
@@ -109,8 +112,8 @@ public struct Tensor: @unchecked Sendable {
   public func withValues<R, E: Error>(
     _ body: (UnsafeBufferPointer<Float>) throws(E) -> R
   ) throws(E) -> R {
-    let count = isAbstract ? 0 : shape.count
-    let result = try body(UnsafeBufferPointer(start: pointer, count: count))
+    let result = try body(
+      isAbstract ? .init(start: nil, count: 0) : .init(start: pointer, count: shape.count))
     withExtendedLifetime(storage) {}
     return result
   }

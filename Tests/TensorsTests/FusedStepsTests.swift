@@ -88,7 +88,7 @@ import Testing
     func fused(_ x: Tensor) -> Tensor {
       selfAttention(
         x, normalization: norm, qkv: qkv, projection: projection, heads: 4, scale: 0.3, gain: gain,
-        windows: (Self.windows, bias))
+        windows: AttentionWindows(layout: Self.windows, bias: bias))
     }
     let mixed = windowAttention(
       qkv: linear(norm(x), qkv.0, bias: qkv.1), Self.windows, heads: 4, scale: 0.3, bias: bias)

@@ -2,7 +2,7 @@
 
 /// A cross-correlation and its adjoints as plain Float64 sums over the places under a window.
 struct PlainConvolution {
-  let window: Window
+  let window: SlidingWindow
   /// `[N, H, W, in]`.
   let map: Shape
   /// `[out, kh, kw, in]`.

@@ -260,8 +260,8 @@ struct TestWindow {
   var padding = (0, 0, 0, 0)
   var ceil = false
 
-  var window: Window {
-    Window(height: height, width: width, stride: stride, padding: padding, ceilMode: ceil)
+  var window: SlidingWindow {
+    SlidingWindow(height: height, width: width, stride: stride, padding: padding, ceilMode: ceil)
   }
 
   private func extent(_ size: Int, _ kernel: Int, _ before: Int, _ after: Int) -> Int {

@@ -7,7 +7,7 @@ import Testing
   struct Case: Sendable, CustomTestStringConvertible {
     var map: Shape
     var weight: Shape
-    var window: Window
+    var window: SlidingWindow
     var testDescription: String { "\(map) by \(weight), stride \(window.stride)" }
 
     var plain: PlainConvolution { PlainConvolution(window: window, map: map, weight: weight) }
@@ -70,10 +70,11 @@ import Testing
 
   /// Large maps, few images and windows of one tap gain nothing.
   @Test func otherMapsTakeTheOtherWay() {
-    let window = Window(kernel: 3, padding: 1)
+    let window = SlidingWindow(kernel: 3, padding: 1)
     #expect(TapwiseConvolution(window, [64, 8, 8, 16], [64, 8, 8, 16]) == nil)
     #expect(TapwiseConvolution(window, [2, 2, 2, 16], [2, 2, 2, 16]) == nil)
     #expect(
-      TapwiseConvolution(Window(kernel: 1, stride: 2), [64, 2, 2, 16], [64, 1, 1, 16]) == nil)
+      TapwiseConvolution(SlidingWindow(kernel: 1, stride: 2), [64, 2, 2, 16], [64, 1, 1, 16]) == nil
+    )
   }
 }

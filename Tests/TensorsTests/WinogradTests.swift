@@ -20,8 +20,8 @@ import Testing
     Case(map: [2, 12, 12, 16], out: 80, padding: (0, 1, 2, 1)),
   ]
 
-  private func window(_ c: Case) -> Window {
-    Window(height: 3, width: 3, stride: 1, padding: c.padding)
+  private func window(_ c: Case) -> SlidingWindow {
+    SlidingWindow(height: 3, width: 3, stride: 1, padding: c.padding)
   }
 
   private func plain(_ c: Case) -> PlainConvolution {
@@ -77,10 +77,12 @@ import Testing
   @Test func otherWindowsTakeTheOtherWay() {
     let map: Shape = [4, 16, 16, 16]
     #expect(
-      WinogradConvolution(Window(kernel: 3, stride: 2, padding: 1), map, [4, 8, 8, 16]) == nil)
-    #expect(WinogradConvolution(Window(kernel: 5, padding: 2), map, map) == nil)
-    #expect(WinogradConvolution(Window(kernel: 3, padding: 1), [4, 16, 16, 3], map) == nil)
+      WinogradConvolution(SlidingWindow(kernel: 3, stride: 2, padding: 1), map, [4, 8, 8, 16])
+        == nil)
+    #expect(WinogradConvolution(SlidingWindow(kernel: 5, padding: 2), map, map) == nil)
+    #expect(WinogradConvolution(SlidingWindow(kernel: 3, padding: 1), [4, 16, 16, 3], map) == nil)
     #expect(
-      WinogradConvolution(Window(kernel: 3, padding: 1), [1, 4, 4, 16], [1, 4, 4, 16]) == nil)
+      WinogradConvolution(SlidingWindow(kernel: 3, padding: 1), [1, 4, 4, 16], [1, 4, 4, 16]) == nil
+    )
   }
 }

@@ -20,7 +20,7 @@ static void body(void *context, size_t index) {
   atomic_size_t inner = 0;
   ck_parallel(5, 4, nested, &inner);
   if (atomic_load(&inner) != 15) atomic_fetch_add(&times[index], 100);
-  float *mine = ck_scratch(0, 100 + index);
+  float *mine = ck_scratch(CK_SCRATCH_MAPS, 100 + index);
   for (size_t i = 0; mine && i < 100 + index; i++) mine[i] = (float)index;
   for (size_t i = 0; mine && i < 100 + index; i++)
     if (mine[i] != (float)index) atomic_fetch_add(&times[index], 10000);
@@ -42,17 +42,24 @@ void test_threads(void) {
   EACH(width, 0, 1, 2, 3, 7)
   EACH(count, 0, 1, 2, 5, 64, MOST) loops(count, width);
   release("scratch");
-  float *slots[CK_SCRATCH_PRODUCT + 1];
-  for (int slot = 0; slot <= CK_SCRATCH_PRODUCT; slot++) {
+  float *slots[CK_SCRATCH_COUNT];
+  for (int slot = 0; slot < CK_SCRATCH_COUNT; slot++) {
     slots[slot] = ck_scratch(slot, 3000);
     require(slots[slot] && (uintptr_t)slots[slot] % 64 == 0, "not aligned");
     for (size_t i = 0; slots[slot] && i < 3000; i++) slots[slot][i] = (float)slot;
     ck_hand_over(slots[slot]);
     ck_take_over(slots[slot]);
   }
-  for (int slot = 0; slot <= CK_SCRATCH_PRODUCT; slot++) {
+  for (int slot = 0; slot < CK_SCRATCH_COUNT; slot++) {
     for (size_t i = 0; slots[slot] && i < 3000; i++) near(i, slots[slot][i], slot, 0);
     require(ck_scratch(slot, 0) && ck_scratch(slot, 100000), "no memory");
   }
+  release("claims of scratch");
+  require(ck_scratch_claim(CK_SCRATCH_RESULT), "not free");
+  require(!ck_scratch_claim(CK_SCRATCH_RESULT), "claimed twice");
+  require(ck_scratch_claim(CK_SCRATCH_OPERAND), "not free beside another");
+  ck_scratch_release(CK_SCRATCH_RESULT), ck_scratch_release(CK_SCRATCH_OPERAND);
+  require(ck_scratch_claim(CK_SCRATCH_RESULT), "not free again");
+  ck_scratch_release(CK_SCRATCH_RESULT);
   release("after threads");
 }

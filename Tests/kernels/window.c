@@ -120,6 +120,9 @@ static void max_pool(const struct ck_window *g) {
     same("of the last images", y1 + one, y + one, (outputs - one) * sizeof *y);
     same("of the last images", index1 + one, index + one, (outputs - one) * sizeof *index);
   }
+  float *alone = floats(outputs);
+  ck_max_pool(x, alone, NULL, g, 0, g->n);
+  same("without places", alone, y, outputs * sizeof *y);
 
   float *gathered = floats(outputs), *dx = floats(inputs), *dy = random_floats(outputs, -2, 2);
   float *values = random_floats(inputs, -2, 2);

@@ -23,11 +23,21 @@
 void ck_hand_over(void *address);
 void ck_take_over(void *address);
 
-// A per-thread scratch buffer of at least `count` floats, 64-byte aligned; slots 0...3 are
-// independent and anybody's, the last two are for products. Contents are undefined at each call. NULL
-// when memory is exhausted.
-enum { CK_SCRATCH_PANELS = 4, CK_SCRATCH_PRODUCT = 5 };
+// A per-thread scratch buffer of at least `count` floats, 64-byte aligned, for each of these purposes; the
+// last two are those of products and transforms here. Contents are undefined at each call. NULL when
+// memory is exhausted.
+enum {
+  CK_SCRATCH_MAPS,
+  CK_SCRATCH_OPERAND,
+  CK_SCRATCH_RESULT,
+  CK_SCRATCH_PANELS,
+  CK_SCRATCH_PRODUCT,
+  CK_SCRATCH_COUNT,
+};
 float *ck_scratch(int slot, size_t count);
+// Marks this thread's buffer as in use; 0 if it was. And ends that.
+int ck_scratch_claim(int slot);
+void ck_scratch_release(int slot);
 
 // MARK: elementwise.c
 
@@ -164,7 +174,8 @@ void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx
 // dw[kh, kw, c] (overwritten), summed over images image0 ..< image0 + images.
 void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw,
                                   const struct ck_window *g, size_t image0, size_t images);
-// Max pooling; index[n, oh, ow, c] is the flat offset within the image of the (first) largest value.
+// Max pooling; index[n, oh, ow, c] is the flat offset within the image of the (first) largest value, and
+// may be NULL.
 void ck_max_pool(const float *x, float *y, int32_t *index, const struct ck_window *g, size_t image0,
                  size_t images);
 // y[row] = x[row's image][index[row]] and its adjoint, x[image][index] += dy.

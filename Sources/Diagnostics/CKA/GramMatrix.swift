@@ -51,9 +51,9 @@ struct GramMatrix {
   private static func add(
     _ x: UnsafePointer<Float>, n: Int, width: Int, stride: Int, to sum: UnsafeMutablePointer<Double>
   ) {
-    guard let centred = ck_scratch(2, n * width), let product = ck_scratch(3, n * n) else {
-      preconditionFailure("The system has no memory left for a Gram matrix of \(n) images")
-    }
+    let chunk = Scratch(.operand, n * width)
+    let square = Scratch(.result, n * n)
+    let (centred, product) = (chunk.pointer, square.pointer)
     let largest = ck_centre_columns(x, stride, centred, n, width)
     // A power of two brings extreme values near 1, exactly: squares neither overflow nor vanish.
     let exponent = ck_scale_to_unit(centred, n * width, largest)

@@ -1,9 +1,11 @@
-/// Sums over images of a number an image: enough for a mean and its standard error, and exact to add.
+/// A number an image, over images: its sum, and its squared deviations from the mean. Deviations are taken
+/// from the mean first and then squared: of a mean that is large against the spread, the difference of two
+/// sums of squares would leave nothing.
 struct ImageMoments {
   let count: Int
   let sum: Double
-  /// The sum of squares.
-  let squares: Double
+  /// The sum of squared deviations from the mean.
+  let deviations: Double
 
   /// The mean over images.
   var mean: Double { sum / Double(count) }
@@ -11,14 +13,37 @@ struct ImageMoments {
   /// The standard error of the mean over images; nil for fewer than two.
   var standardError: Double? {
     guard count > 1 else { return nil }
-    return (variance / Double(count)).squareRoot()
-  }
-
-  /// The variance over images, divisor `count - 1`.
-  private var variance: Double {
-    max(0, squares - sum * sum / Double(count)) / Double(count - 1)
+    return (max(0, deviations) / Double(count - 1) / Double(count)).squareRoot()
   }
 
   /// Half the width of a 95 % interval, in standard errors.
   static let halfWidth = 1.959963984540054
+
+  /// `Σ (a - ā)(b - b̄)` over images of a minibatch.
+  static func codeviation(
+    count: Int, _ a: (Int) -> Double, _ b: (Int) -> Double
+  ) -> Double {
+    let (meanA, meanB) = (
+      (0..<count).reduce(0) { $0 + a($1) } / Double(count),
+      (0..<count).reduce(0) { $0 + b($1) } / Double(count)
+    )
+    return (0..<count).reduce(0) { $0 + (a($1) - meanA) * (b($1) - meanB) }
+  }
+
+  /// `Σ (a - ā)(b - b̄)` over the images of several minibatches.
+  ///
+  /// - Parameters:
+  ///   - parts: of each minibatch, its images, `Σ a`, `Σ b`, and the codeviation about its own means.
+  static func codeviation(
+    _ parts: [(count: Int, a: Double, b: Double, within: Double)]
+  ) -> Double {
+    let count = Double(parts.reduce(0) { $0 + $1.count })
+    let meanA = parts.reduce(0) { $0 + $1.a } / count
+    let meanB = parts.reduce(0) { $0 + $1.b } / count
+    return parts.reduce(0) { total, part in
+      guard part.count > 0 else { return total }
+      let n = Double(part.count)
+      return total + part.within + n * (part.a / n - meanA) * (part.b / n - meanB)
+    }
+  }
 }

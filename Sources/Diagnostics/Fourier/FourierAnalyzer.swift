@@ -25,10 +25,10 @@ public struct FourierAnalyzer: Analyzer {
       public var dead = 0
       /// `Σ x_k`.
       public var values: [Double] = []
-      /// `Σ x_k²`.
-      public var squares: [Double] = []
-      /// `Σ x_k x_0`.
-      public var products: [Double] = []
+      /// `Σ (x_k - x̄_k)²`, about the mean over the minibatch.
+      public var deviations: [Double] = []
+      /// `Σ (x_k - x̄_k)(x_0 - x̄_0)`.
+      public var codeviations: [Double] = []
     }
   }
 
@@ -61,8 +61,8 @@ public struct FourierAnalyzer: Analyzer {
   public func isValid(_ record: Record, plan: Plan) -> Bool {
     plan.canHold(record.images) && record.taps.count == plan.tapCount
       && record.taps.allSatisfy { sums in
-        (0...1 << 40).contains(sums.dead) && sums.squares.count == sums.values.count
-          && sums.products.count == sums.values.count
+        (0...1 << 40).contains(sums.dead) && sums.deviations.count == sums.values.count
+          && sums.codeviations.count == sums.values.count
       }
   }
 
@@ -111,17 +111,14 @@ private final class FourierObserver: BatchObserver {
       sums.isFinite = false
       return sums
     }
-    sums.values = [Double](repeating: 0, count: count)
-    (sums.squares, sums.products) = (sums.values, sums.values)
-    for start in stride(from: 0, to: rows.count, by: count + 1) {
-      for k in 0..<count {
-        let x = rows[start + k]
-        sums.values[k] += x
-        sums.squares[k] += x * x
-        sums.products[k] += x * rows[start]
-      }
-      sums.dead += Int(rows[start + count])
+    let images = rows.count / (count + 1)
+    func value(_ k: Int) -> (Int) -> Double { { rows[$0 * (count + 1) + k] } }
+    for k in 0..<count {
+      sums.values.append((0..<images).reduce(0) { $0 + value(k)($1) })
+      sums.deviations.append(ImageMoments.codeviation(count: images, value(k), value(k)))
+      sums.codeviations.append(ImageMoments.codeviation(count: images, value(k), value(0)))
     }
+    sums.dead = (0..<images).reduce(0) { $0 + Int(value(count)($1)) }
     return sums
   }
 

@@ -96,19 +96,13 @@ struct FourierBins: Sendable {
     return dead
   }
 
-  private func scratch(_ slot: Int32, _ count: Int) -> UnsafeMutablePointer<Float> {
-    guard let memory = ck_scratch(slot, count) else {
-      preconditionFailure("The system has no memory left for \(count) Fourier coefficients")
-    }
-    return memory
-  }
-
   private func measureLines(
     _ maps: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Double>
   ) -> Int {
     let channels = grid.channels
-    let sums = scratch(0, period * channels)
-    let spectrum = scratch(1, (period / 2 + 1) * channels * 2)
+    let operand = Scratch(.operand, period * channels)
+    let result = Scratch(.result, (period / 2 + 1) * channels * 2)
+    let (sums, spectrum) = (operand.pointer, result.pointer)
     var dead = 0
     for (index, projection) in projections.enumerated() {
       ck_project(maps, grid.positions, channels, projection.line, period, sums)
@@ -134,12 +128,14 @@ struct FourierBins: Sendable {
     _ maps: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Double>
   ) -> Int {
     let channels = grid.channels
-    let shifted = scratch(0, grid.positions * channels)
+    let operand = Scratch(.operand, grid.positions * channels)
+    let shifted = operand.pointer
     ck_shift_map(maps, grid.positions, channels, shifted)
     let dead = constantPart(shifted, grid.positions, maps, out)
     guard count > 1 else { return dead }
     let half = grid.width / 2 + 1
-    let spectrum = scratch(1, grid.height * half * channels * 2)
+    let result = Scratch(.result, grid.height * half * channels * 2)
+    let spectrum = result.pointer
     FourierPlans.transform(
       shifted, extents: [grid.height, grid.width], channels: channels, into: spectrum)
     for bin in rings {

@@ -45,42 +45,50 @@ struct FourierCurve {
   /// The highest frequency; nil if there is none but 0.
   var last: Point? { points.count > 1 ? points.last : nil }
 
-  init(_ sums: [FourierAnalyzer.Record.Sums], images: Int, bins: FourierBins?) {
-    self.images = images
+  /// - Parameters:
+  ///   - sums: of each minibatch, with its number of images.
+  init(_ sums: [(images: Int, sums: FourierAnalyzer.Record.Sums)], bins: FourierBins?) {
+    images = sums.reduce(0) { $0 + $1.images }
     self.bins = bins
     let count = bins?.count ?? 1
     let problem: Status? =
-      bins == nil ? .undefinedGrid : sums.allSatisfy(\.isFinite) ? nil : .nonfinite
-    guard problem == nil, images > 0, sums.allSatisfy({ $0.values.count == count }) else {
+      bins == nil ? .undefinedGrid : sums.allSatisfy(\.sums.isFinite) ? nil : .nonfinite
+    guard problem == nil, images > 0, sums.allSatisfy({ $0.sums.values.count == count }) else {
       status = problem ?? .undefinedGrid
       points = Array(repeating: Point(status: status), count: count)
       deadFraction = nil
       return
     }
-    func total(_ part: (FourierAnalyzer.Record.Sums) -> [Double]) -> [Double] {
-      var result = [Double](repeating: 0, count: count)
-      for sum in sums { for (k, x) in part(sum).enumerated() where k < count { result[k] += x } }
-      return result
+    let values = (0..<count).map { k in sums.reduce(0) { $0 + $1.sums.values[k] } }
+    /// Of the points `k` and `j`, given what minibatches hold.
+    func between(
+      _ j: (Int) -> Int, _ within: (FourierAnalyzer.Record.Sums) -> [Double]
+    ) -> [Double] {
+      (0..<count).map { k in
+        ImageMoments.codeviation(
+          sums.map { ($0.images, $0.sums.values[k], $0.sums.values[j(k)], within($0.sums)[k]) })
+      }
     }
-    let (values, squares, products) = (total(\.values), total(\.squares), total(\.products))
+    let own = between({ $0 }, \.deviations)
+    let toConstant = between({ _ in 0 }, \.codeviations)
     let maps = Double(images) * Double(bins?.grid.channels ?? 1)
-    deadFraction = Double(sums.reduce(0) { $0 + $1.dead }) / maps
+    deadFraction = Double(sums.reduce(0) { $0 + $1.sums.dead }) / maps
     if bins?.variant == .power {
-      points = Self.powers(values, squares, products, images: Double(images))
+      points = Self.powers(values, own, toConstant, images: Double(images))
     } else {
-      points = Self.logs(values, squares, products, images: images)
+      points = Self.logs(values, own, toConstant, images: images)
     }
     status = points.first { $0.status != .ok }?.status ?? .ok
   }
 
   /// Means of logarithms: the difference to the constant part is taken image by image.
   private static func logs(
-    _ values: [Double], _ squares: [Double], _ products: [Double], images: Int
+    _ values: [Double], _ deviations: [Double], _ codeviations: [Double], images: Int
   ) -> [Point] {
     values.indices.map { k in
       let difference = ImageMoments(
         count: images, sum: values[k] - values[0],
-        squares: squares[k] - 2 * products[k] + squares[0])
+        deviations: deviations[k] - 2 * codeviations[k] + deviations[0])
       return Point(
         level: values[k] / Double(images), delta: difference.mean,
         error: difference.standardError)
@@ -90,7 +98,7 @@ struct FourierCurve {
   /// Half the logarithm of mean powers `P_k`. The error is that of `x_k / P_k - x_0 / P_0`: the
   /// logarithm to first order.
   private static func powers(
-    _ values: [Double], _ squares: [Double], _ products: [Double], images: Double
+    _ values: [Double], _ deviations: [Double], _ codeviations: [Double], images: Double
   ) -> [Point] {
     let constant = values[0] / images
     return values.indices.map { k in
@@ -104,8 +112,8 @@ struct FourierCurve {
       point.delta = 0.5 * (log(power) - log(constant))
       let ratio = ImageMoments(
         count: Int(images), sum: 0,
-        squares: squares[k] / power / power - 2 * products[k] / power / constant
-          + squares[0] / constant / constant)
+        deviations: deviations[k] / power / power - 2 * codeviations[k] / power / constant
+          + deviations[0] / constant / constant)
       point.error = ratio.standardError.map { 0.5 * $0 }
       return point
     }

@@ -12,15 +12,15 @@ struct FourierReport {
   init(_ records: [FourierAnalyzer.Record], settings: FourierSettings, plan: Plan) {
     self.settings = settings
     self.plan = plan
-    let images = records.reduce(0) { $0 + $1.images }
-    self.images = images
+    images = records.reduce(0) { $0 + $1.images }
     let starts = plan.starts
     curves = plan.subjects.enumerated().map { index, subject in
       subject.taps.enumerated().map { tap, planned in
         let layer = starts[index] + tap
         return FourierCurve(
-          records.compactMap { $0.taps.indices.contains(layer) ? $0.taps[layer] : nil },
-          images: images, bins: MapGrid(planned).map { FourierBins($0, settings.variant) })
+          records.compactMap {
+            $0.taps.indices.contains(layer) ? ($0.images, $0.taps[layer]) : nil
+          }, bins: MapGrid(planned).map { FourierBins($0, settings.variant) })
       }
     }
   }

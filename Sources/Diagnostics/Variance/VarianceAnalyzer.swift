@@ -23,14 +23,14 @@ public struct VarianceAnalyzer: Analyzer {
       public var isFinite = true
       /// `Σ v`.
       public var variance = 0.0
-      /// `Σ v²`.
-      public var varianceSquares = 0.0
+      /// `Σ (v - v̄)²`, about the mean over the minibatch; so are the other two.
+      public var varianceDeviations = 0.0
       /// `Σ q`.
       public var square = 0.0
-      /// `Σ q²`.
-      public var squareSquares = 0.0
-      /// `Σ v q`.
-      public var products = 0.0
+      /// `Σ (q - q̄)²`.
+      public var squareDeviations = 0.0
+      /// `Σ (v - v̄)(q - q̄)`.
+      public var codeviations = 0.0
     }
   }
 
@@ -102,16 +102,15 @@ private final class VarianceObserver: BatchObserver {
         ck_map_moments(maps, grid.positions, grid.channels, row, row + 1)
       }
     }
+    let (v, q) = (
+      (0..<images).map { rows[2 * $0] / Double(grid.channels) },
+      (0..<images).map { rows[2 * $0 + 1] / Double(grid.channels) }
+    )
     var sums = VarianceAnalyzer.Record.Sums()
-    for image in 0..<images {
-      let v = rows[2 * image] / Double(grid.channels)
-      let q = rows[2 * image + 1] / Double(grid.channels)
-      sums.variance += v
-      sums.varianceSquares += v * v
-      sums.square += q
-      sums.squareSquares += q * q
-      sums.products += v * q
-    }
+    (sums.variance, sums.square) = (v.reduce(0, +), q.reduce(0, +))
+    sums.varianceDeviations = ImageMoments.codeviation(count: images, { v[$0] }, { v[$0] })
+    sums.squareDeviations = ImageMoments.codeviation(count: images, { q[$0] }, { q[$0] })
+    sums.codeviations = ImageMoments.codeviation(count: images, { v[$0] }, { q[$0] })
     return Self.checked(sums)
   }
 
@@ -144,7 +143,8 @@ private final class VarianceObserver: BatchObserver {
     _ sums: VarianceAnalyzer.Record.Sums
   ) -> VarianceAnalyzer.Record.Sums {
     let all = [
-      sums.variance, sums.varianceSquares, sums.square, sums.squareSquares, sums.products,
+      sums.variance, sums.varianceDeviations, sums.square, sums.squareDeviations,
+      sums.codeviations,
     ]
     if all.allSatisfy(\.isFinite) { return sums }
     var none = VarianceAnalyzer.Record.Sums()

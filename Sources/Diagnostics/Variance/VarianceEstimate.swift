@@ -44,11 +44,16 @@ struct VarianceEstimate {
     }
     let images = sums.reduce(0) { $0 + $1.images }
     guard grid.positions > 1, images > 0 else { return }
-    func total(_ part: (VarianceAnalyzer.Record.Sums) -> Double) -> Double {
-      sums.reduce(0) { $0 + part($1.sums) }
+    typealias Sums = VarianceAnalyzer.Record.Sums
+    func total(_ part: (Sums) -> Double) -> Double { sums.reduce(0) { $0 + part($1.sums) } }
+    func deviations(
+      _ a: (Sums) -> Double, _ b: (Sums) -> Double, _ within: (Sums) -> Double
+    ) -> Double {
+      ImageMoments.codeviation(sums.map { ($0.images, a($0.sums), b($0.sums), within($0.sums)) })
     }
     let variance = ImageMoments(
-      count: images, sum: total(\.variance), squares: total(\.varianceSquares))
+      count: images, sum: total(\.variance),
+      deviations: deviations(\.variance, \.variance, \.varianceDeviations))
     if variant == .spatial {
       (value, error, status) = (variance.mean, variance.standardError, .ok)
       return
@@ -59,8 +64,9 @@ struct VarianceEstimate {
     // The error of a ratio of means is that of the mean of v - ratio * q, to first order.
     let residual = ImageMoments(
       count: images, sum: 0,
-      squares: total(\.varianceSquares) - 2 * ratio * total(\.products)
-        + ratio * ratio * total(\.squareSquares))
+      deviations: variance.deviations
+        - 2 * ratio * deviations(\.variance, \.square, \.codeviations)
+        + ratio * ratio * deviations(\.square, \.square, \.squareDeviations))
     (value, error, status) = (ratio, residual.standardError.map { $0 / square }, .ok)
   }
 

@@ -13,7 +13,7 @@ struct AlterNet: VisionModel {
   private let configuration: AlterNetConfiguration
   private let stem: NormedConvolution
   private let blocks: [Block]
-  private let norm: ChannelAffine
+  private let norm: BatchNorm
   private let classifier: Dense?
 
   init(_ c: AlterNetConfiguration, _ weights: Scope) throws(ParameterError) {
@@ -41,7 +41,7 @@ struct AlterNet: VisionModel {
       }
     }
     self.blocks = blocks
-    norm = try ChannelAffine(batchNorm: weights["norm"], channels)
+    norm = try BatchNorm(weights["norm"], channels)
     classifier = c.classes > 0 ? try Dense(weights["fc"], channels, c.classes) : nil
   }
 
@@ -49,9 +49,9 @@ struct AlterNet: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
-    var x = context.tap(Tap("conv1", .conv, layout: .featureMap), stem(images))
+    var x = context.tap(Tap("conv1", .conv, layout: .featureMap), stem(images, context))
     if configuration.stem == .imagenet {
-      x = x.maxPooled(Window(kernel: 3, stride: 2, padding: 1))
+      x = x.maxPooled(SlidingWindow(kernel: 3, stride: 2, padding: 1))
     }
     return context.tap(Tap("stem", .embed, layout: .featureMap, roles: .sequence), x)
   }
@@ -64,7 +64,8 @@ struct AlterNet: VisionModel {
   }
 
   func head(_ x: Tensor, _ context: Context) -> Tensor {
-    let x = context.tap(Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu))
+    let x = context.tap(
+      Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu, context))
     let features = context.tap(Tap("gap", .pool, layout: .vector), x.globalAverage())
     return classifier.map { $0(features) } ?? features
   }

@@ -9,20 +9,19 @@ struct WindowAttentionBlock: Sendable {
   private let window: Int
   private let heads: Int
   private let scale: Float
-  private let norm: ChannelAffine
+  private let norm: BatchNorm
   private let reduction: NormedConvolution
-  private let bias: Tensor
-  private let query: Tensor
-  private let keyValue: Tensor
-  private let output: Tensor
-  private let outputBias: Tensor
+  /// Of relative positions, `[heads, T, T]`.
+  private let positions: Tensor
+  private let qkv: Tensor
+  private let output: Dense
 
   init(
     _ scope: Scope, _ c: AlterNetConfiguration, stage: Int, index: Int, channels: Int
   ) throws(ParameterError) {
     (self.stage, self.index, window, heads) = (stage, index, c.window, c.heads[stage])
     scale = 1 / Float(c.headWidth).squareRoot()
-    norm = try ChannelAffine(batchNorm: scope["norm1"], channels)
+    norm = try BatchNorm(scope["norm1"], channels)
     let width = channels / c.block.expansion
     reduction = try NormedConvolution(
       scope["conv"], norm: scope["norm2"], channels, width, kernel: 1)
@@ -33,27 +32,14 @@ struct WindowAttentionBlock: Sendable {
         .reshaped([outputs, inputs])
     }
     let side = 2 * window - 1
-    bias = RelativePositions.shared(
-      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), stored: window,
-      window: window, heads: heads)
-    query = try product("to_q", width, inner)
-    keyValue = try product("to_kv", width, 2 * inner)
-    output = try product("to_out", inner, channels)
-    outputBias = try scope["attn"]["to_out"].weight("bias", [channels], .constant(0))
-  }
-
-  /// For each row in the order of windows, its place on the map.
-  private func places(height: Int, width: Int) -> [Int32] {
-    var places: [Int32] = []
-    places.reserveCapacity(height * width)
-    for top in stride(from: 0, to: height, by: window) {
-      for left in stride(from: 0, to: width, by: window) {
-        for row in top..<(top + window) {
-          for column in left..<(left + window) { places.append(Int32(row * width + column)) }
-        }
-      }
-    }
-    return places
+    positions = RelativePositions.shared(
+      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), window: window,
+      heads: heads)
+    let query = try product("to_q", width, inner)
+    qkv = .concatenated([query, try product("to_kv", width, 2 * inner)], axis: 0)
+    let weight = try product("to_out", inner, channels)
+    output = Dense(
+      (weight, try scope["attn"]["to_out"].weight("bias", [channels], .constant(0))))
   }
 
   /// One block over a map `[N, H, W, C]`, `H` and `W` multiples of the window.
@@ -69,32 +55,19 @@ struct WindowAttentionBlock: Sendable {
         stage: stage)
     }
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
-    let (positions, tokens) = (height * width, window * window)
-    let windows = positions / tokens
-    let places = places(height: height, width: width)
-    var back = places
-    for (row, place) in places.enumerated() { back[Int(place)] = Int32(row) }
-
-    let skip = context.probe == nil ? x : context.tap(tap("skip", .conv), x)
-    let reduced = reduction(norm(x, activation: .gelu))
-    let cut = reduced.gatherRows(places, rowsIn: positions)
-      .reshaped([images * windows, tokens, reduced.shape.last])
-    let (q, both) = (linear(cut, query), linear(cut, keyValue))
-    let inner = q.shape.last
-    let looks = context.probe != nil && context.wants(mapTap())
-    let mixed = attention(
-      q, both.slice(axis: 2, start: 0, length: inner),
-      both.slice(axis: 2, start: inner, length: inner), heads: heads, scale: scale, bias: bias,
-      maps: looks
-        ? { maps in
-          let perImage = Shape([images, windows] + maps.shape.dimensions.dropFirst())
-          return context.tap(mapTap(), maps.reshaped(perImage)).reshaped(maps.shape)
-        } : nil)
-    let joined = mixed.reshaped([images, positions, inner]).gatherRows(back, rowsIn: positions)
-      .reshaped([images, height, width, inner])
-    let dense = Dense(weight: output, bias: outputBias)
-    let y = dense.added(
-      to: skip, joined, gain: nil, branch: tap("attn_branch", .msa), context)
+    let windows = WindowPlan(
+      height: height, width: width, window: window, shift: (0, 0), shiftsPadding: true,
+      mask: .published
+    ).windows(positions)
+    let skip = context.tap(tap("skip", .conv), x)
+    let reduced = reduction(norm(x, activation: .gelu, context), context)
+    let mixed = windowAttention(
+      qkv: linear(reduced.reshaped([images, height * width, reduced.shape.last]), qkv),
+      windows.layout, heads: heads, scale: scale, bias: windows.bias,
+      maps: context.inner(mapTap()))
+    let y = output(
+      mixed.reshaped([images, height, width, mixed.shape.last]), residual: skip,
+      branch: context.branch(tap("attn_branch", .msa)))
     return context.tap(
       Tap(name, .msa, layout: .featureMap, stage: stage, roles: [.sequence, .block]), y)
   }

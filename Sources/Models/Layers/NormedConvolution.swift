@@ -3,8 +3,8 @@ import Tensors
 /// A convolution without bias, key `weight` `[out, in, k, k]`, and what follows it.
 struct NormedConvolution: Sendable {
   let weight: Tensor
-  let window: Window
-  let norm: ChannelAffine?
+  let window: SlidingWindow
+  let norm: BatchNorm?
 
   /// - Parameters:
   ///   - norm: the scope of the batch normalisation that follows; nil if none does.
@@ -14,43 +14,27 @@ struct NormedConvolution: Sendable {
   ) throws(ParameterError) {
     weight = try scope.weight(
       "weight", [outputs, inputs, kernel, kernel], layout: .convolution, .heFanOut)
-    window = Window(kernel: kernel, stride: stride, padding: padding ?? kernel / 2)
-    self.norm = try norm.map { scope throws(ParameterError) in
-      try ChannelAffine(batchNorm: scope, outputs)
-    }
+    window = SlidingWindow(kernel: kernel, stride: stride, padding: padding ?? kernel / 2)
+    self.norm = try norm.map { scope throws(ParameterError) in try BatchNorm(scope, outputs) }
   }
 
-  /// `activation(norm(conv(x)) + residual)`, in one step.
-  func callAsFunction(
-    _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil
-  ) -> Tensor {
-    if norm == nil, let residual {
-      return activation(convolution(x, weight, window: window) + residual)
-    }
-    return convolution(
-      x, weight, window: window, affine: norm, residual: residual, activation: activation)
-  }
-
-  /// The same arithmetic step by step, where somebody wants to see what lies between.
+  /// `activation(norm(conv(x)) + residual)`.
   ///
   /// - Parameters:
-  ///   - raw: the tap of the convolution's result.
-  ///   - normed: taps of the normalisation's result.
+  ///   - raw: gets the convolution's result; nil if nobody looks.
+  ///   - normed: gets what the residual is added to; nil if nobody looks.
   func callAsFunction(
-    _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil, raw: Tap, normed: [Tap],
-    _ context: Context
+    _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil, raw: InnerTap? = nil,
+    normed: InnerTap? = nil, _ context: Context
   ) -> Tensor {
-    let wantsNormed = normed.contains { context.wants($0) }
-    guard context.wants(raw) || wantsNormed else {
-      return self(x, activation: activation, residual: residual)
+    // In training, the normalisation has to see all of the convolution's result first.
+    if let norm, context.training != nil {
+      return norm(
+        convolution(x, weight, window: window, beforeAffine: raw), residual: residual,
+        activation: activation, normed: normed, context)
     }
-    var y = context.tap(raw, convolution(x, weight, window: window))
-    guard wantsNormed || norm == nil else {
-      return norm.map { $0(y, residual: residual, activation: activation) } ?? y
-    }
-    if let norm { y = norm(y) }
-    for tap in normed { y = context.tap(tap, y) }
-    if let residual { y = y + residual }
-    return activation(y)
+    return convolution(
+      x, weight, window: window, affine: norm?.folded, residual: residual, activation: activation,
+      beforeAffine: raw, afterAffine: normed)
   }
 }

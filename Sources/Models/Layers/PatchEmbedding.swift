@@ -19,6 +19,6 @@ struct PatchEmbedding: Sendable {
   ///
   /// - Precondition: at least one patch fits.
   func callAsFunction(_ images: Tensor) -> Tensor {
-    convolution(images, weight, window: Window(kernel: patch, stride: patch), affine: bias)
+    convolution(images, weight, window: SlidingWindow(kernel: patch, stride: patch), affine: bias)
   }
 }

@@ -25,34 +25,26 @@ struct Perceptron: Sendable {
   }
 
   /// `residual + gain * mlp(norm(x))`.
+  ///
+  /// - Parameters:
+  ///   - hidden: gets what the second projection takes in; nil if nobody looks.
+  ///   - branch: gets `mlp(norm(x))`; nil if nobody looks.
   func callAsFunction(
-    _ x: Tensor, norm: LayerNorm? = nil, gain: Tensor? = nil, residual: Tensor? = nil
+    _ x: Tensor, norm: LayerNorm? = nil, gain: Tensor? = nil, residual: Tensor? = nil,
+    hidden: InnerTap? = nil, branch: InnerTap? = nil
   ) -> Tensor {
     switch kind {
     case .gelu:
       return perceptron(
-        x, (fc1.weight, fc1.bias), (fc2.weight, fc2.bias), normalization: norm?.rows,
-        activation: .gelu, gain: gain, residual: residual)
+        x, fc1.weights, fc2.weights, normalization: norm?.rows, activation: .gelu, gain: gain,
+        residual: residual, hidden: hidden, branch: branch)
     case .swiglu:
       let both = fc1(x, norm: norm)
       let half = both.shape.last / 2
-      let hidden =
+      let gated =
         both.slice(axis: -1, start: 0, length: half).silu()
         * both.slice(axis: -1, start: half, length: half)
-      return fc2(hidden, gain: gain, residual: residual)
+      return fc2(hidden?(gated) ?? gated, gain: gain, residual: residual, branch: branch)
     }
-  }
-
-  /// `x + gain * mlp(norm(x))`, in one step unless somebody wants to see the branch before the gain; the
-  /// same arithmetic either way.
-  func added(
-    to x: Tensor, norm: LayerNorm, gain: Tensor?, branch: @autoclosure () -> Tap,
-    _ context: Context
-  ) -> Tensor {
-    guard context.probe != nil, context.wants(branch()) else {
-      return self(x, norm: norm, gain: gain, residual: x)
-    }
-    let value = context.tap(branch(), self(x, norm: norm))
-    return (gain.map { value * $0 } ?? value) + x
   }
 }

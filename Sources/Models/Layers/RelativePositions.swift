@@ -2,14 +2,20 @@ import Tensors
 
 /// Biases of attention scores by the offset of two tokens in a window (Liu et al. 2021).
 enum RelativePositions {
+  /// Which way an offset is counted.
+  enum Sign: Int {
+    case queryMinusKey = 1
+    case keyMinusQuery = -1
+  }
+
   /// The bias of each pair of tokens, `[heads, T, T]`.
   ///
   /// - Parameters:
   ///   - table: `[(2 w - 1)², heads]`, by the offset down and across.
   ///   - stored: the side `w` of the windows that the table is for.
   ///   - window: the side of the windows wanted; for another than the table's it is interpolated.
-  ///   - sign: 1 for offsets query minus key, -1 for key minus query.
-  static func bias(_ table: Tensor, stored: Int, window: Int, sign: Int) -> Tensor {
+  ///   - sign: which way offsets are counted.
+  static func bias(_ table: Tensor, stored: Int, window: Int, sign: Sign) -> Tensor {
     let (from, to, heads) = (2 * stored - 1, 2 * window - 1, table.shape.last)
     let rows =
       from == to
@@ -22,8 +28,8 @@ enum RelativePositions {
     offsets.reserveCapacity(area * area)
     for query in 0..<area {
       for key in 0..<area {
-        let down = sign * (query / window - key / window) + window - 1
-        let across = sign * (query % window - key % window) + window - 1
+        let down = sign.rawValue * (query / window - key / window) + window - 1
+        let across = sign.rawValue * (query % window - key % window) + window - 1
         offsets.append(Int32(down * to + across))
       }
     }
@@ -34,8 +40,10 @@ enum RelativePositions {
   /// The same of one table `[2 w - 1, 2 w - 1]` by the offset key minus query, shared by all heads.
   static func shared(_ table: Tensor, stored: Int, window: Int, heads: Int) -> Tensor {
     let (side, area) = (2 * stored - 1, window * window)
-    return bias(table.reshaped([side * side, 1]), stored: stored, window: window, sign: -1)
-      .reshaped([area, area]).repeated(heads)
+    return bias(
+      table.reshaped([side * side, 1]), stored: stored, window: window, sign: .keyMinusQuery
+    )
+    .reshaped([area, area]).repeated(heads)
   }
 
   /// The weights `[to][from]` along one axis, as in timm's `resize_rel_pos_bias_table` (from BEiT's

@@ -55,28 +55,18 @@ struct TransformerBlock: Sendable {
     func mapTap() -> Tap {
       Tap("\(name).attn_map", .attentionMap, layout: grid.attention, stage: stage)
     }
-    let looks = context.probe != nil && context.wants(mapTap())
-    let branch = tap("attn_branch", .msa)
-    var attended: Tensor
-    if count == nil, !looks, context.probe == nil || !context.wants(branch) {
-      attended = selfAttention(
-        x, normalization: norm1.rows, qkv: (qkv.weight, qkv.bias),
-        projection: (projection.weight, projection.bias), heads: heads, scale: scale, gain: gain1)
-    } else {
-      let mixed = attention(
-        qkv: qkv(x, norm: norm1), heads: heads, scale: scale,
-        maps: looks ? { context.tap(mapTap(), $0) } : nil)
-      func wanted(_ tokens: Tensor) -> Tensor {
-        tokens.slice(axis: 1, start: 0, length: count ?? tokens.shape[1])
-      }
-      attended = projection.added(
-        to: wanted(x), wanted(mixed), gain: gain1, branch: branch, context)
-    }
-    attended = context.tap(tap("attn_res", .msa, .sequence), attended)
+    let attended = context.tap(
+      tap("attn_res", .msa, .sequence),
+      selfAttention(
+        x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
+        heads: heads, scale: scale, gain: gain1, first: count, maps: context.inner(mapTap()),
+        branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.added(
-        to: attended, norm: norm2, gain: gain2, branch: tap("mlp_branch", .mlp), context))
+      mlp(
+        attended, norm: norm2, gain: gain2, residual: attended,
+        hidden: context.dropout(at: "\(name).mlp_hidden"),
+        branch: context.branch(tap("mlp_branch", .mlp))))
   }
 }
 

@@ -55,14 +55,17 @@ struct Mixer: VisionModel {
       Tap("blocks.\(index).\(suffix)", kind, layout: state.grid.tokens, roles: roles)
     }
     let columns = block.norm1(x).permuted([0, 2, 1])
-    let branch = context.tap(
-      tap("token_branch", .mlpToken),
-      block.tokens(columns).permuted([0, 2, 1]))
+    var branch = block.tokens(
+      columns, hidden: context.dropout(at: "blocks.\(index).token_hidden")
+    ).permuted([0, 2, 1])
+    if let look = context.branch(tap("token_branch", .mlpToken)) { branch = look(branch) }
     let mixed = context.tap(tap("token_res", .mlpToken, .sequence), branch + x)
     let result = context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      block.channels.added(
-        to: mixed, norm: block.norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
+      block.channels(
+        mixed, norm: block.norm2, residual: mixed,
+        hidden: context.dropout(at: "blocks.\(index).mlp_hidden"),
+        branch: context.branch(tap("mlp_branch", .mlp))))
     return State(tokens: result, grid: state.grid)
   }
 

@@ -71,15 +71,15 @@ struct PiT: VisionModel {
   func embed(_ images: Tensor, _ context: Context) -> State {
     let map = convolution(
       images, patches,
-      window: Window(kernel: configuration.patch, stride: configuration.stride),
+      window: SlidingWindow(kernel: configuration.patch, stride: configuration.stride),
       affine: patchBias)
     let (count, height, width, dim) = (map.shape[0], map.shape[1], map.shape[2], map.shape[3])
     let tokens = Tensor.concatenated(
       [prefix.repeated(count), map.reshaped([count, height * width, dim]) + positions], axis: 1)
     let grid = TokenGrid(height: height, width: width, prefix: configuration.prefixTokens)
-    return State(
-      tokens: context.tap(
-        Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens), grid: grid)
+    let embedded = context.tap(
+      Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens)
+    return State(tokens: context.dropout(embedded, at: "embed"), grid: grid)
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
@@ -136,7 +136,7 @@ private struct TokenPool: Sendable {
     let (images, width) = (x.shape[0], x.shape.last)
     let map = x.slice(axis: 1, start: grid.prefix, length: grid.height * grid.width)
       .reshaped([images, grid.height, grid.width, width])
-    let window = Window(kernel: 3, stride: 2, padding: 1)
+    let window = SlidingWindow(kernel: 3, stride: 2, padding: 1)
     let pooled = kernels.map { map.depthwise($0, window: window) }
     let (height, across) = (pooled[0].shape[1], pooled[0].shape[2])
     let rows = images * height * across

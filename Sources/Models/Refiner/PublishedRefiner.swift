@@ -33,10 +33,10 @@ struct PublishedRefiner: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> State {
-    let (tokens, grid) = embedding(images)
-    return State(
-      tokens: context.tap(
-        Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens), grid: grid)
+    let (tokens, grid) = embedding(images, context)
+    let embedded = context.tap(
+      Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens)
+    return State(tokens: context.dropout(embedded, at: "embed"), grid: grid)
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
@@ -47,7 +47,7 @@ struct PublishedRefiner: VisionModel {
     let (grid, dim, images) = (state.grid, configuration.dim, state.tokens.shape[0])
     var tokens = state.tokens
     let tap = Tap("norm", .norm, layout: grid.tokens)
-    if denseClassifier == nil, context.probe == nil || !context.wants(tap) {
+    if denseClassifier == nil, !context.wants(tap) {
       tokens = tokens.slice(axis: 1, start: 0, length: 1)
     }
     tokens = context.tap(tap, norm(tokens))
@@ -63,7 +63,7 @@ struct PublishedRefiner: VisionModel {
     // The largest over the patches, for each class.
     let classes = configuration.classes
     let largest = scores.reshaped([images, count, 1, classes])
-      .maxPooled(Window(height: count, width: 1, stride: 1, padding: (0, 0, 0, 0)))
+      .maxPooled(SlidingWindow(height: count, width: 1, stride: 1, padding: (0, 0, 0, 0)))
       .reshaped([images, classes])
     return logits + 0.5 * largest
   }

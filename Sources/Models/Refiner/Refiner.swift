@@ -32,10 +32,10 @@ struct Refiner: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> State {
-    let (tokens, grid) = embedding(images)
-    return State(
-      tokens: context.tap(
-        Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens), grid: grid)
+    let (tokens, grid) = embedding(images, context)
+    let embedded = context.tap(
+      Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens)
+    return State(tokens: context.dropout(embedded, at: "embed"), grid: grid)
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
@@ -47,7 +47,7 @@ struct Refiner: VisionModel {
   func head(_ state: State, _ context: Context) -> Tensor {
     var tokens = state.tokens
     let tap = Tap("norm", .norm, layout: state.grid.tokens)
-    if context.probe == nil || !context.wants(tap) {
+    if !context.wants(tap) {
       tokens = tokens.slice(axis: 1, start: 0, length: 1)
     }
     tokens = context.tap(tap, norm(tokens))
@@ -98,25 +98,27 @@ private struct RefinerBlock: Sendable {
     func tap(_ suffix: String, _ kind: Tap.Kind, _ roles: Tap.Roles = []) -> Tap {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, roles: roles)
     }
-    func look(_ suffix: String) -> ((Tensor) -> Tensor)? {
-      let tap = Tap("\(name).\(suffix)", .attentionMap, layout: grid.attention)
-      guard context.probe != nil, context.wants(tap) else { return nil }
-      return { context.tap(tap, $0) }
+    func mapTap(_ suffix: String) -> Tap {
+      Tap("\(name).\(suffix)", .attentionMap, layout: grid.attention)
     }
     let dim = x.shape.last
     let projected = qkv(x, norm: norm1)
-    var maps = refinement(
-      attentionMaps(
-        qkv: projected, heads: heads, scale: scale, softmax: look("attn_map_raw")))
-    maps = look("attn_map")?(maps) ?? maps
+    let maps = context.tap(
+      mapTap("attn_map"),
+      refinement(
+        attentionMaps(
+          qkv: projected, heads: heads, scale: scale,
+          softmax: context.inner(mapTap("attn_map_raw")))))
     let values = projected.slice(axis: 2, start: 2 * dim, length: dim)
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
-      projection.added(
-        to: x, maps.applied(to: values), gain: nil, branch: tap("attn_branch", .msa), context))
+      projection(
+        maps.applied(to: values), residual: x, branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.added(
-        to: attended, norm: norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
+      mlp(
+        attended, norm: norm2, residual: attended,
+        hidden: context.dropout(at: "\(name).mlp_hidden"),
+        branch: context.branch(tap("mlp_branch", .mlp))))
   }
 }

@@ -42,8 +42,10 @@ struct RefinerEmbedding: Sendable {
   }
 
   /// Images `[N, H, W, C]` as tokens `[N, 1 + n, D]`, the class token first.
-  func callAsFunction(_ images: Tensor) -> (tokens: Tensor, grid: TokenGrid) {
-    let map = patches(stem.reduce(images) { $1($0, activation: .relu) })
+  func callAsFunction(
+    _ images: Tensor, _ context: Context
+  ) -> (tokens: Tensor, grid: TokenGrid) {
+    let map = patches(stem.reduce(images) { $1($0, activation: .relu, context) })
     let (height, width, dim) = (map.shape[1], map.shape[2], map.shape[3])
     let tokens =
       map.reshaped([map.shape[0], height * width, dim]) + positions(height: height, width: width)

@@ -8,7 +8,7 @@ struct ResNet: VisionModel {
   private let configuration: ResNetConfiguration
   private let stem: NormedConvolution
   private let blocks: [ResidualBlock]
-  private let norm: ChannelAffine?
+  private let norm: BatchNorm?
   private let classifier: Dense?
 
   init(_ c: ResNetConfiguration, _ weights: Scope) throws(ParameterError) {
@@ -29,7 +29,7 @@ struct ResNet: VisionModel {
       }
     }
     self.blocks = blocks
-    norm = c.preActivation ? try ChannelAffine(batchNorm: weights["norm"], channels) : nil
+    norm = c.preActivation ? try BatchNorm(weights["norm"], channels) : nil
     classifier = c.classes > 0 ? try Dense(weights["fc"], channels, c.classes) : nil
   }
 
@@ -37,15 +37,13 @@ struct ResNet: VisionModel {
   var classCount: Int? { configuration.classes > 0 ? configuration.classes : nil }
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
-    var x =
-      context.probe == nil
-      ? stem(images, activation: activation)
-      : stem(
-        images, activation: activation, raw: Tap("conv1", .conv, layout: .featureMap),
-        normed: configuration.preActivation ? [] : [Tap("bn1", .norm, layout: .featureMap)], context
-      )
+    var x = stem(
+      images, activation: activation,
+      raw: context.inner(Tap("conv1", .conv, layout: .featureMap)),
+      normed: configuration.preActivation
+        ? nil : context.inner(Tap("bn1", .norm, layout: .featureMap)), context)
     if configuration.stem == .imagenet {
-      x = x.maxPooled(Window(kernel: 3, stride: 2, padding: 1))
+      x = x.maxPooled(SlidingWindow(kernel: 3, stride: 2, padding: 1))
     }
     return context.tap(Tap("stem", .embed, layout: .featureMap, roles: .sequence), x)
   }
@@ -64,7 +62,7 @@ struct ResNet: VisionModel {
   func head(_ x: Tensor, _ context: Context) -> Tensor {
     var x = x
     if let norm {
-      x = context.tap(Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu))
+      x = context.tap(Tap("norm", .norm, layout: .featureMap), norm(x, activation: .relu, context))
     }
     let features = context.tap(Tap("gap", .pool, layout: .vector), x.globalAverage())
     return classifier.map { $0(features) } ?? features
@@ -79,7 +77,7 @@ struct ResidualBlock: Sendable {
   /// In a pre-activation block, each is followed by the next one's normalisation.
   let convolutions: [NormedConvolution]
   let projection: NormedConvolution?
-  let first: ChannelAffine?
+  let first: BatchNorm?
 
   init(
     _ scope: Scope, _ c: ResNetConfiguration, stage: Int, index: Int, inputs: Int, width: Int
@@ -93,7 +91,7 @@ struct ResidualBlock: Sendable {
       c.block == .basic
       ? [(3, width, stride), (3, width, 1)]
       : [(1, width, 1), (3, width, stride), (1, outputs, 1)]
-    first = c.preActivation ? try ChannelAffine(batchNorm: scope["bn1"], inputs) : nil
+    first = c.preActivation ? try BatchNorm(scope["bn1"], inputs) : nil
     var convolutions: [NormedConvolution] = []
     var channels = inputs
     for (place, step) in plan.enumerated() {
@@ -122,26 +120,18 @@ struct ResidualBlock: Sendable {
     let isPreActivation = first != nil
     var y = x
     if let first {
-      y = first(x, activation: .relu)
-      if context.probe != nil { y = context.tap(tap("bn1", .norm), y) }
+      y = context.tap(tap("bn1", .norm), first(x, activation: .relu, context))
     }
-    let skip = context.tap(tap("skip"), projection.map { $0(y) } ?? x)
+    let skip = context.tap(tap("skip"), projection.map { $0(y, context) } ?? x)
     for (place, convolution) in convolutions.enumerated() {
       let isLast = place + 1 == convolutions.count
-      let activation = isLast && isPreActivation ? Activation.none : .relu
-      let residual = isLast ? skip : nil
-      guard context.probe != nil else {
-        y = convolution(y, activation: activation, residual: residual)
-        continue
-      }
-      var normed: [Tap] = []
-      if convolution.norm != nil {
-        normed.append(tap("bn\(place + (isPreActivation ? 2 : 1))", .norm))
-      }
-      if isLast { normed.append(tap("branch")) }
+      let norm =
+        convolution.norm == nil
+        ? nil : context.inner(tap("bn\(place + (isPreActivation ? 2 : 1))", .norm))
       y = convolution(
-        y, activation: activation, residual: residual, raw: tap("conv\(place + 1)"),
-        normed: normed, context)
+        y, activation: isLast && isPreActivation ? .none : .relu, residual: isLast ? skip : nil,
+        raw: context.inner(tap("conv\(place + 1)")),
+        normed: isLast ? context.branch(tap("branch"), after: norm) : norm, context)
     }
     let kind: Tap.Kind = stage > 0 && index == 0 ? .pool : .conv
     return context.tap(

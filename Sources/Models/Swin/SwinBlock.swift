@@ -15,16 +15,16 @@ struct SwinBlock: Sendable {
   private let mlp: Perceptron
   /// The bias of positions, `[heads, T, T]`.
   private let positions: Tensor
-  private let windows: StageWindows
-  /// That of each kind of window on the map of images of the declared size.
-  private let bias: Tensor
+  private let stageWindows: StageWindows
+  /// Those on the map of images of the declared size.
+  private let windows: AttentionWindows
 
   init(
-    _ scope: Scope, _ c: SwinConfiguration, _ windows: StageWindows, stage: Int, index: Int
+    _ scope: Scope, _ c: SwinConfiguration, _ stageWindows: StageWindows, stage: Int, index: Int
   ) throws(ParameterError) {
-    let s = windows.stage
+    let s = stageWindows.stage
     (name, self.stage, shape) = ("layers.\(stage).blocks.\(index)", stage, s)
-    (isShifted, self.windows) = (index % 2 == 1, windows)
+    (isShifted, self.stageWindows) = (index % 2 == 1, stageWindows)
     norm1 = try LayerNorm(scope["norm1"], s.width, epsilon: c.epsilon)
     let side = 2 * s.storedWindow - 1
     switch c.form {
@@ -32,7 +32,7 @@ struct SwinBlock: Sendable {
       let table = try scope["attn"].weight(
         "relative_position_bias_table", [side * side, s.heads])
       positions = RelativePositions.bias(
-        table, stored: s.storedWindow, window: s.window, sign: 1)
+        table, stored: s.storedWindow, window: s.window, sign: .queryMinusKey)
     case .howDoViTsWork:
       let table = try scope["attn"].weight("pos_embedding", [side, side])
       positions = RelativePositions.shared(
@@ -43,7 +43,8 @@ struct SwinBlock: Sendable {
     projection = try Dense(scope["attn"]["proj"], inner, s.width)
     norm2 = try LayerNorm(scope["norm2"], s.width, epsilon: c.epsilon)
     mlp = try Perceptron(scope["mlp"], s.width, hidden: s.hidden)
-    bias = windows.plan(isShifted: isShifted, height: s.side, width: s.side).bias(positions)
+    windows = stageWindows.plan(isShifted: isShifted, height: s.side, width: s.side)
+      .windows(positions)
   }
 
   /// One block over tokens `[N, height * width, C]`.
@@ -56,34 +57,22 @@ struct SwinBlock: Sendable {
       let layout = Tap.Layout.attention(height: shape.window, width: shape.window, prefix: 0)
       return Tap("\(name).attn_map", .attentionMap, layout: layout, stage: stage)
     }
-    let plan = windows.plan(isShifted: isShifted, height: height, width: width)
-    let isDeclared = height == shape.side && width == shape.side
-    let bias = isDeclared ? bias : plan.bias(positions)
-    let looks = context.probe != nil && context.wants(mapTap())
-    let branch = tap("attn_branch", .msa)
-    let scale = 1 / Float(shape.headWidth).squareRoot()
-    var attended: Tensor
-    if plan.padding == nil, !looks, context.probe == nil || !context.wants(branch) {
-      attended = selfAttention(
-        x, normalization: norm1.rows, qkv: (qkv.weight, qkv.bias),
-        projection: (projection.weight, projection.bias), heads: shape.heads, scale: scale,
-        windows: (plan.layout, bias))
-    } else {
-      let projected =
-        plan.padding.map { qkv(norm1(x).gatherRows($0, rowsIn: height * width)) }
-        ?? qkv(x, norm: norm1)
-      var mixed = windowAttention(
-        qkv: projected, plan.layout, heads: shape.heads, scale: scale, bias: bias,
-        maps: looks ? { context.tap(mapTap(), $0) } : nil)
-      if let padding = plan.padding {
-        mixed = mixed.gatherRows(plan.cropping, rowsIn: padding.count)
-      }
-      attended = projection.added(to: x, mixed, gain: nil, branch: branch, context)
-    }
-    attended = context.tap(tap("attn_res", .msa, .sequence), attended)
+    let own =
+      height == shape.side && width == shape.side
+      ? windows
+      : stageWindows.plan(isShifted: isShifted, height: height, width: width)
+        .windows(positions)
+    let attended = context.tap(
+      tap("attn_res", .msa, .sequence),
+      selfAttention(
+        x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
+        heads: shape.heads, scale: 1 / Float(shape.headWidth).squareRoot(), windows: own,
+        maps: context.inner(mapTap()), branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp.added(
-        to: attended, norm: norm2, gain: nil, branch: tap("mlp_branch", .mlp), context))
+      mlp(
+        attended, norm: norm2, residual: attended,
+        hidden: context.dropout(at: "\(name).mlp_hidden"),
+        branch: context.branch(tap("mlp_branch", .mlp))))
   }
 }

@@ -133,6 +133,12 @@ struct WindowPlan: Sendable {
     }
     return masks + positions
   }
+
+  /// The windows with their biases, given that of the positions `[heads, T, T]`.
+  func windows(_ positions: Tensor) -> AttentionWindows {
+    AttentionWindows(
+      layout: layout, bias: bias(positions), padding: padding, cropping: cropping)
+  }
 }
 
 /// The windows of a stage, which its blocks share.

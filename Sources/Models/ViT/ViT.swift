@@ -75,7 +75,7 @@ struct ViT: VisionModel {
     }
     let grid = TokenGrid(height: height, width: width, prefix: configuration.prefixTokens)
     tokens = context.tap(Tap("embed", .embed, layout: grid.tokens, roles: .sequence), tokens)
-    return State(tokens: tokens, grid: grid)
+    return State(tokens: context.dropout(tokens, at: "embed"), grid: grid)
   }
 
   func block(_ index: Int, _ state: State, _ context: Context) -> State {
@@ -105,7 +105,7 @@ struct ViT: VisionModel {
     var tokens = state.tokens
     if let norm {
       let tap = Tap("norm", .norm, layout: grid.tokens)
-      if let classTokens, context.probe == nil || !context.wants(tap) {
+      if let classTokens, !context.wants(tap) {
         tokens = tokens.slice(axis: 1, start: 0, length: classTokens)
       }
       tokens = context.tap(tap, norm(tokens))

@@ -47,9 +47,7 @@ private typealias BinaryKernel =
 
 private func combine(_ a: Tensor, _ b: Tensor, into y: Tensor, _ kernel: BinaryKernel) {
   let broadcast = Broadcast(a.shape, b.shape)
-  let (pa, pb, py) = (
-    DisjointWrites(a.pointer), DisjointWrites(b.pointer), DisjointWrites(y.pointer)
-  )
+  let (pa, pb, py) = (a.memory, b.memory, y.memory)
   switch broadcast {
   case .same:
     forEachPiece(of: a.shape.count) { first, count in
@@ -73,14 +71,11 @@ struct Add: Operation {
     _ = Broadcast(x[0], x[1])
     return x[0]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     combine(x[0], x[1], into: y, ck_add)
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let (a, b) = (x[0].shape, x[1].shape)
     return [dy, needs[1] ? Broadcast(a, b).reduced(dy, to: b) : nil]
   }
@@ -92,17 +87,14 @@ struct Multiply: SummableOperation {
     _ = Broadcast(x[0], x[1])
     return x[0]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     combine(x[0], x[1], into: y, ck_multiply)
-    return []
   }
   func forward(_ x: [Tensor], addingTo y: Tensor) {
     combine(x[0], x[1], into: y, ck_multiply_add)
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let (a, b) = (x[0], x[1])
     let db: (any Cotangent)? =
       !needs[1]
@@ -122,10 +114,8 @@ struct ReducedProduct: Operation {
     precondition(x[0] == x[1], "Shapes \(x[0]) and \(x[1]) differ")
     return result
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (pa, pb, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (pa, pb, py) = (x[0].memory, x[1].memory, y.memory)
     switch Broadcast(x[0].shape, result) {
     case .same: combine(x[0], x[1], into: y, ck_multiply)
     case .suffix:
@@ -140,12 +130,9 @@ struct ReducedProduct: Operation {
         ck_dot_rows(pa + first * cols, pb + first * cols, py + first, count, cols)
       }
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? Multiply().deferred(x[1], dy) : nil,
       needs[1] ? Multiply().deferred(x[0], dy) : nil,
@@ -158,17 +145,16 @@ struct AffineScalar: Operation {
   let factor: Float
   var constant: Float = 0
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py) = (x[0].memory, y.memory)
     forEachPiece(of: y.shape.count) { first, count in
       ck_affine_scalar(px + first, factor, constant, py + first, count)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [AffineScalar(factor: factor)(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [AffineScalar(factor: factor)(dy)]
+  }
 }
 
 extension Tensor {

@@ -16,25 +16,20 @@ struct HeadScores: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][1]) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (t, s, d) = (x[0].shape[1], x[1].shape[1], x[0].shape[2])
     let width = d / heads
-    let (pa, pb, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (pa, pb, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, head) = (index / heads, index % heads)
       gemm(
         t, s, width, pa + (image * t * d + head * width), lda: d,
         pb + (image * s * d + head * width), ldb: d, transposeB: true, py + index * t * s, ldc: s)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? HeadApply(heads: heads)(dy, x[1]) : nil,
       needs[1] ? HeadApply(heads: heads, transposed: true)(dy, x[0]) : nil,
@@ -60,13 +55,11 @@ struct HeadApply: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { (x[0].count / heads).times(x[1][2]) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (t, s, d) = (x[0].shape[2], x[0].shape[3], x[1].shape[2])
     let width = d / heads
     let (rows, inner) = transposed ? (s, t) : (t, s)
-    let (pp, pv, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (pp, pv, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, head) = (index / heads, index % heads)
       gemm(
@@ -74,18 +67,39 @@ struct HeadApply: Operation {
         pv + (image * inner * d + head * width), ldb: d,
         py + (image * rows * d + head * width), ldc: d)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let scores = HeadScores(heads: heads)
     return [
       needs[0] ? (transposed ? scores(x[1], dy) : scores(dy, x[1])) : nil,
       needs[1] ? HeadApply(heads: heads, transposed: !transposed)(x[0], dy) : nil,
     ]
+  }
+}
+
+/// Queries, keys and values side by side, heads side by side in each: `[N, T, 3 D]`.
+struct PackedHeads: Sendable {
+  let qkv: Tensor
+  let heads: Int
+
+  /// - Precondition: there are three parts, in each of which the heads are of one width.
+  init(_ qkv: Tensor, heads: Int) {
+    precondition(
+      qkv.shape.rank == 3 && qkv.shape.last % (3 * heads) == 0,
+      "\(qkv.shape) does not hold queries, keys and values of \(heads) heads")
+    (self.qkv, self.heads) = (qkv, heads)
+  }
+
+  /// Channels of each part.
+  var channels: Int { qkv.shape.last / 3 }
+  var queries: Tensor { part(0) }
+  var keys: Tensor { part(1) }
+  var values: Tensor { part(2) }
+
+  private func part(_ index: Int) -> Tensor {
+    qkv.slice(axis: 2, start: index * channels, length: channels)
   }
 }
 
@@ -95,14 +109,15 @@ struct HeadAttention: Sendable {
   let t, s, width: Int
   let scale: Float
 
-  /// `y[t, width] = softmax(scale q kᵀ + bias) v`, with row strides `ld` and `ldy`. Takes slot 0.
+  /// `y[t, width] = softmax(scale q kᵀ + bias) v`, with row strides `ld` and `ldy`. Takes the scratch
+  /// memory of maps.
   func run(
     _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, ld: Int,
     bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>, ldy: Int
   ) {
-    let map = scratch(0, t * s)
-    scores(q, k, ld: ld, bias: bias, map)
-    gemm(t, width, s, map, lda: s, v, ldb: ld, y, ldc: ldy)
+    let map = Scratch(.maps, t * s)
+    scores(q, k, ld: ld, bias: bias, map.pointer)
+    gemm(t, width, s, map.pointer, lda: s, v, ldb: ld, y, ldc: ldy)
   }
 
   /// `map[t, s] = softmax(scale q kᵀ + bias)`.
@@ -118,47 +133,93 @@ struct HeadAttention: Sendable {
   }
 }
 
-/// Softmax attention with the maps kept in cache, one head of one image at a time. Used where nobody
-/// looks at the maps; tracked only in the packed form without a bias.
-///
-/// The inputs are queries, keys and values, or one tensor with the three side by side.
-private struct FusedAttention: Operation {
-  let heads: Int
-  let scale: Float
-  let isPacked: Bool
-  /// Extents `[groups, heads, T, S]` of a bias added to the scores, if there is one.
-  let hasBias: Bool
-
-  func outputShape(_ x: [Shape]) -> Shape { isPacked ? x[0].replacingLast(x[0].last / 3) : x[0] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    y.count.times(2 * (isPacked ? x[0][1] : x[1][1]))
+/// Softmax attention with the maps kept in cache, one head of one image at a time.
+struct FusedAttention: FusedFunction {
+  enum Operands {
+    case separate(q: Tensor, k: Tensor, v: Tensor)
+    case packed(PackedHeads)
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (t, s, d) = (y.shape[1], isPacked ? y.shape[1] : x[1].shape[1], y.shape[2])
-    let (width, heads, scale, ld) = (d / heads, heads, scale, isPacked ? 3 * d : d)
-    let q = DisjointWrites(x[0].pointer)
-    let k = DisjointWrites(isPacked ? x[0].pointer + d : x[1].pointer)
-    let v = DisjointWrites(isPacked ? x[0].pointer + 2 * d : x[2].pointer)
-    let py = DisjointWrites(y.pointer)
-    let bias = hasBias ? x.last.map { DisjointWrites($0.pointer) } : nil
-    let biasCount = hasBias ? x.last?.shape.count ?? 1 : 1
+  let operands: Operands
+  let heads: Int
+  let scale: Float
+  /// Added to the scores; see ``attention(_:_:_:heads:scale:bias:maps:)``.
+  var bias: Tensor?
+
+  var inputs: [Tensor?] {
+    switch operands {
+    case .separate(let q, let k, let v): [q, k, v, bias]
+    case .packed(let all): [all.qkv, bias]
+    }
+  }
+
+  var outputShape: Shape {
+    switch operands {
+    case .separate(let q, let k, let v):
+      precondition(k.shape == v.shape, "Keys \(k.shape) and values \(v.shape) differ in shape")
+      _ = HeadScores(heads: heads).outputShape([q.shape, k.shape])
+      return q.shape
+    case .packed(let all): return all.qkv.shape.replacingLast(all.channels)
+    }
+  }
+
+  var multiplyAdds: Int {
+    switch operands {
+    case .separate(let q, let k, _): q.shape.count.times(2 * k.shape[1])
+    case .packed(let all): outputShape.count.times(2 * all.qkv.shape[1])
+    }
+  }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    switch operands {
+    case .separate(let q, let k, let v):
+      let maps = Self.maps(q, k, heads: heads, scale: scale, bias: bias)
+      return HeadApply(heads: heads)(inner.maps?(maps) ?? maps, v)
+    case .packed(let all):
+      return FusedAttention(
+        operands: .separate(q: all.queries, k: all.keys, v: all.values), heads: heads, scale: scale,
+        bias: bias)(inner)
+    }
+  }
+
+  /// `softmax(scale q_h k_hᵀ + bias)` of each head, in separate operations.
+  static func maps(
+    _ q: Tensor, _ k: Tensor, heads: Int, scale: Float, bias: Tensor? = nil
+  ) -> Tensor {
+    let scores = HeadScores(heads: heads)(q, k)
+    guard let bias else { return scores.softmax(scale: scale) }
+    // A bias for each window repeats over the images: seen as [images, windows * heads * T * S].
+    let rows = Shape([scores.shape.count / bias.shape.count] + bias.shape.dimensions)
+    return ((scale * scores).reshaped(rows) + bias).reshaped(scores.shape).softmax()
+  }
+
+  func recordedWhole() -> Tensor? {
+    guard case .packed(let all) = operands, bias == nil else { return nil }
+    return PackedAttention(heads: heads, scale: scale)(all.qkv)
+  }
+
+  func sweep(into y: Tensor) {
+    let (n, t, d) = (y.shape[0], y.shape[1], y.shape[2])
+    let q, k, v: DisjointWrites<Float>
+    let s, ld: Int
+    switch operands {
+    case .separate(let queries, let keys, let values):
+      (q, k, v) = (queries.memory, keys.memory, values.memory)
+      (s, ld) = (keys.shape[1], d)
+    case .packed(let all):
+      let start = all.qkv.pointer
+      (q, k, v) = (.init(start), .init(start + d), .init(start + 2 * d))
+      (s, ld) = (t, 3 * d)
+    }
+    let (heads, width, py) = (heads, d / heads, y.memory)
+    let added = bias.map { ($0.memory, count: $0.shape.count) }
     let attention = HeadAttention(t: t, s: s, width: width, scale: scale)
-    Threads.forEach(x[0].shape[0] * heads) { index in
+    Threads.forEach(n * heads) { index in
       let (image, at) = (index / heads, index % heads * width)
       attention.run(
         q + (image * t * ld + at), k + (image * s * ld + at), v + (image * s * ld + at), ld: ld,
-        bias: bias.map { $0 + (index * t * s) % biasCount }, py + (image * t * d + at), ldy: d)
+        bias: added.map { $0.0 + (index * t * s) % $0.count }, py + (image * t * d + at), ldy: d)
     }
-    return []
-  }
-
-  func kept(needs: [Bool]) -> SavedValues { .first }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    precondition(isPacked && !hasBias, "Only packed attention without a bias is recorded")
-    return [PackedAttentionGradient(heads: heads, scale: scale)(x[0], dy)]
   }
 }
 
@@ -173,25 +234,11 @@ private struct FusedAttention: Operation {
 /// - Returns: `[N, T, D]`, before the output projection.
 public func attention(
   _ q: Tensor, _ k: Tensor, _ v: Tensor, heads: Int, scale: Float, bias: Tensor? = nil,
-  maps: ((Tensor) -> Tensor)? = nil
+  maps: InnerTap? = nil
 ) -> Tensor {
-  let inputs = [q, k, v] + [bias].compactMap(\.self)
-  if maps == nil, !inputs.contains(where: \.isTracked) {
-    _ = HeadScores(heads: heads).outputShape([q.shape, k.shape])
-    return FusedAttention(heads: heads, scale: scale, isPacked: false, hasBias: bias != nil)
-      .apply(inputs)
-  }
-  var scores = HeadScores(heads: heads)(q, k)
-  if let bias {
-    let shape = scores.shape
-    scores = scale * scores
-    // A bias for each window repeats over the images: seen as [images, windows * heads * T * S].
-    let rows = Shape([shape.count / bias.shape.count] + bias.shape.dimensions)
-    scores = (scores.reshaped(rows) + bias).reshaped(shape).softmax()
-  } else {
-    scores = scores.softmax(scale: scale)
-  }
-  return HeadApply(heads: heads)(maps?(scores) ?? scores, v)
+  FusedAttention(
+    operands: .separate(q: q, k: k, v: v), heads: heads, scale: scale, bias: bias)(
+      InnerTaps(maps: maps))
 }
 
 /// As ``attention(_:_:_:heads:scale:bias:maps:)``, with queries, keys and values side by side.
@@ -200,20 +247,11 @@ public func attention(
 ///   - qkv: `[N, T, 3 D]`.
 /// - Returns: `[N, T, D]`.
 public func attention(
-  qkv: Tensor, heads: Int, scale: Float, bias: Tensor? = nil, maps: ((Tensor) -> Tensor)? = nil
+  qkv: Tensor, heads: Int, scale: Float, bias: Tensor? = nil, maps: InnerTap? = nil
 ) -> Tensor {
-  let d = qkv.shape.last / 3
-  precondition(
-    qkv.shape.rank == 3 && qkv.shape.last == 3 * d && d % heads == 0,
-    "\(qkv.shape) does not hold queries, keys and values of \(heads) heads")
-  let inputs = [qkv] + [bias].compactMap(\.self)
-  if maps == nil, bias == nil || !inputs.contains(where: \.isTracked) {
-    return FusedAttention(heads: heads, scale: scale, isPacked: true, hasBias: bias != nil)
-      .apply(inputs)
-  }
-  let parts = (0..<3).map { qkv.slice(axis: 2, start: $0 * d, length: d) }
-  return attention(
-    parts[0], parts[1], parts[2], heads: heads, scale: scale, bias: bias, maps: maps)
+  FusedAttention(
+    operands: .packed(PackedHeads(qkv, heads: heads)), heads: heads, scale: scale, bias: bias)(
+      InnerTaps(maps: maps))
 }
 
 extension Tensor {

@@ -1,37 +1,45 @@
 import CKernels
 
 /// Maps of attention with their softmax, one head of one image at a time, plus a multiple of maps
-/// carried along; its arithmetic is that of the separate steps. Never recorded.
-///
-/// - Inputs: `[N, T, 3 D]` and, carried, `[N, heads, T, T]`.
-private struct FusedMaps: Operation {
-  let heads: Int
+/// carried along.
+struct FusedMaps: FusedFunction {
+  let packed: PackedHeads
   let scale: Float
-  let carriedScale: Float
+  /// `[N, heads, T, T]`.
+  var carried: Tensor?
+  var carriedScale: Float = 1
 
-  func outputShape(_ x: [Shape]) -> Shape { [x[0][0], heads, x[0][1], x[0][1]] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[0][1]) / 3 }
+  var inputs: [Tensor?] { [packed.qkv, carried] }
+  var outputShape: Shape {
+    let (n, t) = (packed.qkv.shape[0], packed.qkv.shape[1])
+    precondition(
+      carried.map { $0.shape == [n, packed.heads, t, t] } ?? true,
+      "Maps \(carried?.shape ?? []) cannot be carried to those of \(packed.qkv.shape)")
+    return [n, packed.heads, t, t]
+  }
+  var multiplyAdds: Int { packed.qkv.shape.count.times(packed.qkv.shape[1]) / 3 }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (t, d) = (x[0].shape[1], x[0].shape[2] / 3)
-    let (width, heads, scale, carriedScale) = (d / heads, heads, scale, carriedScale)
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let carried = x.count > 1 ? DisjointWrites(x[1].pointer) : nil
-    Threads.forEach(x[0].shape[0] * heads) { index in
-      let (image, head) = (index / heads, index % heads)
-      let q = px + (image * t * 3 * d + head * width)
-      let map = py + index * t * t
-      gemm(t, t, width, q, lda: 3 * d, q + d, ldb: 3 * d, transposeB: true, map, ldc: t)
-      ck_softmax(map, map, t, t, scale)
-      if let carried { ck_axpy(carriedScale, carried + index * t * t, map, t * t) }
+  func steps(_ inner: InnerTaps) -> Tensor {
+    guard inner.maps == nil, carried == nil else {
+      let maps = FusedMaps(packed: packed, scale: scale)()
+      let seen = inner.maps?(maps) ?? maps
+      return carried.map { seen + carriedScale * $0 } ?? seen
     }
-    return []
+    return FusedAttention.maps(packed.queries, packed.keys, heads: packed.heads, scale: scale)
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("Fused maps are never recorded")
+  func sweep(into y: Tensor) {
+    let (t, d, heads) = (packed.qkv.shape[1], packed.channels, packed.heads)
+    let attention = HeadAttention(t: t, s: t, width: d / heads, scale: scale)
+    let (px, py) = (packed.qkv.memory, y.memory)
+    let added = carried.map { ($0.memory, scale: carriedScale) }
+    Threads.forEach(y.shape[0] * heads) { index in
+      let (image, head) = (index / heads, index % heads)
+      let q = px + (image * t * 3 * d + head * attention.width)
+      let map = py + index * t * t
+      attention.scores(q, q + d, ld: 3 * d, bias: nil, map)
+      if let added { ck_axpy(added.scale, added.0 + index * t * t, map, t * t) }
+    }
   }
 }
 
@@ -44,24 +52,9 @@ private struct FusedMaps: Operation {
 /// - Returns: `[N, heads, T, T]`.
 public func attentionMaps(
   qkv: Tensor, heads: Int, scale: Float, carried: Tensor? = nil, carriedScale: Float = 1,
-  softmax: ((Tensor) -> Tensor)? = nil
+  softmax: InnerTap? = nil
 ) -> Tensor {
-  let d = qkv.shape.last / 3
-  precondition(
-    qkv.shape.rank == 3 && qkv.shape.last == 3 * d && d % heads == 0,
-    "\(qkv.shape) does not hold queries, keys and values of \(heads) heads")
-  let inputs = [qkv] + [carried].compactMap(\.self)
-  if !inputs.contains(where: \.isTracked) {
-    guard let softmax else {
-      return FusedMaps(heads: heads, scale: scale, carriedScale: carriedScale).apply(inputs)
-    }
-    let maps = softmax(
-      FusedMaps(heads: heads, scale: scale, carriedScale: carriedScale).apply([qkv]))
-    return carried.map { maps + carriedScale * $0 } ?? maps
-  }
-  let scores = HeadScores(heads: heads)(
-    qkv.slice(axis: 2, start: 0, length: d), qkv.slice(axis: 2, start: d, length: d))
-  let maps = scores.softmax(scale: scale)
-  let seen = softmax?(maps) ?? maps
-  return carried.map { seen + carriedScale * $0 } ?? seen
+  FusedMaps(
+    packed: PackedHeads(qkv, heads: heads), scale: scale, carried: carried,
+    carriedScale: carriedScale)(InnerTaps(maps: softmax))
 }

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Where a window lies on a channels-last map: kernel, stride and zero padding.
-public struct Window: Sendable, Hashable {
+public struct SlidingWindow: Sendable, Hashable {
   /// Kernel extents, rows and columns.
   public var kernel: (height: Int, width: Int) { (kernelHeight, kernelWidth) }
   let kernelHeight: Int
@@ -71,7 +71,7 @@ private func isSmall(rows: Int) -> Bool { rows <= 1024 }
 /// The patches of all rows, `[rows, patch]`.
 private func patches(of map: Tensor, _ geometry: ck_window, rows: Int, patch: Int) -> Tensor {
   let result = Tensor(uninitialized: [rows, patch])
-  let (px, py) = (DisjointWrites(map.pointer), DisjointWrites(result.pointer))
+  let (px, py) = (map.memory, result.memory)
   Threads.forEachTile(of: rows, target: max(1, (1 << 18) / max(1, patch))) { first, count in
     withUnsafePointer(to: geometry) {
       ck_im2col(px.pointer, py + first * patch, $0, first, count)
@@ -80,13 +80,9 @@ private func patches(of map: Tensor, _ geometry: ck_window, rows: Int, patch: In
   return result
 }
 
-/// Cross-correlation of a channels-last map with weights `[out, kh, kw, in]`.
-///
-/// - Inputs: `[N, H, W, in]`, weights, and (never recorded) scale and shift `[out]` and a residual.
+/// Cross-correlation of a channels-last map `[N, H, W, in]` with weights `[out, kh, kw, in]`.
 struct Convolution: Operation {
-  let window: Window
-  var activation = Activation.none
-  var hasResidual = false
+  let window: SlidingWindow
 
   func outputShape(_ x: [Shape]) -> Shape {
     precondition(
@@ -98,31 +94,35 @@ struct Convolution: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.rows.times(x[1].count) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (input, weight) = (x[0], x[1])
+  func forward(_ x: [Tensor], into y: Tensor) { sweep(x[0], x[1], into: y, affine: nil) }
+
+  /// The convolution with what follows it, `activation(affine(conv(x)) + residual)`, while tiles of it are in
+  /// cache.
+  func sweep(
+    _ input: Tensor, _ weight: Tensor, into y: Tensor, affine: ChannelAffine?,
+    residual: Tensor? = nil, activation: Activation = .none
+  ) {
     if let winograd = WinogradConvolution(window, input.shape, y.shape) {
       winograd.run(
-        input, weight, into: y, affine: x.count > 2 ? (x[2], x[3]) : nil,
-        residual: hasResidual ? x[4] : nil, activation: activation)
-      return []
+        input, weight, into: y, affine: affine, residual: residual, activation: activation)
+      return
     }
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
-    let (px, py) = (DisjointWrites(input.pointer), DisjointWrites(y.pointer))
-    let affine = x.count > 2 ? (DisjointWrites(x[2].pointer), DisjointWrites(x[3].pointer)) : nil
-    let residual = hasResidual ? DisjointWrites(x[4].pointer) : nil
+    let (px, py) = (input.memory, y.memory)
+    let map = affine.map { ($0.scale.memory, $0.shift.memory) }
+    let rest = residual.map(\.memory)
     let code = activation.code
     @Sendable func finish(_ first: Int, _ count: Int) {
-      guard let affine else { return }
+      guard let map else { return }
       let at = first * out
       ck_affine_epilogue(
-        py + at, py + at, count, out, affine.0.pointer, affine.1.pointer, residual.map { $0 + at },
-        code)
+        py + at, py + at, count, out, map.0.pointer, map.1.pointer, rest.map { $0 + at }, code)
     }
     if let tapwise = TapwiseConvolution(window, input.shape, y.shape) {
       tapwise.run(input, weight, into: y)
       if affine != nil { forEachRowTile(of: y.shape, finish) }
-      return []
+      return
     }
     let panels = Panels(weight.pointer, ldb: patch, transposed: true, k: patch, n: out)
     let geometry = window.geometry(input.shape)
@@ -134,29 +134,26 @@ struct Convolution: Operation {
       panels.multiplyTiled(rows, all.pointer, lda: patch, y.pointer)
       withExtendedLifetime(all) {}
       if affine != nil { forEachRowTile(of: y.shape, finish) }
-      return []
+      return
     }
     Threads.forEachTile(
       of: y.shape.rows, target: direct ? 288 : tileRows(patch: patch), unit: Panels.rowUnit
     ) {
       first, count in
-      var patches = px + first * patch
+      let patches = Scratch(.operand, direct ? 0 : count * patch)
       if !direct {
-        patches = scratch(1, count * patch)
-        withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches, $0, first, count) }
+        withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches.pointer, $0, first, count) }
       }
-      panels.multiply(count, patches, lda: patch, py + first * out, ldc: out)
+      panels.multiply(
+        count, direct ? px + first * patch : patches.pointer, lda: patch, py + first * out, ldc: out
+      )
       finish(first, count)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    precondition(x.count == 2, "A fused convolution is never recorded")
-    return [
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [
       needs[0] ? ConvolutionInputGradient(window: window, input: x[0].shape)(dy, x[1]) : nil,
       needs[1] ? ConvolutionWeightGradient(window: window, weight: x[1].shape)(x[0], dy) : nil,
     ]
@@ -165,58 +162,57 @@ struct Convolution: Operation {
 
 /// The adjoint of ``Convolution`` in its map: inputs `dy` and weights.
 struct ConvolutionInputGradient: Operation {
-  let window: Window
+  let window: SlidingWindow
   let input: Shape
   func outputShape(_ x: [Shape]) -> Shape { input }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].rows.times(x[1].count) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (dy, weight) = (x[0], x[1])
     if let winograd = WinogradConvolution(adjointOf: window, dy.shape, y.shape) {
       winograd.run(dy, weight, into: y)
-      return []
+      return
     }
     if let tapwise = TapwiseConvolution(window, y.shape, dy.shape) {
       tapwise.runInputGradient(dy, weight, into: y)
-      return []
+      return
     }
     let out = weight.shape[0]
     let patch = weight.shape.count / max(1, out)
     let panels = Panels(weight.pointer, ldb: patch, transposed: false, k: out, n: patch)
-    let (pd, py) = (DisjointWrites(dy.pointer), DisjointWrites(y.pointer))
+    let (pd, py) = (dy.memory, y.memory)
     if window.isPointwise {
       panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, y.pointer)
-      return []
+      return
     }
     let geometry = window.geometry(input)
     let rows = geometry.oh * geometry.ow
     if isSmall(rows: dy.shape.rows) {
       let all = Tensor(uninitialized: [dy.shape.rows, patch])
       panels.multiplyTiled(dy.shape.rows, dy.pointer, lda: out, all.pointer)
-      let pall = DisjointWrites(all.pointer)
+      let pall = all.memory
       Threads.forEach(input[0]) { image in
         withUnsafePointer(to: geometry) {
           ck_col2im(pall + image * rows * patch, py.pointer, $0, image, 1)
         }
       }
       withExtendedLifetime(all) {}
-      return []
+      return
     }
     // Several images a product where they are small, so that its tiles are full.
     Threads.forEachTile(of: input[0], target: max(1, tileRows(patch: patch) / max(1, rows))) {
       first, count in
       guard count > 0 else { return }
-      let patches = scratch(1, count * rows * patch)
-      panels.multiply(count * rows, pd + first * rows * out, lda: out, patches, ldc: patch)
-      withUnsafePointer(to: geometry) { ck_col2im(patches, py.pointer, $0, first, count) }
+      let patches = Scratch(.operand, count * rows * patch)
+      panels.multiply(count * rows, pd + first * rows * out, lda: out, patches.pointer, ldc: patch)
+      withUnsafePointer(to: geometry) {
+        ck_col2im(patches.pointer, py.pointer, $0, first, count)
+      }
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? Convolution(window: window)(u, x[1]) : nil,
       needs[1] ? ConvolutionWeightGradient(window: window, weight: x[1].shape)(u, x[0]) : nil,
@@ -226,20 +222,20 @@ struct ConvolutionInputGradient: Operation {
 
 /// The adjoint of ``Convolution`` in its weights: inputs the map and `dy`.
 struct ConvolutionWeightGradient: Operation {
-  let window: Window
+  let window: SlidingWindow
   let weight: Shape
   func outputShape(_ x: [Shape]) -> Shape { weight }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].rows.times(weight.count) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (input, dy) = (x[0], x[1])
     if let winograd = WinogradWeightGradient(window, input.shape, dy.shape) {
       winograd.run(input, dy, into: y)
-      return []
+      return
     }
     if let tapwise = TapwiseConvolution(window, input.shape, dy.shape) {
       tapwise.runWeightGradient(input, dy, into: y)
-      return []
+      return
     }
     let out = weight[0]
     let patch = weight.count / max(1, out)
@@ -250,14 +246,12 @@ struct ConvolutionWeightGradient: Operation {
       let all = direct ? input : patches(of: input, geometry, rows: rows, patch: patch)
       tiledGemm(out, patch, rows, dy.pointer, transposeA: true, all.pointer, y.pointer)
       withExtendedLifetime(all) {}
-      return []
+      return
     }
     // The sum runs over positions: cut into parts, and the parts' sums added in order.
     let parts = min(16, Threads.tileCount(rows, target: 2048))
     let partial = Tensor(uninitialized: [parts, weight.count])
-    let (px, pd, pp) = (
-      DisjointWrites(input.pointer), DisjointWrites(dy.pointer), DisjointWrites(partial.pointer)
-    )
+    let (px, pd, pp) = (input.memory, dy.memory, partial.memory)
     Threads.forEach(parts) { part in
       let sum = pp + part * weight.count
       var first = rows * part / parts
@@ -266,14 +260,16 @@ struct ConvolutionWeightGradient: Operation {
       let step = direct ? 4096 : tileRows(patch: patch)
       while first < end {
         let count = min(step, end - first)
-        var patches = px + first * patch
+        let patches = Scratch(.operand, direct ? 0 : count * patch)
         if !direct {
-          patches = scratch(1, count * patch)
-          withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches, $0, first, count) }
+          withUnsafePointer(to: geometry) {
+            ck_im2col(px.pointer, patches.pointer, $0, first, count)
+          }
         }
         gemm(
-          out, patch, count, pd + first * out, lda: out, transposeA: true, patches, ldb: patch,
-          sum, ldc: patch, adding: adding)
+          out, patch, count, pd + first * out, lda: out, transposeA: true,
+          direct ? px + first * patch : patches.pointer, ldb: patch, sum, ldc: patch,
+          adding: adding)
         adding = true
         first += count
       }
@@ -281,13 +277,10 @@ struct ConvolutionWeightGradient: Operation {
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, parts, weight.count)
     withExtendedLifetime(partial) {}
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? ConvolutionInputGradient(window: window, input: x[0].shape)(x[1], u) : nil,
       needs[1] ? Convolution(window: window)(x[0], u) : nil,
@@ -295,26 +288,68 @@ struct ConvolutionWeightGradient: Operation {
   }
 }
 
-/// Batch normalisation in evaluation mode after a product, with what follows: `act(scale x + shift + residual)`.
-struct AffineChannels: Operation {
-  let activation: Activation
-  func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
-    let (scale, shift) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
-    let residual = x.count > 3 ? DisjointWrites(x[3].pointer) : nil
+/// A convolution with what follows it, a tile at a time.
+struct FusedConvolution: FusedFunction {
+  let x: Tensor
+  let weight: Tensor
+  let window: SlidingWindow
+  var affine: ChannelAffine?
+  var residual: Tensor?
+  var activation = Activation.none
+
+  var inputs: [Tensor?] { [x, weight, affine?.scale, affine?.shift, residual] }
+  var outputShape: Shape { Convolution(window: window).outputShape([x.shape, weight.shape]) }
+  var multiplyAdds: Int { outputShape.rows * weight.shape.count }
+  var isSweepFaster: Bool { affine != nil }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    var y = Convolution(window: window)(x, weight)
+    y = inner.beforeAffine?(y) ?? y
+    if let affine {
+      return affine(y, residual: residual, activation: activation, afterAffine: inner.afterAffine)
+    }
+    y = inner.afterAffine?(y) ?? y
+    return activation(residual.map { y + $0 } ?? y)
+  }
+
+  func sweep(into y: Tensor) {
+    Convolution(window: window).sweep(
+      x, weight, into: y, affine: affine, residual: residual, activation: activation)
+  }
+}
+
+/// A scale and shift of channels with what follows it: `activation(scale x + shift + residual)`.
+struct FusedAffine: FusedFunction {
+  let x: Tensor
+  let affine: ChannelAffine
+  var residual: Tensor?
+  var activation = Activation.none
+
+  var inputs: [Tensor?] { [x, affine.scale, affine.shift, residual] }
+  var outputShape: Shape { x.shape }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    var y: Tensor
+    if let look = inner.afterAffine {
+      y = look(FusedAffine(x: x, affine: affine)())
+    } else {
+      y = x * affine.scale + affine.shift
+    }
+    if let residual { y = y + residual }
+    return activation(y)
+  }
+
+  func sweep(into y: Tensor) {
+    let (px, py, cols) = (x.memory, y.memory, y.shape.last)
+    let scale = affine.scale.memory
+    let shift = affine.shift.memory
+    let rest = residual.map(\.memory)
     let code = activation.code
     forEachRowTile(of: y.shape) { first, count in
       let at = first * cols
       ck_affine_epilogue(
-        px + at, py + at, count, cols, scale.pointer, shift.pointer, residual.map { $0 + at }, code)
+        px + at, py + at, count, cols, scale.pointer, shift.pointer, rest.map { $0 + at }, code)
     }
-    return []
-  }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("A fused affine map is never recorded")
   }
 }
 
@@ -332,16 +367,15 @@ public struct ChannelAffine: Sendable {
   }
 
   /// `activation(scale * x + shift + residual)` over the last axis.
+  ///
+  /// - Parameters:
+  ///   - afterAffine: gets `scale * x + shift`; nil if nobody looks.
   public func callAsFunction(
-    _ x: Tensor, residual: Tensor? = nil, activation: Activation = .none
+    _ x: Tensor, residual: Tensor? = nil, activation: Activation = .none,
+    afterAffine: InnerTap? = nil
   ) -> Tensor {
-    let inputs = [x, scale, shift] + [residual].compactMap(\.self)
-    guard inputs.contains(where: \.isTracked) else {
-      return AffineChannels(activation: activation).apply(inputs)
-    }
-    var y = x * scale + shift
-    if let residual { y = y + residual }
-    return activation(y)
+    FusedAffine(x: x, affine: self, residual: residual, activation: activation)(
+      InnerTaps(afterAffine: afterAffine))
   }
 }
 
@@ -352,18 +386,15 @@ public struct ChannelAffine: Sendable {
 ///   - weight: `[out, kh, kw, in]`.
 ///   - affine: a folded batch normalisation (or a bias, with scale 1).
 ///   - residual: of the result's shape.
+///   - beforeAffine: gets the convolution's result; nil if nobody looks.
+///   - afterAffine: gets what the residual is added to; nil if nobody looks.
 /// - Returns: `[N, H', W', out]`.
 public func convolution(
-  _ x: Tensor, _ weight: Tensor, window: Window, affine: ChannelAffine? = nil,
-  residual: Tensor? = nil, activation: Activation = .none
+  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, affine: ChannelAffine? = nil,
+  residual: Tensor? = nil, activation: Activation = .none, beforeAffine: InnerTap? = nil,
+  afterAffine: InnerTap? = nil
 ) -> Tensor {
-  precondition(affine != nil || residual == nil, "A residual is added after an affine map")
-  guard let affine else { return activation(Convolution(window: window)(x, weight)) }
-  let inputs = [x, weight, affine.scale, affine.shift] + [residual].compactMap(\.self)
-  if inputs.contains(where: \.isTracked) {
-    return affine(
-      Convolution(window: window)(x, weight), residual: residual, activation: activation)
-  }
-  return Convolution(window: window, activation: activation, hasResidual: residual != nil)
-    .apply(inputs)
+  FusedConvolution(
+    x: x, weight: weight, window: window, affine: affine, residual: residual,
+    activation: activation)(InnerTaps(beforeAffine: beforeAffine, afterAffine: afterAffine))
 }

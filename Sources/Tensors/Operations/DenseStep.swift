@@ -44,32 +44,22 @@ public struct RowNormalization: Sendable {
   }
 }
 
-/// The weights of one product and what is applied to its result, packed for use by tiles of rows.
+/// The weight of a product, `[out, in]` as PyTorch stores it, and its bias `[out]`.
+public typealias DenseWeights = (weight: Tensor, bias: Tensor?)
+
+/// A product and what is applied to its result, packed for use by tiles of rows.
 struct DenseStep: Sendable {
-  /// Which of the tensors that an operation is given there are.
-  struct Parts: Sendable {
-    var activation = Activation.none
-    var hasBias = false
-    var hasGain = false
-
-    /// How many tensors: the weight and these.
-    var count: Int { 1 + (hasBias ? 1 : 0) + (hasGain ? 1 : 0) }
-  }
-
   let panels: Panels
   private let activation: Int32
   private let bias: DisjointWrites<Float>?
   private let gain: DisjointWrites<Float>?
 
-  /// - Parameter x: the weight `[out, in]`, and the bias and gain `[out]` that there are.
-  init(_ parts: Parts, _ x: ArraySlice<Tensor>) {
-    var rest = x
-    let weight = rest.removeFirst()
-    let (k, n) = (weight.shape.last, weight.shape.rows)
-    panels = Panels(weight.pointer, ldb: k, transposed: true, k: k, n: n)
-    activation = parts.activation.code
-    bias = parts.hasBias ? rest.popFirst().map { DisjointWrites($0.pointer) } : nil
-    gain = parts.hasGain ? rest.popFirst().map { DisjointWrites($0.pointer) } : nil
+  init(_ weights: DenseWeights, activation: Activation = .none, gain: Tensor? = nil) {
+    let (k, n) = (weights.weight.shape.last, weights.weight.shape.rows)
+    panels = Panels(weights.weight.pointer, ldb: k, transposed: true, k: k, n: n)
+    self.activation = activation.code
+    bias = weights.bias.map(\.memory)
+    self.gain = gain.map(\.memory)
   }
 
   /// `c[rows, out] = residual + gain * activation(a[rows, in] Wᵀ + bias)`.

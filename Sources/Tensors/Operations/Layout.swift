@@ -8,11 +8,11 @@ struct Reshape: Operation {
     precondition(x[0].count == result.count, "Cannot view \(x[0]) as \(result)")
     return result
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] { [] }
+  func forward(_ x: [Tensor], into y: Tensor) {}
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [Reshape(result: x[0].shape)(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [Reshape(result: x[0].shape)(dy)]
+  }
 }
 
 /// A copy with the axes in another order.
@@ -22,27 +22,24 @@ struct Permute: Operation {
     precondition(axes.sorted() == Array(0..<x[0].rank), "Axes \(axes) do not permute \(x[0])")
     return Shape(axes.map { x[0][$0] })
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     // The outermost axis of the result is cut into tiles.
     let shape = x[0].shape
     if y.shape.rank == 0 || y.shape.count == 0 {
       y.pointer.update(from: x[0].pointer, count: y.shape.count)
-      return []
+      return
     }
     let inner = y.shape.count / y.shape[0]
     let stride = shape.around(axis: axes[0]).inner
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+    let (px, py) = (x[0].memory, y.memory)
     let order = axes.map(Int32.init)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / inner)) { first, count in
       ck_permute(
         px + first * stride, py + first * inner, Int32(shape.rank), shape.dimensions, order, count)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     var inverse = axes
     for (to, from) in axes.enumerated() { inverse[from] = to }
     return [Permute(axes: inverse)(dy)]
@@ -60,18 +57,17 @@ struct Slice: Operation {
       "No \(start)..<\(start + length) in axis \(axis) of \(x[0])")
     return x[0].replacing(axis: axis, with: length)
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
     for o in 0..<outer {
       (y.pointer + o * length * inner).update(
         from: x[0].pointer + (o * count + start) * inner, count: length * inner)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [Pad(axis: axis, before: start, total: x[0].shape[axis])(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [Pad(axis: axis, before: start, total: x[0].shape[axis])(dy)]
+  }
 }
 
 /// Zeros before and after along one axis: the adjoint of ``Slice``.
@@ -83,7 +79,7 @@ struct Pad: Operation {
     precondition(before + x[0][axis] <= total, "\(x[0]) does not fit \(total) at \(before)")
     return x[0].replacing(axis: axis, with: total)
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
     for o in 0..<outer {
       let row = y.pointer + o * total * inner
@@ -92,12 +88,11 @@ struct Pad: Operation {
       (row + (before + count) * inner).update(
         repeating: 0, count: (total - before - count) * inner)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [Slice(axis: axis, start: before, length: x[0].shape[axis])(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [Slice(axis: axis, start: before, length: x[0].shape[axis])(dy)]
+  }
 }
 
 /// Tensors joined along one axis.
@@ -111,7 +106,7 @@ struct Concatenate: Operation {
     }
     return x[0].replacing(axis: axis, with: x.map { $0[axis] }.reduce(0, +))
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, total, inner) = y.shape.around(axis: axis)
     var at = 0
     for part in x {
@@ -122,12 +117,9 @@ struct Concatenate: Operation {
       }
       at += count
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     var at = 0
     return zip(x, needs).map { part, needed in
       let count = part.shape[axis]
@@ -146,20 +138,19 @@ struct GatherRows: Operation {
     precondition(x[0].rows % rowsIn == 0, "\(x[0]) does not hold images of \(rowsIn) rows")
     return [x[0].rows / rowsIn, index.count, x[0].last]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py, cols) = (x[0].memory, y.memory, y.shape.last)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, index.count * cols))) {
       first, count in
       ck_gather_rows(
         px + first * rowsIn * cols, index, py + first * index.count * cols, count, rowsIn,
         index.count, cols)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [ScatterRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [ScatterRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)]
+  }
 }
 
 /// The adjoint of ``GatherRows``: rows added back to where they were picked.
@@ -170,20 +161,19 @@ struct ScatterRows: Operation {
     precondition(x[0].rows % index.count == 0, "\(x[0]) does not hold \(index.count) rows each")
     return [x[0].rows / index.count, rowsIn, x[0].last]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, cols) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), y.shape.last)
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py, cols) = (x[0].memory, y.memory, y.shape.last)
     Threads.forEachTile(of: y.shape[0], target: max(1, (1 << 18) / max(1, rowsIn * cols))) {
       first, count in
       ck_scatter_rows(
         px + first * index.count * cols, index, py + first * rowsIn * cols, count, rowsIn,
         index.count, cols)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [GatherRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [GatherRows(index: index, rowsIn: rowsIn)(dy).reshaped(x[0].shape)]
+  }
 }
 
 extension Tensor {

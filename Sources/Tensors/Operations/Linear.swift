@@ -1,72 +1,89 @@
 import CKernels
 
-/// Products one after the other with what precedes and follows them, a tile of rows at a time: what lies
-/// between stays in cache. Only where nothing is tracked.
-///
-/// - Inputs: `[..., in]`; gamma and beta of a normalisation, if any; for each step its weight `[out, in]`,
-///   bias and gain; a residual of the result's shape.
-private struct FusedLinear: Operation {
-  let steps: [DenseStep.Parts]
-  /// Of the normalisation before the first step, if there is one.
-  let epsilon: Float?
-  let hasResidual: Bool
+/// One product or two with what precedes and follows them, a tile of rows at a time, so that the rows of a
+/// tile stay in cache from the normalisation to the residual.
+struct FusedLinear: FusedFunction {
+  /// `[..., in]`.
+  let x: Tensor
+  /// Applied to `x` before.
+  var normalization: RowNormalization?
+  /// A product before the last, and the activation that follows it: the hidden layer of a perceptron.
+  var hidden: (weights: DenseWeights, activation: Activation)?
+  let weights: DenseWeights
+  /// What follows the product where there is no hidden layer.
+  var activation = Activation.none
+  var gain: Tensor?
+  /// Of the result's shape.
+  var residual: Tensor?
 
-  /// Where each step's tensors begin.
-  private var places: [Int] {
-    var place = epsilon == nil ? 1 : 3
-    return steps.map { step in
-      defer { place += step.count }
-      return place
+  var inputs: [Tensor?] {
+    [
+      x, normalization?.gamma, normalization?.beta, hidden?.weights.weight, hidden?.weights.bias,
+      weights.weight, weights.bias, gain, residual,
+    ]
+  }
+
+  var outputShape: Shape {
+    [hidden?.weights.weight, weights.weight].compactMap(\.?.shape).reduce(x.shape) {
+      precondition($0.last == $1.last, "Cannot multiply \($0) by a weight \($1)")
+      return $0.replacingLast($1.rows)
     }
   }
 
-  func outputShape(_ x: [Shape]) -> Shape {
-    var shape = x[0]
-    for place in places {
-      precondition(
-        shape.last == x[place].last, "Cannot multiply \(shape) by a weight \(x[place])")
-      shape = shape.replacingLast(x[place].rows)
+  var multiplyAdds: Int {
+    x.shape.rows.times(
+      weights.weight.shape.count.plus(hidden?.weights.weight.shape.count ?? 0))
+  }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    if let branch = inner.branch {
+      var product = self
+      (product.gain, product.residual) = (nil, nil)
+      return finished(branch(product(InnerTaps(hidden: inner.hidden))))
     }
-    return shape
+    if let hidden {
+      let y = FusedLinear(
+        x: x, normalization: normalization, weights: hidden.weights, activation: hidden.activation)()
+      return FusedLinear(
+        x: inner.hidden?(y) ?? y, weights: weights, gain: gain, residual: residual)()
+    }
+    let y = MatMul(transposeB: true)(normalization?(x) ?? x, weights.weight)
+    return finished(activation(weights.bias.map { y + $0 } ?? y))
   }
 
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    places.reduce(0) { $0.plus(x[0].rows.times(x[$1].count)) }
+  private func finished(_ branch: Tensor) -> Tensor {
+    let y = gain.map { branch * $0 } ?? branch
+    return residual.map { y + $0 } ?? y
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let input = x[0]
-    let dense = zip(steps, places).map { DenseStep($0, x[$1...]) }
-    let (pa, pc) = (DisjointWrites(input.pointer), DisjointWrites(y.pointer))
-    let residual = hasResidual ? x.last.map { DisjointWrites($0.pointer) } : nil
-    let (epsilon, width) = (epsilon, input.shape.last)
-    let affine = epsilon == nil ? nil : (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
-    // Of what lies between products, only little at a time stays in cache.
-    let rows = dense.count > 1 ? 144 : 288
-    Threads.forEachTile(of: input.shape.rows, target: rows, unit: Panels.rowUnit) { first, count in
+  func sweep(into y: Tensor) {
+    let first = hidden.map { DenseStep($0.weights, activation: $0.activation) }
+    let last = DenseStep(weights, activation: activation, gain: gain)
+    let (px, py) = (x.memory, y.memory)
+    let rest = residual.map(\.memory)
+    let (epsilon, width) = (normalization?.epsilon ?? 0, x.shape.last)
+    let affine = normalization.map {
+      (gamma: $0.gamma.memory, beta: $0.beta.memory)
+    }
+    // With a hidden layer, a tile's rows of three widths stay in cache.
+    let rows = first == nil ? 288 : 144
+    Threads.forEachTile(of: x.shape.rows, target: rows, unit: Panels.rowUnit) { start, count in
       guard count > 0 else { return }
-      var a = pa + first * width
-      if let epsilon, let affine {
-        let normalised = scratch(0, count * width)
+      let normalised = Scratch(.operand, affine == nil ? 0 : count * width)
+      let between = Scratch(.result, first.map { count * $0.panels.n } ?? 0)
+      var a = px + start * width
+      if let affine {
         ck_layer_norm(
-          a, affine.0.pointer, affine.1.pointer, normalised, count, width, epsilon)
-        a = normalised
+          a, affine.gamma.pointer, affine.beta.pointer, normalised.pointer, count, width, epsilon)
+        a = normalised.pointer
       }
-      for (index, step) in dense.enumerated() {
-        let isLast = index == dense.count - 1
-        let at = first * step.panels.n
-        let c = isLast ? pc + at : scratch(Int32(1 + index % 2), count * step.panels.n)
-        step.run(count, a, c, residual: isLast ? residual.map { UnsafePointer($0 + at) } : nil)
-        a = c
+      if let first {
+        first.run(count, a, between.pointer, residual: nil)
+        a = between.pointer
       }
+      let at = start * last.panels.n
+      last.run(count, a, py + at, residual: rest.map { UnsafePointer($0 + at) })
     }
-    return []
-  }
-
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("A fused product is never recorded")
   }
 }
 
@@ -79,33 +96,21 @@ private struct FusedLinear: Operation {
 ///   - normalization: applied to `x` before.
 ///   - gain: `[out]`, a LayerScale.
 ///   - residual: of the result's shape.
+///   - branch: gets the values before the gain; nil if nobody looks.
 /// - Returns: `[..., out]`.
 public func linear(
   _ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, normalization: RowNormalization? = nil,
-  activation: Activation = .none, gain: Tensor? = nil, residual: Tensor? = nil
+  activation: Activation = .none, gain: Tensor? = nil, residual: Tensor? = nil,
+  branch: InnerTap? = nil
 ) -> Tensor {
-  precondition(
-    x.shape.last == weight.shape.last, "Cannot multiply \(x.shape) by a weight \(weight.shape)")
-  let before = [normalization?.gamma, normalization?.beta]
-  let inputs = ([x] + before + [weight, bias, gain, residual]).compactMap(\.self)
-  if inputs.contains(where: \.isTracked) {
-    var y = MatMul(transposeB: true)(normalization?(x) ?? x, weight)
-    if let bias { y = y + bias }
-    y = activation(y)
-    if let gain { y = y * gain }
-    if let residual { y = y + residual }
-    return y
-  }
-  let parts = DenseStep.Parts(
-    activation: activation, hasBias: bias != nil, hasGain: gain != nil)
-  return FusedLinear(
-    steps: [parts], epsilon: normalization?.epsilon, hasResidual: residual != nil
-  ).apply(inputs)
+  FusedLinear(
+    x: x, normalization: normalization, weights: (weight, bias), activation: activation, gain: gain,
+    residual: residual)(InnerTaps(branch: branch))
 }
 
 /// Two products with an activation between, the hidden layer of a perceptron:
 /// `residual + gain * (activation(x W1ᵀ + b1) W2ᵀ + b2)`; the same values as two calls of
-/// ``linear(_:_:bias:normalization:activation:gain:residual:)``.
+/// ``linear(_:_:bias:normalization:activation:gain:residual:branch:)``.
 ///
 /// - Parameters:
 ///   - x: `[..., in]`.
@@ -114,25 +119,15 @@ public func linear(
 ///   - normalization: applied to `x` before.
 ///   - gain: `[out]`, a LayerScale.
 ///   - residual: of the result's shape.
+///   - hidden: gets the values after the activation; nil if nobody looks.
+///   - branch: gets the values before the gain; nil if nobody looks.
 /// - Returns: `[..., out]`.
 public func perceptron(
-  _ x: Tensor, _ first: (weight: Tensor, bias: Tensor?), _ second: (weight: Tensor, bias: Tensor?),
+  _ x: Tensor, _ first: DenseWeights, _ second: DenseWeights,
   normalization: RowNormalization? = nil, activation: Activation, gain: Tensor? = nil,
-  residual: Tensor? = nil
+  residual: Tensor? = nil, hidden: InnerTap? = nil, branch: InnerTap? = nil
 ) -> Tensor {
-  let before = [normalization?.gamma, normalization?.beta]
-  let weights = [first.weight, first.bias, second.weight, second.bias]
-  let inputs = ([x] + before + weights + [gain, residual]).compactMap(\.self)
-  if inputs.contains(where: \.isTracked) {
-    let hidden = linear(
-      x, first.weight, bias: first.bias, normalization: normalization, activation: activation)
-    return linear(hidden, second.weight, bias: second.bias, gain: gain, residual: residual)
-  }
-  let steps = [
-    DenseStep.Parts(activation: activation, hasBias: first.bias != nil),
-    DenseStep.Parts(hasBias: second.bias != nil, hasGain: gain != nil),
-  ]
-  return FusedLinear(
-    steps: steps, epsilon: normalization?.epsilon, hasResidual: residual != nil
-  ).apply(inputs)
+  FusedLinear(
+    x: x, normalization: normalization, hidden: (first, activation), weights: second, gain: gain,
+    residual: residual)(InnerTaps(hidden: hidden, branch: branch))
 }

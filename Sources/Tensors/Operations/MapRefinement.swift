@@ -3,8 +3,6 @@ import CKernels
 /// Attention maps refined (Zhou et al. 2021): heads mixed into more of them, each map under a small
 /// kernel of its own, and mixed back: `reduce(local(expand(A)))`, with what stands between the steps in
 /// the public code. Parts left out are skipped.
-///
-/// Where nothing is tracked, a few rows of all maps go through all steps while they are in cache.
 public struct MapRefinement: Sendable {
   /// `[h', h]`: heads to maps.
   public var expand: Tensor?
@@ -37,102 +35,92 @@ public struct MapRefinement: Sendable {
     (self.activation, self.addsInput, self.affine) = (activation, addsInput, affine)
   }
 
-  private var parameters: [Tensor?] {
-    [
-      expand, expandShift, local, localShift, reduce, reduceShift, affine?.scale, affine?.shift,
-    ]
-  }
-
   /// Refines maps `[N, h, T, S]`.
   ///
   /// - Parameters:
   ///   - beforeAffine: gets the maps before ``affine`` and may put others in their place; nil if nobody
   ///     looks.
-  public func callAsFunction(_ maps: Tensor, beforeAffine: ((Tensor) -> Tensor)? = nil) -> Tensor {
-    if let beforeAffine, let affine {
-      var first = self
-      first.affine = nil
-      return affine.onPlanes(beforeAffine(first(maps)))
-    }
-    let inputs = [maps] + parameters.compactMap(\.self)
-    guard inputs.contains(where: \.isTracked) else {
-      if inputs.count == 1, !addsInput { return maps }
-      return FusedRefinement(
-        has: parameters.map { $0 != nil }, activation: activation, addsInput: addsInput
-      ).apply(inputs)
-    }
-    var y = maps
-    if let expand {
-      y = y.mixedPlanes(expand)
-      if let expandShift { y = y.plusPlanes(expandShift) }
-      y = activation(y)
-    }
-    if let local {
-      y = y.depthwisePlanes(local)
-      if let localShift { y = y.plusPlanes(localShift) }
-      y = activation(y)
-    }
-    if let reduce {
-      y = y.mixedPlanes(reduce)
-      if let reduceShift { y = y.plusPlanes(reduceShift) }
-    }
-    if addsInput { y = y + maps }
-    return affine?.onPlanes(y) ?? y
+  public func callAsFunction(_ maps: Tensor, beforeAffine: InnerTap? = nil) -> Tensor {
+    FusedRefinement(maps: maps, refinement: self)(InnerTaps(beforeAffine: beforeAffine))
   }
 }
 
-/// ``MapRefinement`` in one sweep; never recorded.
-private struct FusedRefinement: Operation {
-  /// Which of the parameters are among the inputs, in the order of ``MapRefinement``'s.
-  let has: [Bool]
-  let activation: Activation
-  let addsInput: Bool
+/// ``MapRefinement`` in one sweep: a few rows of all maps go through all steps while they are in cache.
+struct FusedRefinement: FusedFunction {
+  let maps: Tensor
+  var refinement: MapRefinement
 
-  private func parameter<T>(_ index: Int, of x: [T]) -> T? {
-    has[index] ? x[1 + has[..<index].count(where: \.self)] : nil
+  private var parameters: [Tensor?] {
+    let r = refinement
+    return [
+      r.expand, r.expandShift, r.local, r.localShift, r.reduce, r.reduceShift, r.affine?.scale,
+      r.affine?.shift,
+    ]
   }
 
-  func outputShape(_ x: [Shape]) -> Shape {
-    var y = x[0]
+  var inputs: [Tensor?] { [maps] + parameters }
+
+  var outputShape: Shape {
+    var y = maps.shape
     precondition(y.rank == 4, "\(y) are no attention maps")
-    if let expand = parameter(0, of: x) { y = PlaneMix().outputShape([y, expand]) }
-    if let local = parameter(2, of: x) { y = PlaneDepthwise().outputShape([y, local]) }
-    if let reduce = parameter(4, of: x) { y = PlaneMix().outputShape([y, reduce]) }
-    precondition(!addsInput || y == x[0], "Maps \(x[0]) cannot be added to \(y)")
+    if let expand = refinement.expand { y = PlaneMix().outputShape([y, expand.shape]) }
+    if let local = refinement.local { y = PlaneDepthwise().outputShape([y, local.shape]) }
+    if let reduce = refinement.reduce { y = PlaneMix().outputShape([y, reduce.shape]) }
+    precondition(
+      !refinement.addsInput || y == maps.shape, "Maps \(maps.shape) cannot be added to \(y)")
     return y
   }
 
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    let places = x[0][0] * x[0][2] * x[0][3]
-    let weights = [0, 2, 4].compactMap { parameter($0, of: x)?.count }
-    return weights.reduce(0) { $0.plus(places.times($1)) }
+  var multiplyAdds: Int {
+    let places = maps.shape.count / max(1, maps.shape[1])
+    return [refinement.expand, refinement.local, refinement.reduce].compactMap(\.self)
+      .reduce(0) { $0.plus(places.times($1.shape.count)) }
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (heads, rows, cols) = (x[0].shape[1], x[0].shape[2], x[0].shape[3])
+  /// Without parameters there is nothing to sweep over.
+  var isSweepFaster: Bool {
+    refinement.addsInput || parameters.contains { $0 != nil }
+  }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    let r = refinement
+    if let look = inner.beforeAffine, let affine = r.affine {
+      var before = self
+      before.refinement.affine = nil
+      return affine.onPlanes(look(before()))
+    }
+    func shifted(_ y: Tensor, _ shift: Tensor?) -> Tensor { shift.map { y.plusPlanes($0) } ?? y }
+    var y = maps
+    if let expand = r.expand { y = r.activation(shifted(y.mixedPlanes(expand), r.expandShift)) }
+    if let local = r.local { y = r.activation(shifted(y.depthwisePlanes(local), r.localShift)) }
+    if let reduce = r.reduce { y = shifted(y.mixedPlanes(reduce), r.reduceShift) }
+    if r.addsInput { y = y + maps }
+    return r.affine?.onPlanes(y) ?? y
+  }
+
+  func sweep(into y: Tensor) {
+    let (heads, rows, cols) = (maps.shape[1], maps.shape[2], maps.shape[3])
     // Tiles and blocks of rows follow from shapes alone: so does every value.
     let tiles = (rows + 127) / 128
-    let pointers = (0..<has.count).map { parameter($0, of: x).map { DisjointWrites($0.pointer) } }
-    let expanded = parameter(0, of: x)?.shape[0] ?? heads
+    let r = refinement
+    func place(_ tensor: Tensor?) -> DisjointWrites<Float>? {
+      tensor.map(\.memory)
+    }
     let steps = RefinementSteps(
-      heads: heads, expanded: expanded, reduced: y.shape[1], rows: rows, cols: cols,
-      kernel: parameter(2, of: x)?.shape[1] ?? 1, activation: activation.code,
-      addsInput: addsInput, parameters: pointers)
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+      heads: heads, expanded: r.expand?.shape[0] ?? heads, reduced: y.shape[1], rows: rows,
+      cols: cols, kernel: r.local?.shape[1] ?? 1, activation: r.activation.code,
+      addsInput: r.addsInput, expand: place(r.expand), expandShift: place(r.expandShift),
+      local: place(r.local), localShift: place(r.localShift), reduce: place(r.reduce),
+      reduceShift: place(r.reduceShift), scale: place(r.affine?.scale),
+      shift: place(r.affine?.shift))
+    let (px, py) = (maps.memory, y.memory)
     let (sizeIn, sizeOut) = (heads * rows * cols, y.shape[1] * rows * cols)
-    Threads.forEach(x[0].shape[0] * tiles) { index in
+    Threads.forEach(maps.shape[0] * tiles) { index in
       let (image, tile) = (index / tiles, index % tiles)
       steps.run(
         px + image * sizeIn, py + image * sizeOut,
         rows: (rows * tile / tiles)..<(rows * (tile + 1) / tiles))
     }
-    return []
-  }
-
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("Fused refinement is never recorded")
   }
 }
 
@@ -141,7 +129,9 @@ private struct RefinementSteps: Sendable {
   let heads, expanded, reduced, rows, cols, kernel: Int
   let activation: Int32
   let addsInput: Bool
-  let parameters: [DisjointWrites<Float>?]
+  let expand, expandShift, local, localShift, reduce, reduceShift: DisjointWrites<Float>?
+  /// Of the affine map at the end.
+  let scale, shift: DisjointWrites<Float>?
 
   /// Maps in memory: row `first` of plane 0, and how far planes lie apart.
   private struct Rows {
@@ -157,14 +147,16 @@ private struct RefinementSteps: Sendable {
     // About a quarter of a megabyte of expanded maps at once.
     let block = max(4, (1 << 16) / max(1, expanded * cols))
     let (before, after) = ((kernel - 1) / 2, kernel / 2)
-    let (expand, local, reduce) = (parameters[0], parameters[2], parameters[4])
     let bufferStride = (block + kernel - 1) * cols
-    let buffer = expand == nil ? nil : scratch(1, expanded * bufferStride)
+    let expandedMaps = Scratch(.operand, expand == nil ? 0 : expanded * bufferStride)
+    let localMaps = Scratch(
+      .result, local == nil || reduce == nil ? 0 : expanded * block * cols)
+    let buffer = expandedMaps.pointer
     var (start, end) = (0, 0)  // rows in the buffer
     for first in stride(from: wanted.lowerBound, to: wanted.upperBound, by: block) {
       let count = min(block, wanted.upperBound - first)
       var current = Rows(pointer: x, stride: plane, first: 0)
-      if let expand, let buffer {
+      if let expand {
         let (from, to) = (max(0, first - before), min(rows, first + count + after))
         // Rows that the last block left are moved to the front; the others are new.
         let kept = max(0, end - from)
@@ -180,7 +172,7 @@ private struct RefinementSteps: Sendable {
           expanded, (to - new) * cols, heads, expand.pointer, lda: heads, x + new * cols,
           ldb: plane, into, ldc: bufferStride)
         ck_plane_epilogue(
-          into, bufferStride, expanded, (to - new) * cols, parameters[1]?.pointer, activation, nil,
+          into, bufferStride, expanded, (to - new) * cols, expandShift?.pointer, activation, nil,
           0, nil, nil)
         (start, end) = (from, to)
         current = Rows(pointer: buffer, stride: bufferStride, first: from)
@@ -190,13 +182,12 @@ private struct RefinementSteps: Sendable {
         let out =
           reduce == nil
           ? result
-          : Rows(
-            pointer: scratch(2, expanded * block * cols), stride: block * cols, first: first)
+          : Rows(pointer: localMaps.pointer, stride: block * cols, first: first)
         ck_plane_depthwise(
           current.pointer, current.stride, current.first, local.pointer, 0, out.pointer, out.stride,
           first, count, expanded, rows, cols, kernel)
         ck_plane_epilogue(
-          out.pointer, out.stride, expanded, count * cols, parameters[3]?.pointer, activation, nil,
+          out.pointer, out.stride, expanded, count * cols, localShift?.pointer, activation, nil,
           0, nil, nil)
         current = out
       }
@@ -212,9 +203,9 @@ private struct RefinementSteps: Sendable {
         }
       }
       ck_plane_epilogue(
-        result.pointer, plane, reduced, count * cols, reduce == nil ? nil : parameters[5]?.pointer,
+        result.pointer, plane, reduced, count * cols, reduce == nil ? nil : reduceShift?.pointer,
         Int32(CK_ACTIVATION_NONE), addsInput ? x + first * cols : nil, plane,
-        parameters[6]?.pointer, parameters[7]?.pointer)
+        scale?.pointer, shift?.pointer)
     }
   }
 }

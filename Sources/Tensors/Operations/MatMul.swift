@@ -29,9 +29,8 @@ struct MatMul: SummableOperation {
     return m.times(n).times(k)
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     multiply(x[0], x[1], y, adding: false)
-    return []
   }
 
   func forward(_ x: [Tensor], addingTo y: Tensor) {
@@ -46,9 +45,7 @@ struct MatMul: SummableOperation {
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let (a, b) = (x[0], x[1])
     let da: (any Cotangent)? =
       !needs[0]

@@ -1,10 +1,32 @@
 import CKernels
 
+/// ``FusedAttention`` of packed heads without a bias, recorded whole: the derivative makes each map again.
+struct PackedAttention: SweptOperation {
+  let heads: Int
+  let scale: Float
+
+  private func function(_ x: [Tensor]) -> FusedAttention {
+    FusedAttention(operands: .packed(PackedHeads(x[0], heads: heads)), heads: heads, scale: scale)
+  }
+
+  func outputShape(_ x: [Shape]) -> Shape { x[0].replacingLast(x[0].last / 3) }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(2 * y[1]) }
+  func forward(_ x: [Tensor], into y: Tensor) { function(x).sweep(into: y) }
+  func steps(_ x: [Tensor]) -> Tensor { function(x).steps(InnerTaps()) }
+  func kept(needs: [Bool]) -> SavedValues { .first }
+
+  func fasterCotangents(_ x: [Tensor], _ dy: Tensor, needs: [Bool], recording: Bool)
+    -> [(any Cotangent)?]?
+  {
+    [PackedAttentionGradient(heads: heads, scale: scale)(x[0], dy)]
+  }
+}
+
 /// The cotangent of packed attention: inputs `[N, T, 3 D]` and `[N, T, D]`, result `[N, T, 3 D]`.
 ///
 /// No map of `T × T` values outlives the head it belongs to: each is made again from queries and keys,
 /// in cache. So memory grows with `T`, not with its square.
-struct PackedAttentionGradient: Operation {
+struct PackedAttentionGradient: SweptOperation {
   let heads: Int
   let scale: Float
 
@@ -13,18 +35,17 @@ struct PackedAttentionGradient: Operation {
   func kept(needs: [Bool]) -> SavedValues { [.first, .second] }
 
   /// With maps `P`: `dV = Pᵀ dO`, `dS = P (dO Vᵀ - row sums)`, `dQ = scale dS K`, `dK = scale dSᵀ Q`.
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (t, d) = (x[1].shape[1], x[1].shape[2])
     let (heads, scale, width, ld) = (heads, scale, d / heads, 3 * d)
-    let (pqkv, pdo, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (pqkv, pdo, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(x[0].shape[0] * heads) { index in
       let (image, at) = (index / heads, index % heads * width)
       let (q, out) = (pqkv + (image * t * ld + at), py + (image * t * ld + at))
       let (k, v) = (q + d, q + 2 * d)
       let dO = pdo + (image * t * d + at)
-      let p = maps(2, of: t)
+      let maps = Scratch(.maps, 2 * t * t)
+      let p = maps.pointer
       let dp = p + t * t
       gemm(t, t, width, q, lda: ld, k, ldb: ld, transposeB: true, p, ldc: t)
       ck_softmax(p, p, t, t, scale)
@@ -34,15 +55,12 @@ struct PackedAttentionGradient: Operation {
       gemm(t, width, t, alpha: scale, dp, lda: t, k, ldb: ld, out, ldc: ld)
       gemm(t, width, t, alpha: scale, dp, lda: t, transposeA: true, q, ldb: ld, out + d, ldc: ld)
     }
-    return []
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
+  func fasterCotangents(_ x: [Tensor], _ u: Tensor, needs: [Bool], recording: Bool)
+    -> [(any Cotangent)?]?
   {
-    if x[0].isTracked || x[1].isTracked || u.isTracked {
-      return Tensors.vjp(ofSteps: steps, at: x, u)
-    }
+    if recording { return nil }
     let (c, tangent) = curvature(x[0], x[1], u)
     return [needs[0] ? c : nil, needs[1] ? tangent : nil]
   }
@@ -56,17 +74,16 @@ struct PackedAttentionGradient: Operation {
     let (t, d) = (dy.shape[1], dy.shape[2])
     let (heads, scale, width, ld) = (heads, scale, d / heads, 3 * d)
     let (result, tangent) = (Tensor(uninitialized: qkv.shape), Tensor(uninitialized: dy.shape))
-    let (pqkv, pdo, pu) = (
-      DisjointWrites(qkv.pointer), DisjointWrites(dy.pointer), DisjointWrites(u.pointer)
-    )
-    let (py, pt) = (DisjointWrites(result.pointer), DisjointWrites(tangent.pointer))
+    let (pqkv, pdo, pu) = (qkv.memory, dy.memory, u.memory)
+    let (py, pt) = (result.memory, tangent.memory)
     Threads.forEach(qkv.shape[0] * heads) { index in
       let (image, at) = (index / heads, index % heads * width)
       let (q, a) = (pqkv + (image * t * ld + at), pu + (image * t * ld + at))
       let (k, v, b, c) = (q + d, q + 2 * d, a + d, a + 2 * d)
       let (dO, out) = (pdo + (image * t * d + at), py + (image * t * ld + at))
       let along = pt + (image * t * d + at)
-      let p = maps(4, of: t)
+      let maps = Scratch(.maps, 4 * t * t)
+      let p = maps.pointer
       let (dp, ds, e) = (p + t * t, p + 2 * t * t, p + 3 * t * t)
       gemm(t, t, width, q, lda: ld, k, ldb: ld, transposeB: true, p, ldc: t)
       ck_softmax(p, p, t, t, scale)
@@ -91,18 +108,12 @@ struct PackedAttentionGradient: Operation {
     return (result, tangent)
   }
 
-  private func steps(_ x: [Tensor]) -> Tensor {
-    let (qkv, dy, d) = (x[0], x[1], x[1].shape[2])
-    let parts = (0..<3).map { qkv.slice(axis: 2, start: $0 * d, length: d) }
-    let p = parts[0].headScores(parts[1], heads: heads).softmax(scale: scale)
-    let ds = scale * SoftmaxGradient()(p, dy.headScores(parts[2], heads: heads))
+  func steps(_ x: [Tensor]) -> Tensor {
+    let (all, dy) = (PackedHeads(x[0], heads: heads), x[1])
+    let (q, k, v) = (all.queries, all.keys, all.values)
+    let p = FusedAttention.maps(q, k, heads: heads, scale: scale)
+    let ds = scale * SoftmaxGradient()(p, dy.headScores(v, heads: heads))
     let transposed = HeadApply(heads: heads, transposed: true)
-    return .concatenated(
-      [ds.applied(to: parts[1]), transposed(ds, parts[0]), transposed(p, dy)], axis: 2)
-  }
-
-  /// Scratch memory for some maps of one head.
-  private func maps(_ count: Int, of t: Int) -> UnsafeMutablePointer<Float> {
-    scratch(0, count * t * t)
+    return .concatenated([ds.applied(to: k), transposed(ds, q), transposed(p, dy)], axis: 2)
   }
 }

@@ -15,25 +15,20 @@ struct PlaneMix: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[0][1]) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (inputs, outputs) = (x[0].shape[1], y.shape[1])
     let size = y.shape.count / max(1, y.shape[0] * outputs)
     let ld = x[1].shape[1]
-    let (px, pw, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (px, pw, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(x[0].shape[0]) { image in
       gemm(
         outputs, size, inputs, pw.pointer, lda: ld, transposeA: transposed,
         px + image * inputs * size, ldb: size, py + image * outputs * size, ldc: size)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? PlaneMix(transposed: !transposed)(dy, x[1]) : nil,
       needs[1] ? PlaneMixWeightGradient()(transposed ? x[0] : dy, transposed ? dy : x[0]) : nil,
@@ -46,13 +41,11 @@ struct PlaneMixWeightGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { [x[0][1], x[1][1]] }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][1]) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (images, q, p) = (x[0].shape[0], x[0].shape[1], x[1].shape[1])
     let size = x[0].shape.count / max(1, images * q)
     let partial = Tensor(uninitialized: [images, q * p])
-    let (pa, pb, pp) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
-    )
+    let (pa, pb, pp) = (x[0].memory, x[1].memory, partial.memory)
     Threads.forEach(images) { image in
       gemm(
         q, p, size, pa + image * q * size, lda: size, pb + image * p * size, ldb: size,
@@ -60,13 +53,10 @@ struct PlaneMixWeightGradient: Operation {
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, q * p)
     withExtendedLifetime(partial) {}
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? PlaneMix()(x[1], u) : nil,
       needs[1] ? PlaneMix(transposed: true)(x[0], u) : nil,
@@ -89,11 +79,9 @@ struct PlaneDepthwise: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[1][1] * x[1][2]) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let (planes, rows, cols, k) = (y.shape[1], y.shape[2], y.shape[3], x[1].shape[1])
-    let (px, pw, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (px, pw, py) = (x[0].memory, x[1].memory, y.memory)
     let (size, flipped) = (rows * cols, Int32(isAdjoint ? 1 : 0))
     Threads.forEach(y.shape[0] * planes) { index in
       ck_plane_depthwise(
@@ -101,13 +89,10 @@ struct PlaneDepthwise: Operation {
         0,
         rows, 1, rows, cols, k)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let gradient = PlaneDepthwiseWeightGradient(kernel: x[1].shape[1])
     return [
       needs[0] ? PlaneDepthwise(isAdjoint: !isAdjoint)(dy, x[1]) : nil,
@@ -122,27 +107,22 @@ struct PlaneDepthwiseWeightGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { [x[0][1], kernel, kernel] }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(kernel * kernel) }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let shape = x[0].shape
     let (images, planes, rows, cols) = (shape[0], shape[1], shape[2], shape[3])
     let (k, size) = (kernel, rows * cols)
     let partial = Tensor(uninitialized: [images, y.shape.count])
-    let (px, pd, pp) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
-    )
+    let (px, pd, pp) = (x[0].memory, x[1].memory, partial.memory)
     Threads.forEach(images * planes) { index in
       ck_plane_depthwise_weight_gradient(
         px + index * size, pd + index * size, pp + index * k * k, 1, rows, cols, k)
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, y.shape.count)
     withExtendedLifetime(partial) {}
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? PlaneDepthwise(isAdjoint: true)(x[1], u) : nil,
       needs[1] ? PlaneDepthwise()(x[0], u) : nil,
@@ -150,37 +130,39 @@ struct PlaneDepthwiseWeightGradient: Operation {
   }
 }
 
-/// `scale x + shift` with one value a plane; never recorded.
-private struct PlaneAffine: Operation {
-  func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+/// `scale x + shift` with one value a plane, in one sweep.
+struct FusedPlaneAffine: FusedFunction {
+  let x: Tensor
+  let affine: ChannelAffine
+
+  var inputs: [Tensor?] { [x, affine.scale, affine.shift] }
+  var outputShape: Shape {
+    precondition(
+      x.shape.rank >= 2 && affine.scale.shape == [x.shape[1]],
+      "Scales \(affine.scale.shape) do not fit planes \(x.shape)")
+    return x.shape
+  }
+  func steps(_ inner: InnerTaps) -> Tensor {
+    x.timesPlanes(affine.scale).plusPlanes(affine.shift)
+  }
+  func sweep(into y: Tensor) {
     let planes = y.shape[1]
     let size = y.shape.count / max(1, y.shape[0] * planes)
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let (scale, shift) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
+    let (px, py) = (x.memory, y.memory)
+    let scale = affine.scale.memory
+    let shift = affine.shift.memory
     Threads.forEach(y.shape[0] * planes) { index in
       let plane = index % planes
       ck_affine_scalar(
         px + index * size, (scale + plane).pointee, (shift + plane).pointee, py + index * size, size
       )
     }
-    return []
-  }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("A fused affine map is never recorded")
   }
 }
 
 extension ChannelAffine {
   /// `scale x + shift` over the second axis of planes `[N, P, ...]`.
-  public func onPlanes(_ x: Tensor) -> Tensor {
-    guard [x, scale, shift].contains(where: \.isTracked) else {
-      return PlaneAffine()(x, scale, shift)
-    }
-    return x.timesPlanes(scale).plusPlanes(shift)
-  }
+  public func onPlanes(_ x: Tensor) -> Tensor { FusedPlaneAffine(x: x, affine: self)() }
 }
 
 extension Tensor {

@@ -4,17 +4,16 @@ import CKernels
 struct GELU: Operation {
   var order = 0
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py) = (x[0].memory, y.memory)
     forEachPiece(of: y.shape.count) { first, count in
       ck_gelu(px + first, py + first, count, Int32(order))
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { .first }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [GELUProduct(order: order + 1)(x[0], dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [GELUProduct(order: order + 1)(x[0], dy)]
+  }
 }
 
 /// A derivative of GELU at the first input, times one or two others, in one sweep.
@@ -25,20 +24,15 @@ struct GELUProduct: Operation {
       (2...3).contains(x.count) && x.allSatisfy { $0 == x[0] }, "\(x) are not of one shape")
     return x[0]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, pa, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
-    let pb = x.count > 2 ? DisjointWrites(x[2].pointer) : nil
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, pa, py) = (x[0].memory, x[1].memory, y.memory)
+    let pb = x.count > 2 ? x[2].memory : nil
     forEachPiece(of: y.shape.count) { first, count in
       ck_gelu_product(
         px + first, pa + first, pb.map { $0 + first }, py + first, count, Int32(order))
     }
-    return []
   }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     let next = GELUProduct(order: order + 1)
     if x.count == 2 {
       return [needs[0] ? next(x[0], x[1], dy) : nil, needs[1] ? self(x[0], dy) : nil]
@@ -75,12 +69,11 @@ struct Pointwise: Operation {
 
   let function: Function
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py, code) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer), function.code)
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py, code) = (x[0].memory, y.memory, function.code)
     forEachPiece(of: y.shape.count) { first, count in
       ck_map(px + first, py + first, count, code)
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues {
@@ -91,9 +84,7 @@ struct Pointwise: Operation {
     }
   }
 
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     switch function {
     // A rectifier's result shows as well as its input which piece is active.
     case .relu: return [dy * Pointwise(function: .reluStep)(y.detached())]

@@ -2,7 +2,7 @@ import CKernels
 
 /// Max pooling of a channels-last map; padding counts as minus infinity.
 struct MaxPool: Operation {
-  let window: Window
+  let window: SlidingWindow
   func outputShape(_ x: [Shape]) -> Shape {
     precondition(
       max(window.top, window.bottom) < window.kernelHeight
@@ -11,72 +11,90 @@ struct MaxPool: Operation {
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[0][3]]
   }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    // The indices of the largest values, as 32-bit integers in a tensor's memory.
-    let index = Tensor(uninitialized: y.shape)
-    let geometry = window.geometry(x[0].shape)
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let at = DisjointWrites(
-      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
-    Threads.forEach(x[0].shape[0]) { image in
+  func forward(_ x: [Tensor], into y: Tensor) { sweep(x[0], into: y, places: nil) }
+
+  fileprivate func sweep(_ x: Tensor, into y: Tensor, places: UnsafeMutablePointer<Int32>?) {
+    let geometry = window.geometry(x.shape)
+    let (px, py) = (x.memory, y.memory)
+    let at = places.map { DisjointWrites($0) }
+    Threads.forEach(x.shape[0]) { image in
       withUnsafePointer(to: geometry) {
-        ck_max_pool(px.pointer, py.pointer, at.pointer, $0, image, 1)
+        ck_max_pool(px.pointer, py.pointer, at?.pointer, $0, image, 1)
       }
     }
-    return [index]
   }
-  func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [ScatterIndexed(index: saved[0], result: x[0].shape)(dy)] }
+  func kept(needs: [Bool]) -> SavedValues { .first }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [ScatterPlaces(places: Places(ofLargest: x[0], self, result: y.shape), result: x[0].shape)(dy)]
+  }
 }
 
-/// Values put back where an index tensor says, per image; the adjoint of ``GatherIndexed``.
-struct ScatterIndexed: Operation {
-  let index: Tensor
+/// For each value of a pooled map, where in its image the value comes from.
+struct Places: Sendable {
+  let shape: Shape
+  let offsets: [Int32]
+
+  /// The places of the (first) largest values.
+  fileprivate init(ofLargest x: Tensor, _ pool: MaxPool, result: Shape) {
+    let values = Tensor(uninitialized: result)
+    shape = result
+    offsets = [Int32](unsafeUninitializedCapacity: result.count) { buffer, count in
+      pool.sweep(x, into: values, places: buffer.baseAddress)
+      count = result.count
+    }
+  }
+
+  /// Runs `body` on each of the images, with how many places it has, and its offsets.
+  fileprivate func forEachImage(
+    _ body: @Sendable (_ image: Int, _ count: Int, UnsafePointer<Int32>) -> Void
+  ) {
+    let count = shape.count / max(1, shape[0])
+    Threads.forEach(shape[0]) { [offsets] image in
+      offsets.withUnsafeBufferPointer { buffer in
+        if let base = buffer.baseAddress { body(image, count, base + image * count) }
+      }
+    }
+  }
+}
+
+/// Values put back where they come from; the adjoint of ``GatherPlaces``.
+struct ScatterPlaces: Operation {
+  let places: Places
   let result: Shape
   func outputShape(_ x: [Shape]) -> Shape { result }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let images = result[0]
-    let (into, from) = (result.count / max(1, images), x[0].shape.count / max(1, images))
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let at = DisjointWrites(
-      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
-    Threads.forEach(images) { image in
-      ck_scatter_indexed(px + image * from, at + image * from, py + image * into, into, from, 1)
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let into = result.count / max(1, result[0])
+    let (px, py) = (x[0].memory, y.memory)
+    places.forEachImage { image, count, offsets in
+      ck_scatter_indexed(px + image * count, offsets, py + image * into, into, count, 1)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [GatherIndexed(index: index)(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [GatherPlaces(places: places)(dy)]
+  }
 }
 
-/// Values picked where an index tensor says, per image.
-struct GatherIndexed: Operation {
-  let index: Tensor
-  func outputShape(_ x: [Shape]) -> Shape { index.shape }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let images = index.shape[0]
-    let (from, into) = (x[0].shape.count / max(1, images), y.shape.count / max(1, images))
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let at = DisjointWrites(
-      UnsafeMutableRawPointer(index.pointer).assumingMemoryBound(to: Int32.self))
-    Threads.forEach(images) { image in
-      ck_gather_indexed(px + image * from, at + image * into, py + image * into, from, into, 1)
+/// Values picked from where ``Places`` says.
+struct GatherPlaces: Operation {
+  let places: Places
+  func outputShape(_ x: [Shape]) -> Shape { places.shape }
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let from = x[0].shape.count / max(1, x[0].shape[0])
+    let (px, py) = (x[0].memory, y.memory)
+    places.forEachImage { image, count, offsets in
+      ck_gather_indexed(px + image * from, offsets, py + image * count, from, count, 1)
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [ScatterIndexed(index: index, result: x[0].shape)(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [ScatterPlaces(places: places, result: x[0].shape)(dy)]
+  }
 }
 
 /// Depth-wise convolution, one kernel a channel: weights `[kh, kw, C]`.
 struct Depthwise: Operation {
-  let window: Window
+  let window: SlidingWindow
   func outputShape(_ x: [Shape]) -> Shape {
     precondition(
       x[1].dimensions == [window.kernelHeight, window.kernelWidth, x[0][3]],
@@ -85,22 +103,17 @@ struct Depthwise: Operation {
     return [x[0][0], oh, ow, x[0][3]]
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[1][0] * x[1][1]) }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let geometry = window.geometry(x[0].shape)
-    let (px, pw, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (px, pw, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(x[0].shape[0]) { image in
       withUnsafePointer(to: geometry) {
         ck_depthwise(px.pointer, pw.pointer, py.pointer, $0, image, 1)
       }
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? DepthwiseInputGradient(window: window, input: x[0].shape)(dy, x[1]) : nil,
       needs[1] ? DepthwiseWeightGradient(window: window)(x[0], dy) : nil,
@@ -110,26 +123,21 @@ struct Depthwise: Operation {
 
 /// The adjoint of ``Depthwise`` in its map: inputs `dy` and weights.
 struct DepthwiseInputGradient: Operation {
-  let window: Window
+  let window: SlidingWindow
   let input: Shape
   func outputShape(_ x: [Shape]) -> Shape { input }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][0] * x[1][1]) }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let geometry = window.geometry(input)
-    let (pd, pw, py) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(y.pointer)
-    )
+    let (pd, pw, py) = (x[0].memory, x[1].memory, y.memory)
     Threads.forEach(input[0]) { image in
       withUnsafePointer(to: geometry) {
         ck_depthwise_input_gradient(pd.pointer, pw.pointer, py.pointer, $0, image, 1)
       }
     }
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? Depthwise(window: window)(u, x[1]) : nil,
       needs[1] ? DepthwiseWeightGradient(window: window)(u, x[0]) : nil,
@@ -139,16 +147,14 @@ struct DepthwiseInputGradient: Operation {
 
 /// The adjoint of ``Depthwise`` in its weights: inputs the map and `dy`.
 struct DepthwiseWeightGradient: Operation {
-  let window: Window
+  let window: SlidingWindow
   func outputShape(_ x: [Shape]) -> Shape { [window.kernelHeight, window.kernelWidth, x[0][3]] }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].count.times(y[0] * y[1]) }
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let geometry = window.geometry(x[0].shape)
     let images = x[0].shape[0]
     let partial = Tensor(uninitialized: [images, y.shape.count])
-    let (px, pd, pp) = (
-      DisjointWrites(x[0].pointer), DisjointWrites(x[1].pointer), DisjointWrites(partial.pointer)
-    )
+    let (px, pd, pp) = (x[0].memory, x[1].memory, partial.memory)
     let count = y.shape.count
     Threads.forEach(images) { image in
       withUnsafePointer(to: geometry) {
@@ -157,12 +163,9 @@ struct DepthwiseWeightGradient: Operation {
     }
     ck_sum_axis(partial.pointer, y.pointer, 1, images, count)
     withExtendedLifetime(partial) {}
-    return []
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ u: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
+  func vjp(_ x: [Tensor], _ y: Tensor, _ u: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
     [
       needs[0] ? DepthwiseInputGradient(window: window, input: x[0].shape)(x[1], u) : nil,
       needs[1] ? Depthwise(window: window)(x[0], u) : nil,
@@ -172,10 +175,10 @@ struct DepthwiseWeightGradient: Operation {
 
 extension Tensor {
   /// Max pooling of a map `[N, H, W, C]`.
-  public func maxPooled(_ window: Window) -> Tensor { MaxPool(window: window)(self) }
+  public func maxPooled(_ window: SlidingWindow) -> Tensor { MaxPool(window: window)(self) }
 
   /// Depth-wise convolution of a map `[N, H, W, C]` with weights `[kh, kw, C]`.
-  public func depthwise(_ weight: Tensor, window: Window) -> Tensor {
+  public func depthwise(_ weight: Tensor, window: SlidingWindow) -> Tensor {
     Depthwise(window: window)(self, weight)
   }
 

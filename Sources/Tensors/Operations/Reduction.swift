@@ -23,8 +23,8 @@ struct SumAxis: Operation {
     return result
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let (px, py) = (x[0].memory, y.memory)
     let (count, inner) = (count, inner)
     if outer == 1 {
       forEachColumnTile(of: inner, rows: count) { first, width in
@@ -36,13 +36,12 @@ struct SumAxis: Operation {
         ck_sum_axis(px + first * count * inner, py + first * inner, size, count, inner)
       }
     }
-    return []
   }
 
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [ExpandAxis(outer: outer, count: count, result: x[0].shape).deferred(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [ExpandAxis(outer: outer, count: count, result: x[0].shape).deferred(dy)]
+  }
 }
 
 /// The adjoint of ``SumAxis``: `[outer, inner]` repeated into `[outer, count, inner]`.
@@ -56,10 +55,9 @@ struct ExpandAxis: SummableOperation {
     return result
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  func forward(_ x: [Tensor], into y: Tensor) {
     let inner = x[0].shape.count / max(1, outer)
     ck_expand_axis(x[0].pointer, y.pointer, outer, count, inner)
-    return []
   }
 
   func forward(_ x: [Tensor], addingTo y: Tensor) {
@@ -74,9 +72,9 @@ struct ExpandAxis: SummableOperation {
   }
 
   func kept(needs: [Bool]) -> SavedValues { [] }
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  { [SumAxis(outer: outer, count: count, result: x[0].shape)(dy)] }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    [SumAxis(outer: outer, count: count, result: x[0].shape)(dy)]
+  }
 }
 
 extension Tensor {

@@ -1,50 +1,96 @@
 import CKernels
 
 /// A self-attention with the products before and after it, of all tokens of an image or within windows, a
-/// few windows after the other: what lies between stays in cache, and windows are read from the map and
-/// written to it as they are. Only where nothing is tracked and nobody looks inside.
-///
-/// - Inputs: `[N, R, D]`; gamma and beta; weight and bias of queries, keys and values; those of the
-///   projection, and a gain; the bias `[K, heads, T, T]` of windows. The first is also the residual.
-private struct FusedSelfAttention: Operation {
+/// few windows after the other: their tokens stay in cache from the normalisation to the projection, and
+/// windows are read from the map and written to it without being cut out.
+struct FusedSelfAttention: FusedFunction {
+  /// `[N, R, D]`; also the residual.
+  let x: Tensor
+  let normalization: RowNormalization
+  let qkv: DenseWeights
+  let projection: DenseWeights
   let heads: Int
   let scale: Float
-  let epsilon: Float
-  let inner: DenseStep.Parts
-  let outer: DenseStep.Parts
+  var gain: Tensor?
   /// Nil: one window without a bias, the image.
-  let windows: WindowLayout?
+  var windows: AttentionWindows?
+  /// How many of the first tokens are wanted; nil for all.
+  var first: Int?
 
-  func outputShape(_ x: [Shape]) -> Shape {
-    let (weight, projection) = (x[3], x[3 + inner.count])
+  var inputs: [Tensor?] {
+    [
+      x, normalization.gamma, normalization.beta, qkv.weight, qkv.bias, projection.weight,
+      projection.bias, gain, windows?.bias,
+    ]
+  }
+
+  var outputShape: Shape {
+    let (weight, mix) = (qkv.weight.shape, projection.weight.shape)
     precondition(
-      x[0].rank == 3 && weight.last == x[0].last && weight.rows == 3 * projection.last
-        && projection.rows == x[0].last && projection.last % heads == 0,
-      "\(heads) heads of weights \(weight) and \(projection) do not fit \(x[0])")
-    return x[0]
+      x.shape.rank == 3 && weight.last == x.shape.last && weight.rows == 3 * mix.last
+        && mix.rows == x.shape.last && mix.last % heads == 0,
+      "\(heads) heads of weights \(weight) and \(mix) do not fit \(x.shape)")
+    if let windows, windows.padding == nil {
+      windows.layout.check(x.shape, heads: heads, bias: windows.bias.shape)
+    }
+    return x.shape.replacing(axis: 1, with: first ?? x.shape[1])
   }
 
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    let (weight, projection) = (x[3], x[3 + inner.count])
-    let seen = windows?.tokens ?? x[0][1]
-    return x[0].rows.times(weight.count.plus(projection.count).plus(2 * seen * projection.last))
+  var multiplyAdds: Int {
+    let (weight, mix) = (qkv.weight.shape, projection.weight.shape)
+    let seen = windows?.layout.tokens ?? x.shape[1]
+    return x.shape.rows.times(weight.count.plus(mix.count).plus(2 * seen * mix.last))
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
+  /// Few windows are too few tiles for the threads.
+  var isSweepFaster: Bool {
+    first == nil && windows?.padding == nil && x.shape[0] * (windows?.layout.windows ?? 1) >= 8
+  }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    var mixed: Tensor
+    if let windows {
+      let input =
+        windows.padding.map { normalization(x).gatherRows($0, rowsIn: x.shape[1]) } ?? x
+      mixed = windowAttention(
+        qkv: linear(
+          input, qkv.weight, bias: qkv.bias,
+          normalization: windows.padding == nil ? normalization : nil),
+        windows.layout, heads: heads, scale: scale, bias: windows.bias, maps: inner.maps)
+      if let padding = windows.padding {
+        mixed = mixed.gatherRows(windows.cropping, rowsIn: padding.count)
+      }
+    } else {
+      mixed = attention(
+        qkv: linear(x, qkv.weight, bias: qkv.bias, normalization: normalization), heads: heads,
+        scale: scale, maps: inner.maps)
+    }
+    func wanted(_ tokens: Tensor) -> Tensor {
+      first.map { tokens.slice(axis: 1, start: 0, length: $0) } ?? tokens
+    }
+    return linear(
+      wanted(mixed), projection.weight, bias: projection.bias, gain: gain, residual: wanted(x),
+      branch: inner.branch)
+  }
+
+  func sweep(into y: Tensor) {
     let d = y.shape.last
-    let (before, after) = (DenseStep(inner, x[3...]), DenseStep(outer, x[(3 + inner.count)...]))
-    let bias = windows == nil ? nil : x.last.map { DisjointWrites($0.pointer) }
-    let layout = windows ?? WindowLayout(rows: Array(0..<Int32(y.shape[1])), biases: [0])
+    let (before, after) = (DenseStep(qkv), DenseStep(projection, gain: gain))
+    let bias = windows.map { $0.bias.memory }
+    let layout =
+      windows?.layout ?? WindowLayout(rows: Array(0..<Int32(y.shape[1])), biases: [0])
     let (t, channels, all) = (layout.tokens, after.panels.k, y.shape[0] * layout.windows)
-    let (heads, width, epsilon) = (heads, channels / heads, epsilon)
+    let (heads, width, epsilon) = (heads, channels / heads, normalization.epsilon)
     let attention = HeadAttention(t: t, s: t, width: width, scale: scale)
-    let (px, py) = (DisjointWrites(x[0].pointer), DisjointWrites(y.pointer))
-    let (gamma, beta) = (DisjointWrites(x[1].pointer), DisjointWrites(x[2].pointer))
+    let (px, py) = (x.memory, y.memory)
+    let gamma = normalization.gamma.memory
+    let beta = normalization.beta.memory
     // Enough rows for the products, as long as that leaves enough tiles for the threads.
     Threads.forEachTile(of: all, target: max(1, min(200 / t, all / 8))) { first, count in
       let (windows, rows) = (first..<(first + count), count * t)
-      let mixed = scratch(1, rows * max(d, channels))
-      let wide = scratch(2, rows * max(d, 3 * channels))
+      let operand = Scratch(.operand, rows * max(d, channels))
+      let result = Scratch(.result, rows * max(d, 3 * channels))
+      let (mixed, wide) = (operand.pointer, result.pointer)
       layout.forEachRun(in: windows) { place, row, count in
         ck_layer_norm(
           px + row * d, gamma.pointer, beta.pointer, mixed + place * d, count, d, epsilon)
@@ -66,13 +112,6 @@ private struct FusedSelfAttention: Operation {
         ck_add(wide + place * d, px + row * d, py + row * d, 1, count * d, Int32(CK_SAME))
       }
     }
-    return []
-  }
-
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("A fused attention is never recorded")
   }
 }
 
@@ -85,30 +124,18 @@ private struct FusedSelfAttention: Operation {
 ///   - projection: `P` `[D, C]` and `p`.
 ///   - gain: `[D]`, a LayerScale.
 ///   - windows: attention stays within these; see ``windowAttention(qkv:_:heads:scale:bias:maps:)``.
-/// - Returns: `[N, T, D]`.
+///   - first: how many of the first tokens are wanted; nil for all. The others are read by attention only.
+///   - maps: gets the maps after the softmax, `[N, heads, T, T]` or `[N, windows, heads, T, T]`; nil if
+///     nobody looks.
+///   - branch: gets the values before the gain; nil if nobody looks.
+/// - Returns: `[N, T, D]`, of the first tokens if these are wanted.
 public func selfAttention(
-  _ x: Tensor, normalization: RowNormalization, qkv: (weight: Tensor, bias: Tensor?),
-  projection: (weight: Tensor, bias: Tensor?), heads: Int, scale: Float, gain: Tensor? = nil,
-  windows: (layout: WindowLayout, bias: Tensor)? = nil
+  _ x: Tensor, normalization: RowNormalization, qkv: DenseWeights, projection: DenseWeights,
+  heads: Int, scale: Float, gain: Tensor? = nil, windows: AttentionWindows? = nil,
+  first: Int? = nil, maps: InnerTap? = nil, branch: InnerTap? = nil
 ) -> Tensor {
-  let inputs = [
-    x, normalization.gamma, normalization.beta, qkv.weight, qkv.bias, projection.weight,
-    projection.bias, gain, windows?.bias,
-  ].compactMap(\.self)
-  if let windows { windows.layout.check(x.shape, heads: heads, bias: windows.bias.shape) }
-  // Few windows are too few tiles for the threads.
-  let tiles = x.shape[0] * (windows?.layout.windows ?? 1)
-  if tiles < 8 || inputs.contains(where: \.isTracked) {
-    let projected = linear(x, qkv.weight, bias: qkv.bias, normalization: normalization)
-    let mixed =
-      windows.map {
-        windowAttention(qkv: projected, $0.layout, heads: heads, scale: scale, bias: $0.bias)
-      } ?? attention(qkv: projected, heads: heads, scale: scale)
-    return linear(mixed, projection.weight, bias: projection.bias, gain: gain, residual: x)
-  }
-  return FusedSelfAttention(
-    heads: heads, scale: scale, epsilon: normalization.epsilon,
-    inner: .init(hasBias: qkv.bias != nil),
-    outer: .init(hasBias: projection.bias != nil, hasGain: gain != nil), windows: windows?.layout
-  ).apply(inputs)
+  FusedSelfAttention(
+    x: x, normalization: normalization, qkv: qkv, projection: projection, heads: heads,
+    scale: scale, gain: gain, windows: windows, first: first)(
+      InnerTaps(maps: maps, branch: branch))
 }

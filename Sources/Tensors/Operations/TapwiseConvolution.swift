@@ -18,7 +18,7 @@ struct TapwiseConvolution {
   private let taps: Int
 
   /// Nil where patches with their zeros take no more time.
-  init?(_ window: Window, _ map: Shape, _ output: Shape) {
+  init?(_ window: SlidingWindow, _ map: Shape, _ output: Shape) {
     let g = window.geometry(map)
     (images, places, results, taps) = (map[0], g.h * g.w, g.oh * g.ow, g.kh * g.kw)
     // Only of maps that few windows cover is it worth to count.
@@ -46,7 +46,7 @@ struct TapwiseConvolution {
         weight.pointer + tap * channels, ldb: taps * channels, transposed: true, k: channels, n: out
       )
     }
-    let (px, py) = (DisjointWrites(x.pointer), DisjointWrites(y.pointer))
+    let (px, py) = (x.memory, y.memory)
     let meetings = Dictionary(grouping: meetings, by: \.result)
     Panels.forEachTile(of: images, by: out, parts: results) { result, rows, columns in
       let c = py + (rows.lowerBound * results + result) * out
@@ -66,7 +66,7 @@ struct TapwiseConvolution {
         weight.pointer + tap * channels, ldb: taps * channels, transposed: false, k: out,
         n: channels)
     }
-    let (pd, px) = (DisjointWrites(dy.pointer), DisjointWrites(dx.pointer))
+    let (pd, px) = (dy.memory, dx.memory)
     let meetings = Dictionary(grouping: meetings, by: \.place)
     Panels.forEachTile(of: images, by: channels, parts: places) { place, rows, columns in
       let c = px + (rows.lowerBound * places + place) * channels
@@ -86,7 +86,7 @@ struct TapwiseConvolution {
         x.pointer + place * channels, ldb: places * channels, transposed: false, k: images,
         n: channels)
     }
-    let (pd, pw) = (DisjointWrites(dy.pointer), DisjointWrites(dw.pointer))
+    let (pd, pw) = (dy.memory, dw.memory)
     let meetings = Dictionary(grouping: meetings, by: \.tap)
     Panels.forEachTile(of: out, by: channels, parts: taps) { tap, rows, columns in
       let c = pw + (rows.lowerBound * taps + tap) * channels

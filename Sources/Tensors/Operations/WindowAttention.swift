@@ -61,85 +61,149 @@ public struct WindowLayout: Sendable, Equatable {
   }
 }
 
+/// Windows of a map that attention stays within, with what is added to their scores.
+public struct AttentionWindows: Sendable {
+  /// Which rows make a window, and which bias it takes.
+  public let layout: WindowLayout
+  /// `[K, heads, T, T]`, with any masks in it.
+  public let bias: Tensor
+  /// Where windows reach beyond the map: for each token of each window a row of the map, or -1 for a token
+  /// of zeros; ``layout`` is that of these tokens. Nil where windows cover the map.
+  public let padding: [Int32]?
+  /// The way back: for each row of the map, its place among the tokens of ``padding``.
+  public let cropping: [Int32]
+
+  /// Windows given by their parts.
+  public init(
+    layout: WindowLayout, bias: Tensor, padding: [Int32]? = nil, cropping: [Int32] = []
+  ) {
+    (self.layout, self.bias, self.padding, self.cropping) = (layout, bias, padding, cropping)
+  }
+}
+
 /// Attention within windows that reads queries, keys and values where they lie and writes results there:
-/// no window is cut out of the map. Used where nothing is tracked.
-///
-/// - Inputs: `[N, R, 3 D]` and a bias `[K, heads, T, T]` (`mix`: maps, then `[N, R, 3 D]`).
-private struct WindowedAttention: Operation {
+/// no window is cut out of the map.
+struct FusedWindowAttention: FusedFunction {
   enum Part {
     /// Everything; result `[N, R, D]`.
-    case whole
+    case whole(bias: Tensor)
     /// Up to the softmax; result `[N, windows, heads, T, T]`.
-    case maps
+    case maps(bias: Tensor)
     /// Maps applied to values; result `[N, R, D]`.
-    case mix
+    case mix(maps: Tensor)
   }
 
+  let packed: PackedHeads
   let layout: WindowLayout
-  let heads: Int
   let scale: Float
-  let part: Part
+  var part: Part
 
-  func outputShape(_ x: [Shape]) -> Shape {
-    let qkv = part == .mix ? x[1] : x[0]
-    guard part == .maps else { return qkv.replacingLast(qkv.last / 3) }
-    return [qkv[0], layout.windows, heads, layout.tokens, layout.tokens]
+  private var other: Tensor {
+    switch part {
+    case .whole(let tensor), .maps(let tensor), .mix(let tensor): tensor
+    }
   }
 
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    let qkv = part == .mix ? x[1] : x[0]
-    return (qkv.count / 3).times(part == .whole ? 2 * layout.tokens : layout.tokens)
+  var inputs: [Tensor?] { [packed.qkv, other] }
+
+  private var mapShape: Shape {
+    [packed.qkv.shape[0], layout.windows, packed.heads, layout.tokens, layout.tokens]
   }
 
-  func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
-    let qkv = part == .mix ? x[1] : x[0]
-    let d = qkv.shape.last / 3
-    let (rows, width) = (qkv.shape[1], d / heads)
+  var outputShape: Shape {
+    switch part {
+    case .whole(let bias), .maps(let bias):
+      layout.check(packed.qkv.shape, heads: packed.heads, bias: bias.shape)
+    case .mix(let maps):
+      precondition(maps.shape == mapShape, "Maps \(maps.shape) are not \(mapShape)")
+    }
+    if case .maps = part { return mapShape }
+    return packed.qkv.shape.replacingLast(packed.channels)
+  }
+
+  var multiplyAdds: Int {
+    let products = if case .whole = part { 2 } else { 1 }
+    return (packed.qkv.shape.count / 3).times(products * layout.tokens)
+  }
+
+  private func doing(_ part: Part) -> FusedWindowAttention {
+    var copy = self
+    copy.part = part
+    return copy
+  }
+
+  func steps(_ inner: InnerTaps) -> Tensor {
+    let (t, windows, heads) = (layout.tokens, layout.windows, packed.heads)
+    let (images, rows, d) = (packed.qkv.shape[0], layout.rows.count, packed.channels)
+    func cut(_ x: Tensor) -> Tensor {
+      x.gatherRows(layout.rows, rowsIn: rows).reshaped([images * windows, t, d])
+    }
+    switch part {
+    case .whole(let bias):
+      let maps = doing(.maps(bias: bias))()
+      return doing(.mix(maps: inner.maps?(maps) ?? maps))()
+    case .maps(let bias):
+      let kinds = bias.shape[0]
+      let each =
+        kinds == 1
+        ? bias.reshaped([heads, t, t])
+        : bias.reshaped([kinds, heads * t * t]).gatherRows(layout.biases, rowsIn: kinds)
+          .reshaped([windows, heads, t, t])
+      return FusedAttention.maps(
+        cut(packed.queries), cut(packed.keys), heads: heads, scale: scale, bias: each
+      ).reshaped(mapShape)
+    case .mix(let maps):
+      return maps.reshaped([images * windows, heads, t, t]).applied(to: cut(packed.values))
+        .reshaped([images, rows, d]).gatherRows(layout.places, rowsIn: rows)
+    }
+  }
+
+  func sweep(into y: Tensor) {
+    let (d, rows, heads) = (packed.channels, packed.qkv.shape[1], packed.heads)
+    let width = d / heads
     let (t, windows, area) = (layout.tokens, layout.windows, layout.tokens * layout.tokens)
-    let (px, py) = (DisjointWrites(qkv.pointer), DisjointWrites(y.pointer))
-    let first = part == .mix ? x[0] : x[1]
-    let other = DisjointWrites(first.pointer)
-    let (layout, heads, part) = (layout, heads, part)
+    let (px, py) = (packed.qkv.memory, y.memory)
+    // Which of queries, keys and values are read; where maps are written or read; the bias.
+    let parts: Range<Int>
+    var (outside, bias): (DisjointWrites<Float>?, DisjointWrites<Float>?) = (nil, nil)
+    switch part {
+    case .whole(let added): (parts, bias) = (0..<3, added.memory)
+    case .maps(let added): (parts, outside, bias) = (0..<2, py, added.memory)
+    case .mix(let maps): (parts, outside) = (2..<3, maps.memory)
+    }
     let attention = HeadAttention(t: t, s: t, width: width, scale: scale)
-    Threads.forEach(qkv.shape[0] * windows * heads) { task in
+    Threads.forEach(packed.qkv.shape[0] * windows * heads) { [layout, outside, bias] task in
       let (head, window) = (task % heads, task / heads % windows)
       let image = task / heads / windows
-      let (map, packed) = (scratch(0, area), scratch(1, 3 * t * width))
+      let inCache = Scratch(.maps, area)
+      let operand = Scratch(.operand, 3 * t * width)
+      let together = operand.pointer
       let source = px + (image * rows * 3 * d + head * width)
-      let parts = part == .maps ? 0..<2 : part == .mix ? 2..<3 : 0..<3
       layout.rows.withUnsafeBufferPointer { index in
         for place in 0..<t {
           let row = source + Int(index[window * t + place]) * 3 * d
           for step in parts {
-            (packed + (step * t + place) * width).update(from: row + step * d, count: width)
+            (together + (step * t + place) * width).update(from: row + step * d, count: width)
           }
         }
       }
-      let own = part == .whole ? map : (part == .maps ? py : other) + task * area
-      if part != .mix {
+      let map = outside.map { $0 + task * area } ?? inCache.pointer
+      if let bias {
         attention.scores(
-          packed, packed + t * width, ld: width,
-          bias: other + (Int(layout.biases[window]) * heads + head) * area, own)
+          together, together + t * width, ld: width,
+          bias: bias + (Int(layout.biases[window]) * heads + head) * area, map)
       }
-      guard part != .maps else { return }
+      guard parts.contains(2) else { return }
       // Queries are not needed any more.
-      gemm(
-        t, width, t, own, lda: t, packed + 2 * t * width, ldb: width, packed, ldc: width)
+      gemm(t, width, t, map, lda: t, together + 2 * t * width, ldb: width, together, ldc: width)
       let result = py + (image * rows * d + head * width)
       layout.rows.withUnsafeBufferPointer { index in
         for place in 0..<t {
           (result + Int(index[window * t + place]) * d).update(
-            from: packed + place * width, count: width)
+            from: together + place * width, count: width)
         }
       }
     }
-    return []
-  }
-
-  func vjp(_ x: [Tensor], _ y: Tensor, _ saved: [Tensor], _ dy: Tensor, needs: [Bool])
-    -> [(any Cotangent)?]
-  {
-    preconditionFailure("Windowed attention is never recorded")
   }
 }
 
@@ -154,38 +218,9 @@ private struct WindowedAttention: Operation {
 /// - Returns: `[N, R, D]`, before the output projection, rows in the order of `qkv`.
 public func windowAttention(
   qkv: Tensor, _ layout: WindowLayout, heads: Int, scale: Float, bias: Tensor,
-  maps: ((Tensor) -> Tensor)? = nil
+  maps: InnerTap? = nil
 ) -> Tensor {
-  let (t, windows) = (layout.tokens, layout.windows)
-  layout.check(qkv.shape, heads: heads, bias: bias.shape)
-  precondition(
-    qkv.shape.last % (3 * heads) == 0, "\(qkv.shape) does not hold rows of \(heads) heads")
-  let (images, rows, d) = (qkv.shape[0], layout.rows.count, qkv.shape.last / 3)
-  func step(_ part: WindowedAttention.Part) -> WindowedAttention {
-    WindowedAttention(layout: layout, heads: heads, scale: scale, part: part)
-  }
-  if !qkv.isTracked, !bias.isTracked {
-    guard let maps else { return step(.whole)(qkv, bias) }
-    let seen = maps(step(.maps)(qkv, bias))
-    if !seen.isTracked { return step(.mix)(seen, qkv) }
-    let values = qkv.gatherRows(layout.rows, rowsIn: rows).slice(axis: 2, start: 2 * d, length: d)
-    return seen.reshaped([images * windows, heads, t, t])
-      .applied(to: values.reshaped([images * windows, t, d])).reshaped([images, rows, d])
-      .gatherRows(layout.places, rowsIn: rows)
-  }
-  let each: Tensor =
-    bias.shape[0] == 1
-    ? bias.reshaped([heads, t, t])
-    : bias.reshaped([bias.shape[0], heads * t * t])
-      .gatherRows(layout.biases, rowsIn: bias.shape[0]).reshaped([windows, heads, t, t])
-  var seen: ((Tensor) -> Tensor)?
-  if let maps {
-    seen = { map in
-      maps(map.reshaped([images, windows, heads, t, t])).reshaped(map.shape)
-    }
-  }
-  return attention(
-    qkv: qkv.gatherRows(layout.rows, rowsIn: rows).reshaped([images * windows, t, 3 * d]),
-    heads: heads, scale: scale, bias: each, maps: seen
-  ).reshaped([images, rows, d]).gatherRows(layout.places, rowsIn: rows)
+  FusedWindowAttention(
+    packed: PackedHeads(qkv, heads: heads), layout: layout, scale: scale, part: .whole(bias: bias))(
+      InnerTaps(maps: maps))
 }

@@ -7,18 +7,18 @@ struct WinogradConvolution {
   private let isAdjoint: Bool
 
   /// Nil where the window is another or plain products take less time.
-  init?(_ window: Window, _ input: Shape, _ output: Shape) {
+  init?(_ window: SlidingWindow, _ input: Shape, _ output: Shape) {
     self.init(window, input, output, top: window.top, left: window.left, isAdjoint: false)
   }
 
   /// The adjoint, from the shape of the results' cotangent to that of the map.
-  init?(adjointOf window: Window, _ cotangent: Shape, _ map: Shape) {
+  init?(adjointOf window: SlidingWindow, _ cotangent: Shape, _ map: Shape) {
     self.init(
       window, cotangent, map, top: 2 - window.top, left: 2 - window.left, isAdjoint: true)
   }
 
   private init?(
-    _ window: Window, _ input: Shape, _ output: Shape, top: Int, left: Int, isAdjoint: Bool
+    _ window: SlidingWindow, _ input: Shape, _ output: Shape, top: Int, left: Int, isAdjoint: Bool
   ) {
     guard window.kernelHeight == 3, window.kernelWidth == 3, window.stride == 1,
       input[3] % CK_WINOGRAD_CHANNELS == 0,
@@ -44,7 +44,7 @@ struct WinogradConvolution {
     let (k, n) = isAdjoint ? (out, channels) : (channels, out)
     let products = CK_WINOGRAD_PRODUCTS
     let result = Tensor(uninitialized: [products, ck_panels_count(k, n)])
-    let (from, to) = (DisjointWrites(weight.pointer), DisjointWrites(result.pointer))
+    let (from, to) = (weight.memory, result.memory)
     Threads.forEachTile(of: n, target: 1, unit: ck_winograd_columns()) { first, count in
       guard count > 0 else { return }
       let done = ck_winograd_filters(
@@ -56,24 +56,23 @@ struct WinogradConvolution {
 
   /// `y = activation(affine(x * weight) + residual)`.
   func run(
-    _ x: Tensor, _ weight: Tensor, into y: Tensor, affine: (scale: Tensor, shift: Tensor)? = nil,
+    _ x: Tensor, _ weight: Tensor, into y: Tensor, affine: ChannelAffine? = nil,
     residual: Tensor? = nil, activation: Activation = .none
   ) {
     let (k, n) = (x.shape[3], y.shape[3])
     let filters = filters(weight)
     let operand = filters.shape[1]
     let products = CK_WINOGRAD_PRODUCTS
-    let (px, pf, py) = (
-      DisjointWrites(x.pointer), DisjointWrites(filters.pointer), DisjointWrites(y.pointer)
-    )
+    let (px, pf, py) = (x.memory, filters.memory, y.memory)
     let (scale, shift) = (
-      affine.map { DisjointWrites($0.scale.pointer) },
-      affine.map { DisjointWrites($0.shift.pointer) }
+      affine.map { $0.scale.memory },
+      affine.map { $0.shift.memory }
     )
-    let rest = residual.map { DisjointWrites($0.pointer) }
+    let rest = residual.map(\.memory)
     Threads.forEachTile(of: tiles, target: 96, unit: Panels.rowUnit) { first, count in
-      let transformed = scratch(1, products * count * k)
-      let results = scratch(2, products * count * n)
+      let tilesIn = Scratch(.operand, products * count * k)
+      let tilesOut = Scratch(.result, products * count * n)
+      let (transformed, results) = (tilesIn.pointer, tilesOut.pointer)
       withUnsafePointer(to: geometry) {
         ck_winograd_input(px.pointer, $0, k, first, count, transformed, count)
         for product in 0..<products {
@@ -96,7 +95,7 @@ struct WinogradWeightGradient {
   private let convolution: WinogradConvolution
 
   /// Nil where the window is another or plain products take less time.
-  init?(_ window: Window, _ map: Shape, _ cotangent: Shape) {
+  init?(_ window: SlidingWindow, _ map: Shape, _ cotangent: Shape) {
     guard let convolution = WinogradConvolution(window, map, cotangent) else { return nil }
     self.convolution = convolution
   }
@@ -113,12 +112,8 @@ struct WinogradWeightGradient {
     let map = Tensor(uninitialized: [products, step, channels])
     let cotangent = Tensor(uninitialized: [products, step, out])
     let sums = Tensor(uninitialized: [products, out, channels])
-    let (px, pd, pw) = (
-      DisjointWrites(x.pointer), DisjointWrites(dy.pointer), DisjointWrites(dw.pointer)
-    )
-    let (pv, pz, pm) = (
-      DisjointWrites(map.pointer), DisjointWrites(cotangent.pointer), DisjointWrites(sums.pointer)
-    )
+    let (px, pd, pw) = (x.memory, dy.memory, dw.memory)
+    let (pv, pz, pm) = (map.memory, cotangent.memory, sums.memory)
     for start in stride(from: 0, to: all, by: step) {
       let count = min(step, all - start)
       // The transforms lay their points out for the tiles of one call; here, all calls' make one matrix.
