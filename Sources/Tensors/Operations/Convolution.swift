@@ -299,7 +299,7 @@ struct FusedConvolution: FusedFunction {
 
   var inputs: [Tensor?] { [x, weight, affine?.scale, affine?.shift, residual] }
   var outputShape: Shape { Convolution(window: window).outputShape([x.shape, weight.shape]) }
-  var multiplyAdds: Int { outputShape.rows * weight.shape.count }
+  var multiplyAdds: Int { outputShape.rows.times(weight.shape.count) }
   var isSweepFaster: Bool { affine != nil }
 
   func steps(_ inner: InnerTaps) -> Tensor {
