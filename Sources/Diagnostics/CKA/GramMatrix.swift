@@ -51,8 +51,8 @@ struct GramMatrix {
   private static func add(
     _ x: UnsafePointer<Float>, n: Int, width: Int, stride: Int, to sum: UnsafeMutablePointer<Double>
   ) {
-    let chunk = Scratch(.operand, n * width)
-    let square = Scratch(.result, n * n)
+    let chunk = ScratchMemory(.operand, n * width)
+    let square = ScratchMemory(.result, n * n)
     let (centred, product) = (chunk.pointer, square.pointer)
     let largest = ck_centre_columns(x, stride, centred, n, width)
     // A power of two brings extreme values near 1, exactly: squares neither overflow nor vanish.

@@ -100,8 +100,8 @@ struct FourierBins: Sendable {
     _ maps: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Double>
   ) -> Int {
     let channels = grid.channels
-    let operand = Scratch(.operand, period * channels)
-    let result = Scratch(.result, (period / 2 + 1) * channels * 2)
+    let operand = ScratchMemory(.operand, period * channels)
+    let result = ScratchMemory(.result, (period / 2 + 1) * channels * 2)
     let (sums, spectrum) = (operand.pointer, result.pointer)
     var dead = 0
     for (index, projection) in projections.enumerated() {
@@ -128,13 +128,13 @@ struct FourierBins: Sendable {
     _ maps: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Double>
   ) -> Int {
     let channels = grid.channels
-    let operand = Scratch(.operand, grid.positions * channels)
+    let operand = ScratchMemory(.operand, grid.positions * channels)
     let shifted = operand.pointer
     ck_shift_map(maps, grid.positions, channels, shifted)
     let dead = constantPart(shifted, grid.positions, maps, out)
     guard count > 1 else { return dead }
     let half = grid.width / 2 + 1
-    let result = Scratch(.result, grid.height * half * channels * 2)
+    let result = ScratchMemory(.result, grid.height * half * channels * 2)
     let spectrum = result.pointer
     FourierPlans.transform(
       shifted, extents: [grid.height, grid.width], channels: channels, into: spectrum)

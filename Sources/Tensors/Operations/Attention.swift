@@ -115,7 +115,7 @@ struct HeadAttention: Sendable {
     _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, ld: Int,
     bias: UnsafePointer<Float>? = nil, _ y: UnsafeMutablePointer<Float>, ldy: Int
   ) {
-    let map = Scratch(.maps, t * s)
+    let map = ScratchMemory(.maps, t * s)
     scores(q, k, ld: ld, bias: bias, map.pointer)
     gemm(t, width, s, map.pointer, lda: s, v, ldb: ld, y, ldc: ldy)
   }

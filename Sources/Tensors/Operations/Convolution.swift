@@ -140,7 +140,7 @@ struct Convolution: Operation {
       of: y.shape.rows, target: direct ? 288 : tileRows(patch: patch), unit: Panels.rowUnit
     ) {
       first, count in
-      let patches = Scratch(.operand, direct ? 0 : count * patch)
+      let patches = ScratchMemory(.operand, direct ? 0 : count * patch)
       if !direct {
         withUnsafePointer(to: geometry) { ck_im2col(px.pointer, patches.pointer, $0, first, count) }
       }
@@ -203,7 +203,7 @@ struct ConvolutionInputGradient: Operation {
     Threads.forEachTile(of: input[0], target: max(1, tileRows(patch: patch) / max(1, rows))) {
       first, count in
       guard count > 0 else { return }
-      let patches = Scratch(.operand, count * rows * patch)
+      let patches = ScratchMemory(.operand, count * rows * patch)
       panels.multiply(count * rows, pd + first * rows * out, lda: out, patches.pointer, ldc: patch)
       withUnsafePointer(to: geometry) {
         ck_col2im(patches.pointer, py.pointer, $0, first, count)
@@ -260,7 +260,7 @@ struct ConvolutionWeightGradient: Operation {
       let step = direct ? 4096 : tileRows(patch: patch)
       while first < end {
         let count = min(step, end - first)
-        let patches = Scratch(.operand, direct ? 0 : count * patch)
+        let patches = ScratchMemory(.operand, direct ? 0 : count * patch)
         if !direct {
           withUnsafePointer(to: geometry) {
             ck_im2col(px.pointer, patches.pointer, $0, first, count)

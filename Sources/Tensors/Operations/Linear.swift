@@ -69,8 +69,8 @@ struct FusedLinear: FusedFunction {
     let rows = first == nil ? 288 : 144
     Threads.forEachTile(of: x.shape.rows, target: rows, unit: Panels.rowUnit) { start, count in
       guard count > 0 else { return }
-      let normalised = Scratch(.operand, affine == nil ? 0 : count * width)
-      let between = Scratch(.result, first.map { count * $0.panels.n } ?? 0)
+      let normalised = ScratchMemory(.operand, affine == nil ? 0 : count * width)
+      let between = ScratchMemory(.result, first.map { count * $0.panels.n } ?? 0)
       var a = px + start * width
       if let affine {
         ck_layer_norm(

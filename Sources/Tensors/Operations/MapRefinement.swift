@@ -148,8 +148,8 @@ private struct RefinementSteps: Sendable {
     let block = max(4, (1 << 16) / max(1, expanded * cols))
     let (before, after) = ((kernel - 1) / 2, kernel / 2)
     let bufferStride = (block + kernel - 1) * cols
-    let expandedMaps = Scratch(.operand, expand == nil ? 0 : expanded * bufferStride)
-    let localMaps = Scratch(
+    let expandedMaps = ScratchMemory(.operand, expand == nil ? 0 : expanded * bufferStride)
+    let localMaps = ScratchMemory(
       .result, local == nil || reduce == nil ? 0 : expanded * block * cols)
     let buffer = expandedMaps.pointer
     var (start, end) = (0, 0)  // rows in the buffer

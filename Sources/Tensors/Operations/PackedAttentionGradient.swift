@@ -44,7 +44,7 @@ struct PackedAttentionGradient: SweptOperation {
       let (q, out) = (pqkv + (image * t * ld + at), py + (image * t * ld + at))
       let (k, v) = (q + d, q + 2 * d)
       let dO = pdo + (image * t * d + at)
-      let maps = Scratch(.maps, 2 * t * t)
+      let maps = ScratchMemory(.maps, 2 * t * t)
       let p = maps.pointer
       let dp = p + t * t
       gemm(t, t, width, q, lda: ld, k, ldb: ld, transposeB: true, p, ldc: t)
@@ -82,7 +82,7 @@ struct PackedAttentionGradient: SweptOperation {
       let (k, v, b, c) = (q + d, q + 2 * d, a + d, a + 2 * d)
       let (dO, out) = (pdo + (image * t * d + at), py + (image * t * ld + at))
       let along = pt + (image * t * d + at)
-      let maps = Scratch(.maps, 4 * t * t)
+      let maps = ScratchMemory(.maps, 4 * t * t)
       let p = maps.pointer
       let (dp, ds, e) = (p + t * t, p + 2 * t * t, p + 3 * t * t)
       gemm(t, t, width, q, lda: ld, k, ldb: ld, transposeB: true, p, ldc: t)

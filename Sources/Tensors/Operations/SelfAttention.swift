@@ -88,8 +88,8 @@ struct FusedSelfAttention: FusedFunction {
     // Enough rows for the products, as long as that leaves enough tiles for the threads.
     Threads.forEachTile(of: all, target: max(1, min(200 / t, all / 8))) { first, count in
       let (windows, rows) = (first..<(first + count), count * t)
-      let operand = Scratch(.operand, rows * max(d, channels))
-      let result = Scratch(.result, rows * max(d, 3 * channels))
+      let operand = ScratchMemory(.operand, rows * max(d, channels))
+      let result = ScratchMemory(.result, rows * max(d, 3 * channels))
       let (mixed, wide) = (operand.pointer, result.pointer)
       layout.forEachRun(in: windows) { place, row, count in
         ck_layer_norm(

@@ -175,8 +175,8 @@ struct FusedWindowAttention: FusedFunction {
     Threads.forEach(packed.qkv.shape[0] * windows * heads) { [layout, outside, bias] task in
       let (head, window) = (task % heads, task / heads % windows)
       let image = task / heads / windows
-      let inCache = Scratch(.maps, area)
-      let operand = Scratch(.operand, 3 * t * width)
+      let inCache = ScratchMemory(.maps, area)
+      let operand = ScratchMemory(.operand, 3 * t * width)
       let together = operand.pointer
       let source = px + (image * rows * 3 * d + head * width)
       layout.rows.withUnsafeBufferPointer { index in

@@ -70,8 +70,8 @@ struct WinogradConvolution {
     )
     let rest = residual.map(\.memory)
     Threads.forEachTile(of: tiles, target: 96, unit: Panels.rowUnit) { first, count in
-      let tilesIn = Scratch(.operand, products * count * k)
-      let tilesOut = Scratch(.result, products * count * n)
+      let tilesIn = ScratchMemory(.operand, products * count * k)
+      let tilesOut = ScratchMemory(.result, products * count * n)
       let (transformed, results) = (tilesIn.pointer, tilesOut.pointer)
       withUnsafePointer(to: geometry) {
         ck_winograd_input(px.pointer, $0, k, first, count, transformed, count)

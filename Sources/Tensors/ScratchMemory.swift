@@ -3,7 +3,7 @@ import CKernels
 /// Memory of this thread's own, for as long as the value lives; its contents are undefined at first.
 ///
 /// Each thread has one buffer for each purpose. Debug builds stop where one is taken that is in use.
-public struct Scratch: ~Copyable {
+public struct ScratchMemory: ~Copyable {
   /// What a buffer is for.
   public enum Purpose: Int32, Sendable {
     /// Attention maps of one head.
