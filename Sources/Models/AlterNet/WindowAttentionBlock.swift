@@ -33,8 +33,8 @@ struct WindowAttentionBlock: Sendable {
     }
     let side = 2 * window - 1
     positions = RelativePositions.shared(
-      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), window: window,
-      heads: heads)
+      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), stored: window,
+      window: window, heads: heads)
     let query = try product("to_q", width, inner)
     qkv = .concatenated([query, try product("to_kv", width, 2 * inner)], axis: 0)
     let weight = try product("to_out", inner, channels)
