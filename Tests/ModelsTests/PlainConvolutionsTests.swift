@@ -135,8 +135,8 @@ struct PlainConvolutions: VisionModel {
 
   func block(_ index: Int, _ x: Tensor, _ context: Context) -> Tensor {
     context.tap(
-      Tap("convs.\(index)", .conv, layout: .map, roles: [.sequence, .block]),
-      convolutions[index](x).relu())
+      Tap("convs.\(index)", .conv, layout: .featureMap, roles: [.sequence, .block]),
+      convolutions[index](x, activation: .relu, context))
   }
 
   func head(_ x: Tensor, _ context: Context) -> Tensor {

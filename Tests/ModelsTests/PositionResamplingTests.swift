@@ -56,4 +56,39 @@ import Testing
       #expect(abs(grown[index] - (Float(index / 11) + 10 * Float(index % 11)) / 2) < 1e-5)
     }
   }
+
+  /// Two products, one an axis, are the product with both weights.
+  @Test(arguments: PositionResampling.allCases)
+  func axesAreSeparate(_ kind: PositionResampling) {
+    let rows = DeterministicFill.values("rows", [12, 2])
+    let (down, across) = (kind.weights(3, 5), kind.weights(4, 2))
+    let own = kind(rows, from: (3, 4), to: (5, 2)).values
+    for y in 0..<5 {
+      for x in 0..<2 {
+        for channel in 0..<2 {
+          var sum = 0.0
+          for i in 0..<3 {
+            for j in 0..<4 {
+              sum += down[y][i] * across[x][j] * Double(rows.values[(i * 4 + j) * 2 + channel])
+            }
+          }
+          #expect(abs(Double(own[(y * 2 + x) * 2 + channel]) - sum) < 1e-6)
+        }
+      }
+    }
+  }
+
+  /// Kept for the next minibatch, and made anew where it is differentiated.
+  @Test func aTableIsResampledOnceForAGrid() {
+    let rows = DeterministicFill.values("rows", [16, 3])
+    let table = PositionTable(rows, grid: (4, 4), .bicubic)
+    let first = table(height: 6, width: 5)
+    #expect(first.values == PositionResampling.bicubic(rows, from: (4, 4), to: (6, 5)).values)
+    let again = table(height: 6, width: 5)
+    let isSame = first.withValues { a in again.withValues { b in a.baseAddress == b.baseAddress } }
+    #expect(isSame)
+    #expect(table(height: 2, width: 2).shape == [4, 3])
+    #expect(table(height: 4, width: 4).values == rows.values)
+    #expect(PositionTable(rows.tracked(), grid: (4, 4), .bicubic)(height: 6, width: 5).isTracked)
+  }
 }

@@ -32,12 +32,12 @@ import Testing
   @Test func everyPairTakesTheRowOfItsOffset() {
     // One head whose value is the row's number.
     let table = Tensor((0..<9).map(Float.init), shape: [9, 1])
-    let bias = RelativePositions.bias(table, stored: 2, window: 2, sign: 1)
+    let bias = RelativePositions.bias(table, stored: 2, window: 2, sign: .queryMinusKey)
     #expect(bias.shape == [1, 4, 4])
     // Tokens 0, 1 / 2, 3: offset query minus key, three columns a row, (0, 0) is row 4.
     #expect(
       bias.values == [4, 3, 1, 0, 5, 4, 2, 1, 7, 6, 4, 3, 8, 7, 5, 4])
-    let turned = RelativePositions.bias(table, stored: 2, window: 2, sign: -1)
+    let turned = RelativePositions.bias(table, stored: 2, window: 2, sign: .keyMinusQuery)
     #expect(turned.values == [4, 5, 7, 8, 3, 4, 6, 7, 1, 2, 4, 5, 0, 1, 3, 4])
   }
 

@@ -14,7 +14,8 @@ enum RelativePositions {
   ///   - table: `[(2 w - 1)², heads]`, by the offset down and across.
   ///   - stored: the side `w` of the windows that the table is for.
   ///   - window: the side of the windows wanted; for another than the table's it is interpolated.
-  static func bias(_ table: Tensor, stored: Int, window: Int, _ sign: Sign) -> Tensor {
+  ///   - sign: which way offsets are counted.
+  static func bias(_ table: Tensor, stored: Int, window: Int, sign: Sign) -> Tensor {
     let (from, to, heads) = (2 * stored - 1, 2 * window - 1, table.shape.last)
     let rows =
       from == to
@@ -39,8 +40,10 @@ enum RelativePositions {
   /// The same of one table `[2 w - 1, 2 w - 1]` by the offset key minus query, shared by all heads.
   static func shared(_ table: Tensor, stored: Int, window: Int, heads: Int) -> Tensor {
     let (side, area) = (2 * stored - 1, window * window)
-    return bias(table.reshaped([side * side, 1]), stored: stored, window: window, .keyMinusQuery)
-      .reshaped([area, area]).repeated(heads)
+    return bias(
+      table.reshaped([side * side, 1]), stored: stored, window: window, sign: .keyMinusQuery
+    )
+    .reshaped([area, area]).repeated(heads)
   }
 
   /// The weights `[to][from]` along one axis, as in timm's `resize_rel_pos_bias_table` (from BEiT's

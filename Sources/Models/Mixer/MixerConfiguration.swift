@@ -71,6 +71,13 @@ public struct MixerConfiguration: ModelConfiguration {
       name, c, isOwn ? .imageNet(224, crop: 0.875) : .half(224, crop: 0.875))
   }
 
+  /// Names of timm whose networks are related and not the same.
+  public static func reasonAgainst(variant: String) -> String? {
+    let isRelative = ["gmixer_", "gmlp_", "resmlp_"].contains { variant.hasPrefix($0) }
+    return isRelative
+      ? "\(variant) is a relative of MLP-Mixer with other blocks, which is not supported" : nil
+  }
+
   /// The arguments of timm's `MlpMixer`.
   public static let settings: [ConfigurationSetting<Self>]? = [
     .sets("img_size", "image_size", as: \.imageSize), .repeats("patch_size", of: \.patch),

@@ -15,16 +15,16 @@ struct SwinBlock: Sendable {
   private let mlp: Perceptron
   /// The bias of positions, `[heads, T, T]`.
   private let positions: Tensor
-  private let windows: StageWindows
+  private let stageWindows: StageWindows
   /// Those on the map of images of the declared size.
-  private let declared: AttentionWindows
+  private let windows: AttentionWindows
 
   init(
-    _ scope: Scope, _ c: SwinConfiguration, _ windows: StageWindows, stage: Int, index: Int
+    _ scope: Scope, _ c: SwinConfiguration, _ stageWindows: StageWindows, stage: Int, index: Int
   ) throws(ParameterError) {
-    let s = windows.stage
+    let s = stageWindows.stage
     (name, self.stage, shape) = ("layers.\(stage).blocks.\(index)", stage, s)
-    (isShifted, self.windows) = (index % 2 == 1, windows)
+    (isShifted, self.stageWindows) = (index % 2 == 1, stageWindows)
     norm1 = try LayerNorm(scope["norm1"], s.width, epsilon: c.epsilon)
     let side = 2 * s.storedWindow - 1
     switch c.form {
@@ -32,7 +32,7 @@ struct SwinBlock: Sendable {
       let table = try scope["attn"].weight(
         "relative_position_bias_table", [side * side, s.heads])
       positions = RelativePositions.bias(
-        table, stored: s.storedWindow, window: s.window, .queryMinusKey)
+        table, stored: s.storedWindow, window: s.window, sign: .queryMinusKey)
     case .howDoViTsWork:
       let table = try scope["attn"].weight("pos_embedding", [side, side])
       positions = RelativePositions.shared(
@@ -43,7 +43,7 @@ struct SwinBlock: Sendable {
     projection = try Dense(scope["attn"]["proj"], inner, s.width)
     norm2 = try LayerNorm(scope["norm2"], s.width, epsilon: c.epsilon)
     mlp = try Perceptron(scope["mlp"], s.width, hidden: s.hidden)
-    declared = windows.plan(isShifted: isShifted, height: s.side, width: s.side)
+    windows = stageWindows.plan(isShifted: isShifted, height: s.side, width: s.side)
       .windows(positions)
   }
 
@@ -59,8 +59,9 @@ struct SwinBlock: Sendable {
     }
     let own =
       height == shape.side && width == shape.side
-      ? declared
-      : windows.plan(isShifted: isShifted, height: height, width: width).windows(positions)
+      ? windows
+      : stageWindows.plan(isShifted: isShifted, height: height, width: width)
+        .windows(positions)
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
       selfAttention(

@@ -306,7 +306,7 @@ struct FusedConvolution: FusedFunction {
     return Convolution(window: window)
       .outputShape([x.shape.replacingLast(x.shape.last / groups), weight.shape])
   }
-  var multiplyAdds: Int { outputShape.rows * weight.shape.count }
+  var multiplyAdds: Int { outputShape.rows.times(weight.shape.count) }
   var isSweepFaster: Bool { affine != nil && groups == 1 && dilation == 1 }
 
   private var convolved: Tensor {

@@ -18,7 +18,7 @@ struct MatMul: SummableOperation {
     let (m, n, _) = extents(x[0], x[1])
     if let result {
       precondition(
-        result.count == m * n, "A product of \(x[0]) and \(x[1]) is not of shape \(result)")
+        result.count == m.times(n), "A product of \(x[0]) and \(x[1]) is not of shape \(result)")
       return result
     }
     return transposeA ? [m, n] : x[0].replacingLast(n)

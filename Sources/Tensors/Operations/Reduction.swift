@@ -19,7 +19,7 @@ struct SumAxis: Operation {
   private var inner: Int { outer == 0 ? 0 : result.count / outer }
 
   func outputShape(_ x: [Shape]) -> Shape {
-    precondition(x[0].count == result.count * count, "Cannot sum \(x[0]) to \(result)")
+    precondition(x[0].count == result.count.times(count), "Cannot sum \(x[0]) to \(result)")
     return result
   }
 
@@ -51,7 +51,7 @@ struct ExpandAxis: SummableOperation {
   let result: Shape
 
   func outputShape(_ x: [Shape]) -> Shape {
-    precondition(x[0].count * count == result.count, "Cannot repeat \(x[0]) to \(result)")
+    precondition(x[0].count.times(count) == result.count, "Cannot repeat \(x[0]) to \(result)")
     return result
   }
 
