@@ -78,7 +78,7 @@ struct ForeignFormat: Sendable {
     ForeignFormat(
       "an HDF5 file, as Keras writes (.h5)", extensions: [".h5", ".hdf5", ".keras"],
       advice: "Read it with Keras or h5py and save the arrays with numpy.savez or as safetensors",
-      signs: { $0.count > 8 && $0[0] == 0x89 && $0.holds("HDF\r\n", at: 1) }),
+      signs: { $0.count >= 8 && $0[0] == 0x89 && $0.holds("HDF\r\n", at: 1) }),
     ForeignFormat(
       "the index of a TensorFlow checkpoint", extensions: [".ckpt.index", ".index"],
       advice:
@@ -180,6 +180,28 @@ struct ForeignFormat: Sendable {
         .contains { start(bytes, 16).hasPrefix($0) }
       }),
   ]
+
+  /// The kind that the members of a ZIP archive tell that torch did not write.
+  static func archive(of names: [String]) -> ForeignFormat {
+    func inside(_ endings: [String]) -> String? {
+      names.first { name in endings.contains(where: name.hasSuffix) }
+    }
+    if inside(["model.weights.h5"]) != nil {
+      return ForeignFormat(
+        "a Keras 3 model (.keras)", advice: "Save model.get_weights() with numpy.savez")
+    }
+    if inside(["serialized_exported_program.json", "archive_format"]) != nil {
+      return ForeignFormat(
+        "a program of torch.export (.pt2), which is code as well as weights", advice: resave)
+    }
+    let weights = [".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".h5", ".onnx", ".npz", ".pkl"]
+    if let name = inside(weights) {
+      return ForeignFormat("a ZIP archive of files, among them \"\(name)\"", advice: unpack)
+    }
+    return ForeignFormat(
+      "a ZIP archive without data.pkl and without .npy members",
+      advice: "If it is an archive of files, unpack it and name the file inside")
+  }
 
   // MARK: Text
 

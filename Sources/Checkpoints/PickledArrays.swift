@@ -30,6 +30,11 @@ struct PickledArrays {
   /// Whether a value is an array of plain numbers.
   func isArray(_ reference: PickleGraph.Reference) -> Bool { parts(reference) != nil }
 
+  /// Whether a function is one by which NumPy pickles arrays, of numbers or not.
+  static func makesArrays(_ function: PickleGraph.Global) -> Bool {
+    modules.contains { function.module == $0 + ".multiarray" || function.module == $0 + ".numeric" }
+  }
+
   /// The array as a tensor.
   func tensor(
     _ reference: PickleGraph.Reference, name: String

@@ -13,6 +13,19 @@ public struct TensorEntry: Sendable {
 
   let storage: TensorStorage
 
+  /// Whether two entries show the same bytes in the same way.
+  public func isSameData(as other: TensorEntry) -> Bool {
+    guard dtype == other.dtype, shape == other.shape, storage.strides == other.storage.strides,
+      storage.isBigEndian == other.storage.isBigEndian
+    else { return false }
+    switch (storage.origin, other.storage.origin) {
+    case (.file(let a, let start), .file(let b, let place)): return a === b && start == place
+    case (.member(let a, let member, let start), .member(let b, let twin, let place)):
+      return a === b && member.index == twin.index && start == place
+    default: return false
+    }
+  }
+
   /// The same tensor by another name.
   func named(_ name: String) -> TensorEntry {
     TensorEntry(name: name, dtype: dtype, shape: shape, file: file, storage: storage)

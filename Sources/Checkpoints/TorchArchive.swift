@@ -15,11 +15,7 @@ struct TorchArchive {
     let file = archive.file.path
     let pickles = archive.members.filter { $0.name.split(separator: "/").last == "data.pkl" }
     guard let pickle = pickles.first else {
-      throw CheckpointError(
-        .unsupported, file: file,
-        found: "a ZIP archive without data.pkl and without .npy members",
-        expected: "a file by torch.save or numpy.savez",
-        advice: "If it is an archive of files, unpack it and name the file inside")
+      throw ForeignFormat.archive(of: archive.members.map(\.name)).refusal(file)
     }
     guard pickles.count == 1 else {
       throw CheckpointError(

@@ -32,8 +32,10 @@ public struct TorchContents: Sendable, Equatable {
   }
   /// Which of several entries was taken, and the others.
   var notes: [String] {
-    guard let entry, entries.count > 1 else { return [] }
-    let others = entries.filter { $0 != entry }.prefix(8).map(\.title).joined(separator: ", ")
+    // A loss or a mean beside the entries of a file is no set of weights.
+    let rest = entries.filter { $0 != entry && ($0.kind != .whole || $0.tensors > 3) }
+    guard let entry, !rest.isEmpty else { return [] }
+    let others = rest.prefix(8).map(\.title).joined(separator: ", ")
     let why: String
     switch entry.kind {
     case .averaged:

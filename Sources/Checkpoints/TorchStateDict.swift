@@ -126,7 +126,9 @@ struct TorchStateDict {
   /// Whether an unknown object may be left aside: one beside the tensors of a bare dictionary, or
   /// a module's extra state, if no tensor depends on it.
   private func isSideData(_ name: String, _ value: Reference, isBare: Bool) -> Bool {
-    guard let call = graph.call(value) else { return true }
+    guard let call = graph.call(value), !PickledArrays.makesArrays(call.function) else {
+      return true
+    }
     guard isBare || name == "_extra_state" || name.hasSuffix("._extra_state") else { return false }
     // The arguments may be shared by many calls; a function takes few.
     return !call.arguments.prefix(16).contains(where: isTensor)

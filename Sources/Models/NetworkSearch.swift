@@ -62,7 +62,7 @@ enum NetworkSearch {
 
   // MARK: One entry
 
-  private static func network(
+  static func network(
     in contents: CheckpointContents, _ selection: WeightsSelection
   ) throws(ModelError) -> Found {
     if let foreign = ForeignWeights.first(in: contents.names) { throw foreign }
@@ -79,6 +79,7 @@ enum NetworkSearch {
     }
     guard var one = candidates.first else { throw unrecognised(contents) }
     guard candidates.count > 1 else { return one }
+    if let same = sameTensors(candidates, contents) { return same }
     let (chosen, reason) = try choose(among: candidates.map(\.view.prefix))
     one = candidates[chosen]
     one.others = candidates.map(\.view.prefix).filter { $0 != one.view.prefix }
@@ -111,6 +112,31 @@ enum NetworkSearch {
       }
     }
     return found
+  }
+
+  /// The first of several networks that are one under several names; nil if they are not.
+  private static func sameTensors(_ candidates: [Found], _ contents: CheckpointContents) -> Found? {
+    guard var first = candidates.first else { return nil }
+    func parts(_ prefix: String) -> [String] {
+      contents.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    }
+    let own = parts(first.view.prefix)
+    for other in candidates.dropFirst() {
+      let prefix = other.view.prefix
+      guard !prefix.isEmpty, !first.view.prefix.isEmpty, parts(prefix) == own,
+        own.allSatisfy({ name in
+          guard let a = contents.entry(first.view.prefix + name),
+            let b = contents.entry(prefix + name)
+          else { return false }
+          return a.isSameData(as: b)
+        })
+      else { return nil }
+    }
+    first.others = candidates.dropFirst().map(\.view.prefix)
+    first.notes.append(
+      "the same tensors stand under the prefixes "
+        + candidates.map { title($0.view.prefix) }.joined(separator: ", "))
+    return first
   }
 
   /// Encoders trained in pairs whose names say no more: the one that the framework's own evaluation

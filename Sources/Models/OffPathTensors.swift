@@ -51,7 +51,8 @@ enum OffPathTensors {
     (
       .beside, "the tower of texts, or the transformer of a detector",
       [
-        "text*", "transformer", "token_embedding*", "positional_embedding", "ln_final*",
+        "text*", "attn_mask", "transformer", "token_embedding*", "positional_embedding",
+        "ln_final*",
         "language*", "bert", "tokenizer*",
       ]
     ),

@@ -94,6 +94,16 @@ private let files: [HostileFile] = [
   }
 
   @Test(arguments: [
+    ("model.weights.h5", "Keras"), ("m/serialized_exported_program.json", "torch.export"),
+    ("weights/resnet50.pth", "resnet50.pth"), ("readme.txt", "data.pkl"),
+  ])
+  func archiveIsNamed(member: String, says: String) {
+    HostileFile(
+      member, ZipBuilder([.init(member, [0x33])]).bytes(), .unsupported, says: says
+    ).expectRefusal(extension: "pth")
+  }
+
+  @Test(arguments: [
     ("adapter_config.json", "adapter (LoRA)"), ("saved_model.pb", "SavedModel"),
     ("tf_model.h5", "TensorFlow weights"), ("flax_model.msgpack", "Flax"),
     ("model.onnx", "ONNX"),

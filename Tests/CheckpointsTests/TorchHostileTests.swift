@@ -296,6 +296,7 @@ private let streams: [HostileFile] = [
       Pickle.tensor(storage: Pickle.storage(type: Pickle.global("os", "FloatStorage"))))),
   stream(
     "code in place of the object", object: Pickle.call("os", "system", []) + Pickle.stop,
+    keys: op("]"),
     .unsupported, says: "os.system"),
   stream(
     "part beyond its storage",

@@ -1,7 +1,7 @@
-import Checkpoints
 import Tensors
 import Testing
 
+@testable import Checkpoints
 @testable import Models
 
 /// Networks found under any prefix, heads found in lists, and tensors that nobody asks for.
@@ -105,6 +105,18 @@ import Testing
     #expect(wrong?.kind == .badArgument && wrong?.expected.contains("left.") == true)
   }
 
+  /// The same module under two names: torch.save writes its storages once.
+  @Test func twoNamesOfTheSameTensorsAreOneNetwork() throws {
+    try withHollowCheckpoint(try vit()) { checkpoint in
+      let prefixes = ["model.", "backbone."]
+      let contents = try CheckpointContents(
+        checkpoint.renamed(prefixes.map { prefix in { prefix + $0 } }))
+      let found = try NetworkSearch.network(in: contents, WeightsSelection())
+      #expect(found.view.prefix == "model." && found.others == ["backbone."])
+      #expect(found.notes.count == 1 && found.notes[0].contains("the same tensors"))
+    }
+  }
+
   // MARK: Heads
 
   @Test(arguments: ["fc.0", "fc.1", "fc.3", "fc.dense"])
@@ -151,6 +163,31 @@ import Testing
   // MARK: Every tensor has an account
 
   @Test(arguments: [
+    ElementType.int8, .uint8, .int16, .int32, .int64, .bool, .float8E4M3,
+  ])
+  func weightsOfIntegersAreRefused(dtype: ElementType) throws {
+    let name = "blocks.1.mlp.fc2.weight"
+    try withTemporaryFolder { folder in
+      let path = folder + "/model.safetensors"
+      let tensors = try vit().map { tensor in
+        SafetensorsWriter.Declaration(
+          name: tensor.name, dtype: tensor.name == name ? dtype : .float32, shape: tensor.shape)
+      }
+      var writer = try SafetensorsWriter(creating: path, tensors: tensors, metadata: [:])
+      for (index, tensor) in tensors.enumerated() {
+        let count = tensor.shape.reduce(1, *) * tensor.dtype.bits / 8
+        try [UInt8](repeating: 0, count: count).withUnsafeBytes { try writer.append($0, to: index) }
+      }
+      try writer.finish()
+      let error = #expect(throws: ModelError.self) {
+        try ModelLoader.load(Checkpoint.open(path), as: Architecture(Self.text))
+      }
+      #expect(error?.kind == .unreadable && error?.place.contains(name) == true)
+      #expect(error?.found.contains(dtype.rawValue) == true)
+    }
+  }
+
+  @Test(arguments: [
     "norm_pre.weight", "ln_pre.bias", "patch_embed.norm.weight", "absolute_pos_embed",
     "rope.freqs", "rel_pos_bias.table", "storage_tokens", "prompt_embeddings", "mask.weight",
     "embed_norm.weight", "head.norm.weight", "head_norm.weight", "gate",
@@ -177,7 +214,7 @@ import Testing
 
   @Test(arguments: [
     "projector.0.weight", "decoder_blocks.0.attn.qkv.weight", "decoder_pos_embed",
-    "classifier.4.weight", "aux_classifier.0.weight", "head_dist.weight", "heads.1.weight",
+    "classifier.4.weight", "aux_classifier.0.weight", "heads.1.weight",
     "linear.weight", "mask_token.weight", "predictor.3.bias", "prototypes.weight", "logit_scale",
     "loss_fn.weight", "total_ops", "blocks.0.total_ops", "layer_head.bias", "n_averaged",
   ])
@@ -206,5 +243,14 @@ import Testing
       let error = failure(tensors, as: Self.text)
       #expect(error?.kind == .unexpected && error?.found.contains(says) == true)
     }
+  }
+}
+
+extension Checkpoint {
+  /// The same tensors under several names each.
+  fileprivate func renamed(_ namings: [(String) -> String]) -> Checkpoint {
+    Checkpoint(
+      path: path, format: format, files: files,
+      tensors: namings.flatMap { naming in tensors.map { $0.named(naming($0.name)) } })
   }
 }
