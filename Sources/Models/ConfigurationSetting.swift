@@ -115,6 +115,16 @@ extension ConfigurationSetting {
       "return_dict", "return_loss", "stage_names", "task_specific_params", "tie_word_embeddings",
       "torch_dtype", "torchscript", "transformers_version", "use_bfloat16", "use_cache",
       "use_return_dict",
+      // Hugging Face: the writing of text, which older versions put into every file.
+      "add_cross_attention", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
+      "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty", "do_sample",
+      "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id",
+      "exponential_decay_length_penalty", "forced_bos_token_id", "forced_eos_token_id",
+      "is_decoder", "length_penalty", "max_length", "min_length", "no_repeat_ngram_size",
+      "num_beam_groups", "num_beams", "num_return_sequences", "output_scores", "pad_token_id",
+      "prefix", "remove_invalid_values", "repetition_penalty", "return_dict_in_generate",
+      "sep_token_id", "suppress_tokens", "temperature", "tf_legacy_loss", "tie_encoder_decoder",
+      "tokenizer_class", "top_k", "top_p", "typical_p",
       // timm: training, and what the file says elsewhere.
       "architecture", "attn_drop_rate", "drop_block_rate", "drop_rate", "features_only",
       "label_names", "label_descriptions", "num_classes", "num_features", "pos_drop_rate",

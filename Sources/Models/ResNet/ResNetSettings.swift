@@ -75,7 +75,7 @@ extension ResNetConfiguration {
     .only("norm_layer", "batchnorm2d", "batchnorm", "BatchNorm2d"),
     .only("global_pool", "avg"), .only("block_reduce_first", 1), .only("down_kernel_size", 1),
     // Training, and what shapes tell.
-    .harmless("base_width", "stem_type", "stem_width", "drop_path", "image_size"),
+    .harmless("base_width", "do_pooling", "drop_path", "image_size", "stem_type", "stem_width"),
   ]
 
   /// Names of timm whose networks share the block structure and nothing else.

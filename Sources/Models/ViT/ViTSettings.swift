@@ -58,7 +58,7 @@ extension ViTConfiguration {
       "decoder_num_attention_heads", "decoder_num_hidden_layers", "dropout", "dynamic_img_size",
       "encoder_stride", "fc_norm", "fix_init", "init_values", "layerscale_value", "mask_ratio",
       "no_embed_class", "norm_pix_loss", "pooler_act", "pooler_output_size", "projection_dim",
-      "strict_img_size", "use_mask_token", "logit_scale_init_value"),
+      "strict_img_size", "use_mask_token", "logit_scale_init_value", "do_pooling"),
   ]
 
   /// Names of timm whose networks share names and shapes and nothing else.
