@@ -41,7 +41,7 @@ import Testing
     try withCheckpoint(tensors) { checkpoint in
       let contents = try CheckpointContents(checkpoint)
       let mapping = try #require(PlainConfiguration.keyMappings.last)
-      let view = try #require(WeightsView(contents, keyMapping: mapping))
+      let view = WeightsView(contents, keyMapping: mapping, prefix: "")
       let found = try PlainConfiguration.detect(view, base: nil)
       #expect(found.text == "plain(image=32,widths=16-32,classes=10)")
     }
