@@ -13,7 +13,8 @@ struct WindowAttentionBlock: Sendable {
   private let reduction: NormedConvolution
   /// Of relative positions, `[heads, T, T]`.
   private let positions: Tensor
-  private let qkv: Tensor
+  private let query: Tensor
+  private let keyValue: Tensor
   private let output: Dense
 
   init(
@@ -35,8 +36,8 @@ struct WindowAttentionBlock: Sendable {
     positions = RelativePositions.shared(
       try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), stored: window,
       window: window, heads: heads)
-    let query = try product("to_q", width, inner)
-    qkv = .concatenated([query, try product("to_kv", width, 2 * inner)], axis: 0)
+    query = try product("to_q", width, inner)
+    keyValue = try product("to_kv", width, 2 * inner)
     let weight = try product("to_out", inner, channels)
     output = Dense(
       (weight, try scope["attn"]["to_out"].weight("bias", [channels], .constant(0))))
@@ -55,19 +56,30 @@ struct WindowAttentionBlock: Sendable {
         stage: stage)
     }
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
-    let windows = WindowPlan(
+    let area = height * width
+    let plan = WindowPlan(
       height: height, width: width, window: window, shift: (0, 0), shiftsPadding: true,
-      mask: .published
-    ).windows(positions)
+      mask: .published)
     let skip = context.tap(tap("skip", .conv), x)
     let reduced = reduction(norm(x, activation: .gelu, context), context)
-    let mixed = windowAttention(
-      qkv: linear(reduced.reshaped([images, height * width, reduced.shape.last]), qkv),
-      windows.layout, heads: heads, scale: scale, bias: windows.bias,
-      maps: context.inner(mapTap()))
+    let cut = reduced.gatherRows(plan.layout.rows, rowsIn: area)
+      .reshaped([images * plan.layout.windows, plan.layout.tokens, reduced.shape.last])
+    let (q, both) = (linear(cut, query), linear(cut, keyValue))
+    let inner = q.shape.last
+    let maps = context.inner(mapTap()).map { look -> InnerTap in
+      { maps in
+        let perImage = Shape([images, plan.layout.windows] + maps.shape.dimensions.dropFirst())
+        return look(maps.reshaped(perImage)).reshaped(maps.shape)
+      }
+    }
+    let mixed = attention(
+      q, both.slice(axis: 2, start: 0, length: inner),
+      both.slice(axis: 2, start: inner, length: inner), heads: heads, scale: scale,
+      bias: positions, maps: maps)
+    let joined = mixed.reshaped([images, area, inner]).gatherRows(plan.cropping, rowsIn: area)
+      .reshaped([images, height, width, inner])
     let y = output(
-      mixed.reshaped([images, height, width, mixed.shape.last]), residual: skip,
-      branch: context.branch(tap("attn_branch", .msa)))
+      joined, residual: skip, branch: context.branch(tap("attn_branch", .msa)))
     return context.tap(
       Tap(name, .msa, layout: .featureMap, stage: stage, roles: [.sequence, .block]), y)
   }
