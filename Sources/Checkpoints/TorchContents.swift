@@ -38,8 +38,7 @@ public struct TorchContents: Sendable, Equatable {
     let others = rest.prefix(8).map(\.title).joined(separator: ", ")
     let why: String
     switch entry.kind {
-    case .averaged:
-      why = ", averaged weights, which are taken before others as timm.create_model takes them"
+    case .averaged: why = ", averaged weights or a teacher, which are taken before others"
     default: why = ""
     }
     return [

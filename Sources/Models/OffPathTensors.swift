@@ -18,6 +18,7 @@ enum OffPathTensors {
         "num_batches_tracked", "n_averaged", "num_updates", "position_ids",
         "relative_position_index", "total_ops", "total_params", "anchors", "anchor_grid",
         "_extra_state", "initted", "queue", "queue_ptr", "ema_steps", "ema_decay", "global_step",
+        "step",
       ]
     ),
     (
@@ -44,7 +45,8 @@ enum OffPathTensors {
       .module, "the loss or the metrics of training",
       [
         "loss", "losses", "*_loss", "loss_*", "criterion*", "metric", "metrics", "*_metric",
-        "*_metrics", "*_acc", "*_accuracy", "*_auroc", "center", "centers", "logit_scale",
+        "*_metrics", "acc", "*_acc", "accuracy", "*_accuracy", "auroc", "*_auroc", "confusion*",
+        "center", "centers", "logit_scale",
         "logit_bias", "memory_bank", "optimizer*", "optim", "scheduler*", "temperature",
       ]
     ),
