@@ -162,7 +162,9 @@ import Testing
     #expect(bytes.0 == [0.5 / 255, 0.5 / 255, 0.5 / 255])
     #expect(bytes.1 == [0.25 / 255, 0.25 / 255, 0.25 / 255])
     let half = try #require(try values(#""rescale_factor":0.00784313725490196"#))
-    #expect(abs(half.0[0] - 0.25) < 1e-12 && abs(half.1[0] - 0.125) < 1e-12)
+    let (mean, std): (Double, Double) = (half.0[0], half.1[0])
+    #expect(abs(mean - 0.25) < 1e-12)
+    #expect(abs(std - 0.125) < 1e-12)
   }
 
   @Test func cropModesOfTimm() throws {
