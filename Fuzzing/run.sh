@@ -44,7 +44,7 @@ shift || true
 if [ $# -gt 0 ]; then
   targets=("$@")
 else
-  targets=(safetensors numpy torch pickle json config png jpeg idx cifar array labels features taps
+  targets=(safetensors numpy torch pickle stream deflated tied json config png jpeg idx cifar array labels features taps
     subject)
 fi
 inputs=${VITPROBE_FUZZ:-$build/inputs}
