@@ -62,7 +62,7 @@ public enum ModelCatalogue {
     for name in names {
       let summary = try Details(name, imageSize: imageSize).summary
       table.append([
-        .text(name), .integer(summary.inputShape.height),
+        .text(name), .integer(max(summary.inputShape.height, summary.inputShape.width)),
         .integer(summary.parameterCount), .real(Double(summary.multiplyAdds) * 1e-9),
         .integer(summary.taps(.block).count),
         .real(Double(summary.peakActivationBytes) / 0x1p20),
