@@ -98,15 +98,7 @@ struct FeatureCommandRunner {
       }
       for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
     }
-    for note in one.run.data.notes { Terminal.note("note: \(note)") }
-    let names = one.run.data.classNames.count
-    for case let model as ModelSubject in one.run.subjects
-    where names > 0 && job.options.reportsMetrics {
-      guard let classes = model.loaded.model.classCount, classes != names else { continue }
-      Terminal.note(
-        "note: \(one.dataName) names \(names) classes and the head of \(model.label) has "
-          + "\(classes); metrics take label i for output i")
-    }
+    for note in one.run.notes { Terminal.note("note: \(note)") }
     Terminal.note("\(one.dataName): \(one.run.data.count) images")
   }
 

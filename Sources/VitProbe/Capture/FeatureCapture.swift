@@ -18,6 +18,8 @@ public struct FeatureCapture: Sendable {
     public let images: Int
     /// Images left out, in order.
     public let skipped: [SkippedImage]
+    /// Remarks on images.
+    public let notes: [String]
   }
 
   /// Whose features.
@@ -26,6 +28,8 @@ public struct FeatureCapture: Sendable {
   public let data: SampleSet
   /// Which layers.
   public let taps: [PlannedTap]
+  /// Which outputs of the subject's head the labels are; nil without a head.
+  let classes: ClassMapping?
   private let batches: BatchPlan
   private let options: FeatureRun.Options
 
@@ -39,6 +43,7 @@ public struct FeatureCapture: Sendable {
     options: FeatureRun.Options = FeatureRun.Options()
   ) throws(VitProbeError) {
     try subject.require(data)
+    classes = try subject.classes(data.naming)
     guard data.count > 0 else {
       throw VitProbeError(.badData, "\(data.name) has no image; at least 1 is needed")
     }
@@ -54,6 +59,11 @@ public struct FeatureCapture: Sendable {
     self.options = options
     // As a run cuts them, so that values are the same to the last bit.
     batches = BatchPlan(count: data.count, batchSize: options.batchSize)
+  }
+
+  /// What is known before anything is computed: of the data, and of what labels mean.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes([classes], of: [subject], on: data)
   }
 
   /// The number of minibatches.
@@ -111,6 +121,7 @@ public struct FeatureCapture: Sendable {
     let indices = Dictionary(
       taps.enumerated().map { ($1.tap.name, $0) }, uniquingKeysWith: { a, _ in a })
     var done = 0
+    var remarks: [ImageRemark] = []
     for number in batches.batches.indices {
       let (batch, missing) = try data.batch(
         number, of: batches, decoding: subject.needsImages, onBadImage: options.badImages
@@ -124,11 +135,12 @@ public struct FeatureCapture: Sendable {
         _ = try subject.forward(batch, probe: probe)
         if let failure = probe.failure { throw failure }
       }
+      remarks = ImageRemark.merged(remarks + batch.remarks)
       done += batches.batches[number].count
       progress(FeatureRun.Progress(images: done, total: data.count))
     }
     try writer.finish()
-    return Outcome(images: kept.count, skipped: skipped)
+    return Outcome(images: kept.count, skipped: skipped, notes: remarks.map(\.description))
   }
 
   /// The images that will be left out. The number of samples stands at the start of the file: where
@@ -158,7 +170,11 @@ public struct FeatureCapture: Sendable {
     metadata.preprocessing = subject.description["preprocessing"]?.compact
     metadata.imageSize = subject.imageSize
     if data.hasIDs { metadata.ids = kept.map(data.id) }
-    let labels = kept.map(data.label)
+    // As numbers of outputs: who reads them knows no names.
+    let labels = kept.map { place in
+      let label = data.label(place)
+      return classes.map { $0(label) } ?? (data.naming.names.isEmpty ? label : nil)
+    }
     if labels.contains(where: { $0 != nil }) { metadata.labels = labels }
     metadata.layers = taps.map {
       .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .featureMap)

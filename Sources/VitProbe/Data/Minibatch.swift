@@ -19,6 +19,9 @@ public struct Minibatch: Sendable {
   /// The number of samples.
   public var count: Int { ids.count }
 
+  /// What decoding its images has shown.
+  var remarks: [ImageRemark] { images?.remarks ?? [] }
+
   /// A minibatch of images of a whole set.
   public init(_ images: ImageBatch) { self.init(images) { $0 } }
 

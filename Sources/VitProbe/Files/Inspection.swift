@@ -120,7 +120,8 @@ public struct Inspection: Sendable {
       members += [
         .init("architecture", .string(report.architecture)),
         .init("variants", .array(report.candidates.map(JSONValue.string))),
-        .init("key_mapping", .string(report.keyMapping)), .init("matched", .integer(report.matched)),
+        .init("key_mapping", .string(report.keyMapping)),
+        .init("matched", .integer(report.matched)),
         .init("ignored", .array(report.ignored.map(JSONValue.string))),
         .init("unmatched", .array(report.unmatched.map(JSONValue.string))),
         .init("warnings", .array(report.warnings.map(JSONValue.string))),

@@ -107,7 +107,7 @@ public struct HessianRecords: Sendable {
     let subjects = settings.subjects.enumerated().map { index, model in
       HessianReport.Subject(
         label: model.settings.label, family: model.family, checkpoint: model.checkpoint,
-        epoch: model.epoch,
+        epoch: model.epoch, labelStatus: model.settings.classes?.status ?? "ok",
         records: (0..<units).compactMap { records[Place(unit: $0, subject: index)] })
     }
     return try HessianReport(

@@ -16,6 +16,8 @@ public struct HessianRun: Sendable {
   public let settings: HessianSettings
   /// The loss.
   public let loss: TrainingLoss
+  /// Which outputs of each model's head the labels are.
+  let classes: [ClassMapping]
   private let batches: BatchPlan
   private let batchCount: Int
   private let shard: Shard?
@@ -33,6 +35,7 @@ public struct HessianRun: Sendable {
   /// Plans a run.
   ///
   /// - Parameters:
+  ///   - naming: what classes are called; nil for what the data say.
   ///   - batchSize: images in a minibatch.
   ///   - batchLimit: minibatches looked at, from the first; nil for all.
   ///   - memory: bytes for what is recorded of losses and gradients.
@@ -40,8 +43,9 @@ public struct HessianRun: Sendable {
   /// - Throws: ``VitProbeError`` for a shard of the whole data set's Hessian, missing labels, too few
   ///   images, globs that match nothing, and a head that does not fit the labels.
   public init(
-    _ subjects: [ModelSubject], on data: ImageDataSet, settings: HessianSettings,
-    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30,
+    _ subjects: [ModelSubject], on data: ImageDataSet, naming: ClassNaming? = nil,
+    settings: HessianSettings, loss: TrainingLoss, batchSize: Int, batchLimit: Int?,
+    memory: Int = 4 << 30,
     shard: Shard? = nil
   ) throws(VitProbeError) {
     guard shard == nil || settings.scope == .batch else {
@@ -57,35 +61,47 @@ public struct HessianRun: Sendable {
         "\(data.name) has \(data.count) images, fewer than one minibatch of \(batchSize); "
           + "lower --batch-size")
     }
+    let plan = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
+    let looked = plan.batches.prefix(batchLimit ?? .max).last?.upperBound ?? 0
     var largest = 0
-    for index in 0..<data.count {
+    for index in 0..<looked {
       guard let label = data.label(index) else {
+        let hasSome = (0..<data.count).contains { data.label($0) != nil }
         throw VitProbeError(
           .badData,
-          "\(data.id(index)) has no label, and the loss needs one; put images in class "
-            + "folders or give --labels PATH")
+          "\(data.id(index)) has no label, and the loss needs one; "
+            + (hasSome
+              ? "leave it out of the data, or give its class"
+              : "put images in class folders or give --labels PATH"))
       }
       largest = max(largest, label)
     }
+    var mappings: [ClassMapping] = []
     for subject in subjects {
       guard let classes = subject.loaded.model.classCount else {
         throw VitProbeError(
           .badData, "\(subject.label) has no classification head, and the loss needs one")
       }
-      guard largest < classes else {
+      let mapping = try subject.classes(naming ?? ClassNaming(of: data)) ?? .numbers
+      if mapping.basis == .unmapped {
+        throw VitProbeError(.badData, "\(subject.label): \(mapping.text ?? "")")
+      }
+      guard mapping.basis != .numbers || largest < classes else {
         throw VitProbeError(
           .badData,
           "labels of \(data.name) go up to \(largest), but the head of \(subject.label) "
             + "has \(classes) classes")
       }
+      mappings.append(mapping)
     }
+    self.classes = mappings
     self.subjects = subjects
     self.data = data
     self.settings = settings
     self.loss = loss
     self.memory = memory
     self.shard = shard
-    batches = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
+    batches = plan
     batchCount = min(batches.batches.count, batchLimit ?? .max)
     var parameters: [ParameterVector] = []
     for subject in subjects {
@@ -124,7 +140,8 @@ public struct HessianRun: Sendable {
   private var productsOfALoss: Int {
     let each: Int =
       switch settings.solver {
-      case .lanczos: settings.steps
+      // And one for each value, to measure its residual.
+      case .lanczos: settings.steps + settings.top + 2
       case .power: settings.top * settings.maximumIterations
       }
     return each + settings.traceProbes
@@ -163,6 +180,11 @@ public struct HessianRun: Sendable {
   /// them, in both directions.
   static let passesOfAProduct = 6
 
+  /// What is known before anything is computed: of the data, and of what labels mean to each model.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes(classes, of: subjects, on: SampleSet(data))
+  }
+
   /// A line a model on what will be done, and what it will cost.
   public var plan: [String] {
     var lines: [String] = []
@@ -184,15 +206,7 @@ public struct HessianRun: Sendable {
             + "--resume (--keep 0: none)")
       }
     }
-    for (subject, _) in zip(subjects, passes) {
-      let classes = subject.loaded.model.classCount ?? 0
-      if !data.classNames.isEmpty, data.classNames.count != classes {
-        lines.append(
-          "note: \(data.name) names \(data.classNames.count) classes and the head of "
-            + "\(subject.label) has \(classes); label i is taken for output i")
-      }
-    }
-    return lines
+    return lines + notes.map { "note: \($0)" }
   }
 
   /// What the records depend on.
@@ -209,9 +223,10 @@ public struct HessianRun: Sendable {
     let dataFiles = Set(data.inputFiles.map(\.path))
     return HessianRecords(
       HessianRecords.Settings(
-        subjects: zip(subjects, parameters).map { subject, parameters in
-          HessianRecords.Settings.Model(
-            settings: SubjectSettings(subject, inputs), family: subject.family,
+        subjects: zip(zip(subjects, classes), parameters).map { subject, parameters in
+          let (subject, classes) = subject
+          return HessianRecords.Settings.Model(
+            settings: SubjectSettings(subject, inputs, classes: classes), family: subject.family,
             checkpoint: subject.sourceName, epoch: subject.epoch, parameters: parameters.count)
         },
         data: DataSettings(
@@ -338,13 +353,15 @@ public struct HessianRun: Sendable {
     _ number: Int, of index: Int, threads: Int, tick: () -> Void
   ) throws -> HessianRecord {
     let subject = subjects[index]
-    let batch = try lossBatch(number, subject)
+    let batch = try lossBatch(number, index)
     let hessian = try NetworkHessian(
       subject.loaded, parameters: parameters[index], batches: [batch], memory: memory)
-    return try record(
+    var record = try record(
       hessian, loss: hessian.loss, gradient: { hessian.gradient }, images: batch.count,
       number: number, threads: threads,
       { blame(subject, imagesAreFinite: batch.images.isFinite) }, tick)
+    record.notes += batch.remarks
+    return record
   }
 
   /// One Hessian for each model.
@@ -368,7 +385,7 @@ public struct HessianRun: Sendable {
       let hessian = try shared(index, ranks)
       log?.products?.begin(model: index, dimension: hessian.dimension)
       let before = count.made
-      let found = try record(
+      var found = try record(
         KeptProducts(base: hessian, log: log), loss: hessian.loss, gradient: hessian.gradient,
         images: imageCount, number: nil, threads: Threads.count,
         { blame(subject, imagesAreFinite: hessian.imagesAreFinite) }
@@ -377,6 +394,7 @@ public struct HessianRun: Sendable {
         count.add()
         progress(count.made * batchCount, count.expected * batchCount)
       }
+      found.notes += hessian.own.remarks
       count.finishLoss(count.made - before)
       records.add(found, unit: 0, subject: index)
       try log?.append(records.entry(0, subject: index))
@@ -409,7 +427,7 @@ public struct HessianRun: Sendable {
     try RankedHessian(images: imageCount, ranks: ranks) {
       let own = Shard(index: ranks.rank, count: ranks.count)
       let batches = try (0..<batchCount).filter(own.contains).map {
-        try lossBatch($0, subjects[index])
+        try lossBatch($0, index)
       }
       let hessian = try NetworkHessian(
         subjects[index].loaded, parameters: parameters[index], batches: batches,
@@ -452,13 +470,14 @@ public struct HessianRun: Sendable {
       : "images hold NaN or infinity"
   }
 
-  private func lossBatch(_ number: Int, _ subject: ModelSubject) throws -> LossBatch {
+  private func lossBatch(_ number: Int, _ index: Int) throws -> LossBatch {
+    let subject = subjects[index]
     let batch = Minibatch(try data.batch(number, of: batches))
-    let labels = batch.labels.compactMap(\.self)
+    let labels = batch.labels.compactMap { classes[index]($0) }
     let images = try subject.images(of: batch)
     let (mixed, targets) = loss.prepare(
       images, labels: labels, classes: subject.loaded.model.classCount ?? 0, batch: number)
-    return LossBatch(images: mixed, targets: targets)
+    return LossBatch(images: mixed, targets: targets, remarks: batch.remarks.map(\.text))
   }
 }
 

@@ -67,6 +67,8 @@ struct ParameterVector: Sendable {
 struct LossBatch: Sendable {
   let images: Tensor
   let targets: Tensor
+  /// What decoding its images has shown.
+  var remarks: [String] = []
   var count: Int { images.shape[0] }
 }
 
@@ -118,6 +120,9 @@ final class NetworkHessian: SymmetricOperator {
   }
 
   var dimension: Int { parameters.count }
+
+  /// What decoding the images has shown.
+  var remarks: [String] { Set(batches.flatMap(\.remarks)).sorted() }
 
   func apply(_ vectors: [[Double]]) throws -> [[Double]] {
     let parts = vectors.map { parameters.split($0) }

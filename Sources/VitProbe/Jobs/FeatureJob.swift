@@ -111,6 +111,7 @@ public struct PreparedRun: Sendable {
   func provenance() throws -> Provenance {
     var configuration = job.configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
+      JSONValue.Member("classes", ClassMapping.json(run.classes, of: run.subjects)),
       JSONValue.Member("analyses", run.settings),
       JSONValue.Member(
         "taps",
@@ -133,7 +134,8 @@ public struct PreparedRun: Sendable {
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
       seed: job.seed,
-      estimators: job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" })
+      estimators: job.analyses.map { "\(type(of: $0).name): \($0.settings.compact)" },
+      notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }
 
   /// Opens the records of the run in its output folder; reads every input for its digest.
@@ -160,8 +162,7 @@ public struct PreparedRun: Sendable {
     return try folder.finish(
       log.provenance.manifest(
         images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
-        notes: run.subjects.flatMap { subject in subject.notes.map { "\(subject.label): \($0)" } }
-          + outcome.notes
+        notes: outcome.notes
           + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
         wallSeconds: wallSeconds))
   }
@@ -176,7 +177,7 @@ public struct PreparedRun: Sendable {
     return try folder.finish(
       log.provenance.manifest(
         images: records.images, skipped: records.skipped.map(Manifest.Skip.init),
-        wallSeconds: wallSeconds))
+        notes: records.notes, wallSeconds: wallSeconds))
   }
 }
 

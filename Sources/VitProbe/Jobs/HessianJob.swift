@@ -69,8 +69,8 @@ public struct HessianJob: Sendable {
       for model in models { try model.requireSize(of: image, named: set.id(0)) }
     }
     return try HessianRun(
-      models, on: set, settings: settings, loss: loss, batchSize: batchSize,
-      batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
+      models, on: set, naming: try data.naming(of: set), settings: settings, loss: loss,
+      batchSize: batchSize, batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
   }
 
   /// Opens the records of a run in its output folder; reads every input for its digest.
@@ -97,6 +97,7 @@ public struct HessianJob: Sendable {
           "path": data.path.map(JSONValue.string) ?? "bundled", "images": .integer(run.data.count),
           "labels": data.labels.map(JSONValue.string) ?? .null,
         ]),
+      .init("classes", ClassMapping.json(run.classes, of: run.subjects)),
       .init("batch_size", .integer(batchSize)), .init("batches", .integer(run.minibatches)),
       .init("loss", .string(loss.name)), .init("hessian", settings.json),
     ]
@@ -105,7 +106,8 @@ public struct HessianJob: Sendable {
       arguments: arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
-      seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"])
+      seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"],
+      notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }
 
   /// Writes what came of the run: all files appear, or none.
@@ -117,7 +119,9 @@ public struct HessianJob: Sendable {
     wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
     try report.write(to: folder, as: formats)
-    var manifest = log.provenance.manifest(images: run.imageCount, wallSeconds: wallSeconds)
+    var manifest = log.provenance.manifest(
+      images: run.imageCount, notes: report.notes.map { "hessian: \($0)" },
+      wallSeconds: wallSeconds)
     manifest.ranks = ranks.count
     return try folder.finish(manifest)
   }

@@ -93,6 +93,8 @@ public struct MergeJob: Sendable {
     }
     var manifest = outcome.manifest
     manifest.kernels = kernels
+    manifest.notes +=
+      notes + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } }
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])
@@ -200,6 +202,7 @@ public struct MergeJob: Sendable {
         ])
     }
     merged.arguments = arguments
+    merged.notes = all.flatMap(\.notes).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     return merged
   }
 

@@ -14,6 +14,8 @@ public final class FeatureRecords: Sendable {
     /// Whether they were too few for the analyses.
     var isLeftOut: Bool
     var skipped: [SkippedImage]
+    /// What decoding the images has shown.
+    var remarks: [ImageRemark]
     var metrics: [ClassificationMetrics.Part]
     /// Where NaN or infinities appear, a value for each subject that has some.
     var nonfinite: [NonfiniteValue]
@@ -25,12 +27,14 @@ public final class FeatureRecords: Sendable {
 
   let slots: [any AnalysisState]
   private let labels: [String]
+  private let classes: [ClassMapping?]
   private let minimumBatch: Int
   private let batches = Mutex<[Int: Minibatch]>([:])
 
-  init(_ slots: [any AnalysisState], labels: [String]) {
+  init(_ slots: [any AnalysisState], labels: [String], classes: [ClassMapping?]) {
     self.slots = slots
     self.labels = labels
+    self.classes = classes
     minimumBatch = slots.map(\.minimumBatch).max() ?? 1
   }
 
@@ -39,7 +43,11 @@ public final class FeatureRecords: Sendable {
     let slots = settings.analyses.map(\.slot)
     guard let plan = slots.first?.plan, slots.allSatisfy({ $0.plan.batchSizes == plan.batchSizes })
     else { throw VitProbeError(.badData, "its analyses have no plan in common") }
-    self.init(slots, labels: plan.subjects.map(\.label))
+    guard settings.subjects.count == plan.subjects.count else {
+      throw VitProbeError(.badData, "its plan and its subjects differ")
+    }
+    self.init(
+      slots, labels: plan.subjects.map(\.label), classes: settings.subjects.map(\.classes))
   }
 
   /// The documents that make a minibatch complete.
@@ -47,12 +55,12 @@ public final class FeatureRecords: Sendable {
 
   /// Takes in what is known of a minibatch once its analyses are finished.
   func add(
-    _ number: Int, images: Int, skipped: [SkippedImage], metrics: [ClassificationMetrics.Part],
-    nonfinite: [NonfiniteValue]
+    _ number: Int, images: Int, skipped: [SkippedImage], remarks: [ImageRemark],
+    metrics: [ClassificationMetrics.Part], nonfinite: [NonfiniteValue]
   ) {
     let batch = Minibatch(
-      images: images, isLeftOut: images < minimumBatch, skipped: skipped, metrics: metrics,
-      nonfinite: nonfinite)
+      images: images, isLeftOut: images < minimumBatch, skipped: skipped, remarks: remarks,
+      metrics: metrics, nonfinite: nonfinite)
     batches.withLock { $0[number] = batch }
   }
 
@@ -117,14 +125,20 @@ public final class FeatureRecords: Sendable {
     var reports: [(analysis: String, report: Report)] = []
     for slot in slots { reports.append((slot.name, try slot.report())) }
     let metrics = ordered.flatMap(\.value.metrics)
-    if let report = ClassificationMetrics.report(metrics, labels: labels) {
+    if let report = ClassificationMetrics.report(metrics, labels: labels, classes: classes) {
       reports.append(("metrics", report))
     }
+    return FeatureRun.Outcome(reports: reports, skipped: skipped, images: images, notes: notes)
+  }
+
+  /// Remarks: minibatches left out, images that are not as they seem, values that are not finite.
+  var notes: [String] {
+    let ordered = batches.withLock { $0.sorted { $0.key < $1.key } }
     var notes = ordered.filter(\.value.isLeftOut).map {
       "minibatch \($0.key) has fewer than \(minimumBatch) images that can be read and was left out"
     }
+    notes += ImageRemark.merged(ordered.flatMap(\.value.remarks)).map(\.description)
     let nonfinite = ordered.flatMap { number, batch in batch.nonfinite.map { (number, $0) } }
-    notes += NonfiniteValue.notes(nonfinite, labels: labels)
-    return FeatureRun.Outcome(reports: reports, skipped: skipped, images: images, notes: notes)
+    return notes + NonfiniteValue.notes(nonfinite, labels: labels)
   }
 }

@@ -48,6 +48,8 @@ public final class FeatureRun: Sendable {
   public let subjects: [any Subject]
   /// The images, or the samples of feature files.
   public let data: SampleSet
+  /// Which outputs of each subject's head the labels are; nil without a head.
+  let classes: [ClassMapping?]
   private let batches: BatchPlan
   private let slots: [any AnalysisState]
   private let minimumBatch: Int
@@ -75,6 +77,11 @@ public final class FeatureRun: Sendable {
           + "least \(minimum) images in a minibatch")
     }
     for subject in subjects { try subject.require(data) }
+    var classes: [ClassMapping?] = []
+    for subject in subjects {
+      classes.append(options.reportsMetrics ? try subject.classes(data.naming) : nil)
+    }
+    self.classes = classes
     self.subjects = subjects
     self.data = data
     self.options = options
@@ -108,6 +115,11 @@ public final class FeatureRun: Sendable {
 
   /// What each analysis looks at, in the order asked for.
   public var plans: [(analysis: String, plan: Plan)] { slots.map { ($0.name, $0.plan) } }
+
+  /// What is known before anything is computed: of the data, and of what labels mean to each subject.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes(classes, of: subjects, on: data)
+  }
 
   /// The settings of each analysis, for the manifest.
   public var settings: JSONValue {
@@ -154,7 +166,7 @@ public final class FeatureRun: Sendable {
   func recordHeader(_ provenance: Provenance) throws -> RecordHeader {
     let dataFiles = Set(data.inputFiles.map(\.path))
     let settings = FeatureSettings(
-      subjects: subjects.map { SubjectSettings($0, provenance.inputs) },
+      subjects: zip(subjects, classes).map { SubjectSettings($0, provenance.inputs, classes: $1) },
       data: DataSettings(
         count: data.count, files: provenance.inputs.filter { dataFiles.contains($0.path) }
       ) { (data.id($0), data.label($0)) },
@@ -167,7 +179,7 @@ public final class FeatureRun: Sendable {
   }
 
   private func emptyRecords() -> FeatureRecords {
-    FeatureRecords(slots, labels: subjects.map(\.label))
+    FeatureRecords(slots, labels: subjects.map(\.label), classes: classes)
   }
 
   /// Carries the run out and reports on it.
@@ -250,7 +262,9 @@ public final class FeatureRun: Sendable {
         if let logits { probe.check(logits, of: "logits") }
         if let found = probe.nonfinite { nonfinite.append(found) }
         if options.reportsMetrics, let logits,
-          let part = ClassificationMetrics.Part(logits, labels: batch.labels, subject: index)
+          let part = ClassificationMetrics.Part(
+            logits, labels: batch.labels.map { label in classes[index].map { $0(label) } ?? label },
+            subject: index)
         {
           metrics.append(part)
         }
@@ -258,6 +272,7 @@ public final class FeatureRun: Sendable {
       for slot in at { slot.finish() }
     }
     records.add(
-      number, images: batch.count, skipped: skipped, metrics: metrics, nonfinite: nonfinite)
+      number, images: batch.count, skipped: skipped, remarks: batch.remarks, metrics: metrics,
+      nonfinite: nonfinite)
   }
 }

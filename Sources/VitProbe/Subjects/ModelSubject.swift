@@ -24,6 +24,8 @@ public struct ModelSubject: Subject {
 
   /// The epoch that a training file says it is of.
   public let epoch: Int?
+  /// What the checkpoint calls its outputs; empty if it does not say.
+  public let classNames: [String]
 
   /// A loaded model as a subject.
   ///
@@ -31,9 +33,11 @@ public struct ModelSubject: Subject {
   ///   - overrides: changes to the preprocessing that the checkpoint or the variant brings.
   public init(
     _ loaded: LoadedModel, label: String, inputFiles: [String],
-    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil
+    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil,
+    classNames: [String] = []
   ) throws {
     self.label = label
+    self.classNames = classNames
     self.epoch = epoch
     self.loaded = loaded
     self.inputFiles = inputFiles
@@ -48,6 +52,9 @@ public struct ModelSubject: Subject {
     parameterCount = summary.parameterCount
     nonfiniteNote = loaded.nonfiniteNote
   }
+
+  /// The outputs of its head; nil for a backbone.
+  public var classCount: Int? { loaded.model.classCount }
 
   /// The architecture family, for colours.
   public var family: String { loaded.architecture.family }
