@@ -170,7 +170,9 @@ int cic_tiff_open(const uint8_t *bytes, size_t size, const cic_limits *limits, c
   d->info = info;
   TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, d);
   TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, d);
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)1 << 31);
+  const uint64_t most = 4 * limits->max_pixels;
+  TIFFOpenOptionsSetMaxSingleMemAlloc(
+      options, most < (uint64_t)1 << 26 ? (tmsize_t)1 << 26 : (tmsize_t)most);
   d->tiff = TIFFClientOpenExt("image", "rm", d, on_read, on_write, on_seek, on_close, on_size,
                               NULL, NULL, options);
   TIFFOpenOptionsFree(options);
@@ -228,6 +230,11 @@ static int read_samples(cic_tiff *d, uint8_t *samples) {
     if (rows > d->height) rows = d->height;
   }
   if (columns == 0 || rows == 0) return CIC_DAMAGED;
+  // A tile may be larger than its image, within reason.
+  if ((uint64_t)columns * rows > 4 * ((uint64_t)d->width * d->height + ((uint64_t)1 << 20))) {
+    snprintf(d->info->message, sizeof d->info->message, "tiles of %u x %u pixels", columns, rows);
+    return CIC_TOO_LARGE;
+  }
   const int is_apart = d->planar == PLANARCONFIG_SEPARATE && d->samples > 1;
   const size_t step = is_apart ? 1 : d->samples;
   const uint64_t row_bytes = ((uint64_t)columns * step * d->bits + 7) / 8;

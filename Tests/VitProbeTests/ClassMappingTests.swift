@@ -1,4 +1,6 @@
+import Diagnostics
 import Images
+import Reports
 import StrictJSON
 import TestSupport
 import Testing

@@ -60,7 +60,7 @@ import Testing
       [subject], on: subject.samples(), analyses: [CKAAnalyzer()],
       options: Samples.options(batchSize: 8))
     let records = try run.collect()
-    let restored = FeatureRecords(records.slots, labels: ["f"])
+    let restored = FeatureRecords(records.slots, labels: ["f"], classes: [nil])
     for number in run.numbers { try restored.restore(records.entry(number), from: "memory") }
     #expect(try restored.outcome().notes == records.outcome().notes)
     #expect(try restored.outcome().notes.first?.contains("l1 at img0") == true)

@@ -50,11 +50,11 @@ public struct ClassIndex: Sendable {
         throw wrong("\(error)")
       }
       let inner = ["id2label", "label2id", "class_to_idx"].lazy.compactMap { document[$0] }.first
-      let members =
+      let members: [(String, JSONValue)] =
         (inner ?? document).objectValue.map { $0.map { ($0.name, $0.value) } }
         ?? (inner ?? document).arrayValue?.enumerated().map { ("\($0)", $1) } ?? []
       for (key, value) in members {
-        if let number = value.intValue {
+        if let number = value.intValue, (inner ?? document).arrayValue == nil {
           try add(key, as: number)
         } else if let number = Int(key) {
           let names =

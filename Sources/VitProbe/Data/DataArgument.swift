@@ -84,7 +84,9 @@ public struct DataArgument: Sendable, Hashable {
     let table: LabelTable?
     if let labels {
       table = try LabelTable(opening: labels, for: source)
-    } else if let carried = LabelTable.names.lazy.compactMap({ file[$0] }).first {
+    } else if let carried = LabelTable.names.lazy.filter({ $0 != entry.name })
+      .compactMap({ file[$0] }).first
+    {
       table = try LabelTable(carried, count: source.count)
     } else {
       table = nil

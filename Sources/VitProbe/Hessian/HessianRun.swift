@@ -327,6 +327,7 @@ public struct HessianRun: Sendable {
         }
         try state.withLock { state in
           state.count.finishLoss(products)
+          callbacks.progress(state.count.made, state.count.expected)
           state.records.add(found, unit: number, subject: subject)
           try log?.append(state.records.entry(number, subject: subject))
         }
@@ -396,6 +397,7 @@ public struct HessianRun: Sendable {
       }
       found.notes += hessian.own.remarks
       count.finishLoss(count.made - before)
+      progress(count.made * batchCount, count.expected * batchCount)
       records.add(found, unit: 0, subject: index)
       try log?.append(records.entry(0, subject: index))
       log?.products?.remove()
