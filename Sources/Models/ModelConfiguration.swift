@@ -21,19 +21,25 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   /// Any configuration of the family; every declared parameter is set right after.
   init()
 
-  /// The side of the (square) input images in pixels.
-  var imageSize: Int { get set }
+  /// The size of the input images in pixels.
+  var imageSize: Extents { get set }
   /// Colour channels of the input images.
-  var channels: Int { get }
+  var channels: Int { get set }
   /// How many classes the head tells apart; 0 without a head.
-  var classes: Int { get }
+  var classes: Int { get set }
   /// How images are prepared when nothing else says so.
   var preprocessing: Preprocessing { get }
+  /// Whether the network takes images that are no squares.
+  static var takesRectangles: Bool { get }
+  /// The largest map of an image: how many tokens or places, and how many channels each. Bounded by
+  /// ``ModelConfiguration/largestValue``.
+  var largestMap: (places: Int, channels: Int) { get }
 
-  /// Checks that the parameters make a network.
+  /// Checks what the ranges of single parameters do not: that they make a network together. Every
+  /// parameter lies in its range by then.
   ///
   /// - Throws: ``ModelError`` of kind `badArgument` that names the parameter.
-  func validate() throws(ModelError)
+  func checkRelations() throws(ModelError)
 
   /// Reads a configuration off the names and shapes of weights, and off `config.json` if it is there.
   ///
@@ -45,6 +51,10 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   static func detect(
     _ weights: WeightsView, base: Self?
   ) throws(ModelError) -> Self
+
+  /// What each key of the settings beside weights means; nil if they are not read. A key that is not in
+  /// the list is refused.
+  static var settings: [ConfigurationSetting<Self>]? { get }
 
   /// Why a name that looks like a variant of this family is none: it stands for another network.
   static func reasonAgainst(variant: String) -> String?
@@ -74,6 +84,63 @@ public struct ModelVariant<Configuration: ModelConfiguration>: Sendable {
 }
 
 extension ModelConfiguration {
+  /// ImageNet's statistics and a crop; images as they are if they are small.
+  public var preprocessing: Preprocessing { preprocessing(.imageNet(imageSize.side, crop: 0.9)) }
+
+  /// Images as they are if they are small, of another number of channels than 3, or no squares; else
+  /// the preparation given.
+  func preprocessing(_ usual: Preprocessing) -> Preprocessing {
+    imageSize.side < 96 || channels != 3 || !imageSize.isSquare
+      ? .asIs(imageSize, channels: channels) : usual
+  }
+
+  /// Squares only.
+  public static var takesRectangles: Bool { false }
+
+  /// Nothing that would have to be bounded.
+  public var largestMap: (places: Int, channels: Int) { (0, 0) }
+
+  /// Nothing else to check.
+  public func checkRelations() throws(ModelError) {}
+
+  /// Settings are not read.
+  public static var settings: [ConfigurationSetting<Self>]? { nil }
+
+  /// The most values that a map of one image may have: 1 GiB of them.
+  static var largestValue: Int { 1 << 28 }
+
+  /// Checks that every parameter lies in its range, and that they make a network together.
+  ///
+  /// - Throws: ``ModelError`` of kind `badArgument` that names the parameter.
+  public func validate() throws(ModelError) {
+    for parameter in Self.parameters {
+      if let expected = parameter.violation(self) {
+        throw refusal(parameter.name, parameter.text(self), expected)
+      }
+    }
+    if !imageSize.isSquare, !Self.takesRectangles {
+      throw refusal("image", imageSize.argument, "a square: this family takes no other images")
+    }
+    let (places, channels) = largestMap
+    // Below 64 channels the places themselves are what costs.
+    guard places <= Self.largestValue / max(channels, 64) else {
+      throw refusal(
+        "image", "\(places) places of \(channels) channels at \(imageSize.argument) pixels",
+        "at most \(Self.largestValue) values in a map",
+        "Give a smaller image size")
+    }
+    try checkRelations()
+  }
+
+  /// An error about a parameter.
+  func refusal(
+    _ name: String, _ found: String, _ expected: String, _ advice: String = ""
+  ) -> ModelError {
+    ModelError(
+      .badArgument, place: "\(Self.family)(\(name)=…)", found: found, expected: expected,
+      advice: advice)
+  }
+
   /// No name is refused.
   public static func reasonAgainst(variant: String) -> String? { nil }
 

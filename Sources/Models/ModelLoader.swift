@@ -43,7 +43,7 @@ public enum ModelLoader {
     _ architecture: Architecture, seed: UInt64, imageSize: Int? = nil
   ) throws(ModelError) -> LoadedModel {
     var configuration = architecture.configuration
-    if let imageSize { configuration.imageSize = imageSize }
+    if let imageSize { configuration.imageSize = Extents(imageSize) }
     try configuration.validate()
     let source = CollectedParameters(RandomParameters(seed: seed))
     let model = try build(configuration, source, naming: { $0 })
@@ -105,6 +105,7 @@ public enum ModelLoader {
     let closest = own ?? fitting.first
     let base = declared?.configuration as? Configuration
     var found = try family.detect(view, base: base ?? closest?.configuration)
+    if asked != nil { try found.read(settingsOf: view) }
     if let declared, let base {
       let wrong = found.differences(from: base) {
         $0.origin != .declaration && declared.given.contains($0.name)
@@ -121,6 +122,7 @@ public enum ModelLoader {
         parameter.copy(base, &found)
       }
     }
+    if asked == nil { try found.read(settingsOf: view) }
     try found.validate()
     let named = declared?.variant ?? (declared == nil ? closest?.name : nil)
     let defaults = declared?.variant != nil ? declared?.preprocessing : closest?.preprocessing
@@ -188,7 +190,7 @@ public enum ModelLoader {
     let own = Preprocessing(of: checkpoint, fallback: resolution.architecture.preprocessing)
     var preprocessing = own ?? resolution.architecture.preprocessing
     if own == nil { preprocessing.size = configuration.imageSize }
-    if let imageSize { (configuration.imageSize, preprocessing.size) = (imageSize, imageSize) }
+    if let imageSize { preprocessing.size = Extents(imageSize) }
     configuration.imageSize = preprocessing.size
     try configuration.validate()
 

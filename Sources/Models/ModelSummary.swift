@@ -64,11 +64,11 @@ public struct ModelSummary: Sendable {
       throw ModelError(.badArgument, place: architecture.text, found: error.description)
     }
     let weights = meter.liveBytes
-    let (side, channels) = (configuration.imageSize, configuration.channels)
+    let (size, channels) = (configuration.imageSize, configuration.channels)
 
     func run(images: Int, _ probe: ShapeProbe, recording: Bool = false) -> Int {
       let before = meter.multiplyAdds
-      let values = Tensor(abstract: [images, side, side, channels], meter: meter)
+      let values = Tensor(abstract: [images, size.height, size.width, channels], meter: meter)
       _ = model(recording ? values.tracked() : values, Context(probe: probe))
       return meter.multiplyAdds - before
     }
@@ -81,6 +81,12 @@ public struct ModelSummary: Sendable {
     let all = ShapeProbe { _ in true }
     _ = run(images: batchSize, all)
     taps = all.entries
+    // 1 PiB: no machine, and far from where counts end.
+    guard !meter.isSaturated, max(meter.peakBytes, recordedBytes) <= 1 << 50 else {
+      throw ModelError(
+        .badArgument, place: architecture.text, found: "a network too large to be run or counted",
+        expected: "at most 1 PiB of values in a pass")
+    }
     parameters = scope.requests
     parameterBytes = weights
     self.architecture = architecture

@@ -21,8 +21,8 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     case nearest, box, bilinear, hamming, bicubic, lanczos
   }
 
-  /// The side of the input in pixels.
-  public var size: Int
+  /// The size of the input in pixels.
+  public var size: Extents
   /// What happens to an image of another size.
   public var resize: Resize
   /// How pixels between pixels are computed.
@@ -36,7 +36,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
 
   /// Preprocessing made of its parts.
   public init(
-    size: Int, resize: Resize, interpolation: Interpolation, mean: [Double], std: [Double]
+    size: Extents, resize: Resize, interpolation: Interpolation, mean: [Double], std: [Double]
   ) {
     self.size = size
     self.resize = resize
@@ -55,7 +55,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     _ size: Int, crop: Double, _ interpolation: Interpolation = .bicubic
   ) -> Preprocessing {
     Preprocessing(
-      size: size, resize: crop == 1 ? .shortEdge(size) : .cropFraction(crop),
+      size: Extents(size), resize: crop == 1 ? .shortEdge(size) : .cropFraction(crop),
       interpolation: interpolation, mean: imageNetMean, std: imageNetStd)
   }
 
@@ -68,7 +68,7 @@ public struct Preprocessing: Codable, Sendable, Equatable {
   }
 
   /// Images of the input size already, with ImageNet's statistics.
-  public static func asIs(_ size: Int, channels: Int) -> Preprocessing {
+  public static func asIs(_ size: Extents, channels: Int) -> Preprocessing {
     Preprocessing(
       size: size, resize: .none, interpolation: .bicubic,
       mean: channels == 3 ? imageNetMean : [Double](repeating: 0.5, count: channels),
@@ -112,7 +112,9 @@ extension Preprocessing {
       return nil
     }
     self = fallback
-    if let size = json["input_size"]?.arrayValue?.last?.intValue, size > 0 { self.size = size }
+    if let size = json["input_size"]?.arrayValue?.last?.intValue, size > 0 {
+      self.size = Extents(size)
+    }
     if let crop = json["crop_pct"]?.doubleValue, crop > 0 { resize = .cropFraction(crop) }
     switch json["crop_mode"]?.stringValue {
     case "squash": resize = .squash
@@ -144,14 +146,14 @@ extension Preprocessing {
     let crops = json["do_center_crop"]?.boolValue ?? (crop != nil && edge != nil)
     let resizes = json["do_resize"]?.boolValue ?? true
     if let fraction = json["crop_pct"]?.doubleValue, fraction > 0, let edge = edge ?? side {
-      size = edge
+      size = Extents(edge)
       resize = edge < 384 ? .cropFraction(fraction) : .squash
     } else if let edge, edge > 0 {
-      size = crops ? crop ?? edge : edge
+      size = Extents(crops ? crop ?? edge : edge)
       resize = .shortEdge(edge)
     } else if let side, side > 0 {
-      size = crops ? crop ?? side : side
-      resize = crops && size != side ? .shortEdge(side) : .squash
+      size = Extents(crops ? crop ?? side : side)
+      resize = crops && size.side != side ? .shortEdge(side) : .squash
     }
     if !resizes { resize = .none }
   }

@@ -17,8 +17,8 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// The number of axes.
   public var rank: Int { dimensions.count }
 
-  /// The number of values.
-  public var count: Int { dimensions.reduce(1, *) }
+  /// The number of values; the largest integer if there are more.
+  public var count: Int { dimensions.reduce(1) { $0.times($1) } }
 
   /// The extent of an axis; negative axes count from the end.
   public subscript(axis: Int) -> Int { dimensions[axis < 0 ? dimensions.count + axis : axis] }
@@ -27,7 +27,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   public var last: Int { dimensions.last ?? 1 }
 
   /// The product of all extents but the last.
-  public var rows: Int { dimensions.dropLast().reduce(1, *) }
+  public var rows: Int { dimensions.dropLast().reduce(1) { $0.times($1) } }
 
   /// The same shape with another last extent.
   public func replacingLast(_ extent: Int) -> Shape { Shape(dimensions.dropLast() + [extent]) }
@@ -43,7 +43,8 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   func around(axis: Int) -> (outer: Int, count: Int, inner: Int) {
     let axis = axis < 0 ? rank + axis : axis
     return (
-      dimensions[..<axis].reduce(1, *), dimensions[axis], dimensions[(axis + 1)...].reduce(1, *)
+      Shape(Array(dimensions[..<axis])).count, dimensions[axis],
+      Shape(Array(dimensions[(axis + 1)...])).count
     )
   }
 

@@ -49,7 +49,7 @@ final class Storage: @unchecked Sendable {
     base = UnsafeMutablePointer(bitPattern: MemoryLayout<Float>.alignment).unsafelyUnwrapped
     self.count = count
     kind = .abstract(meter)
-    meter.allocate(count * MemoryLayout<Float>.stride)
+    meter.allocate(count.times(MemoryLayout<Float>.stride))
   }
 
   deinit {
@@ -57,7 +57,7 @@ final class Storage: @unchecked Sendable {
     case .pooled(let capacity):
       StoragePool.shared.give(.init(address: UnsafeMutableRawPointer(base), bytes: capacity))
     case .borrowed, .released: break
-    case .abstract(let meter): meter.release(count * MemoryLayout<Float>.stride)
+    case .abstract(let meter): meter.release(count.times(MemoryLayout<Float>.stride))
     }
   }
 }

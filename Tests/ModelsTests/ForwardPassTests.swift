@@ -5,7 +5,7 @@ import Testing
 /// What must hold of every forward pass.
 @Suite struct ForwardPassTests {
   private func images(_ configuration: any ModelConfiguration, count: Int = 2) -> Tensor {
-    let side = configuration.imageSize
+    let side = configuration.imageSize.side
     return DeterministicFill.values(
       "input", [count, side, side, configuration.channels], isInput: true)
   }

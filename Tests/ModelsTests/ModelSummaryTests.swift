@@ -32,7 +32,7 @@ import Testing
     let loaded = try ModelLoader.random(architecture, seed: 1)
     let recorder = Recorder()
     let (side, channels) = (
-      architecture.configuration.imageSize, architecture.configuration.channels
+      architecture.configuration.imageSize.side, architecture.configuration.channels
     )
     _ = loaded.model(
       Tensor(repeating: 0.5, shape: [2, side, side, channels]), Context(probe: recorder))

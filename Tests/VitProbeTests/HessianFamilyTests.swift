@@ -65,7 +65,7 @@ import Testing
 
   private func study(_ text: String) throws -> Study {
     let architecture = try Architecture(text)
-    let side = architecture.configuration.imageSize
+    let side = architecture.configuration.imageSize.side
     return try Study(
       ModelLoader.random(architecture, seed: 3),
       images: noise([3, side, side, architecture.configuration.channels]), labels: [0, 3, 6])

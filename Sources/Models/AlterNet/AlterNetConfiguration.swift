@@ -11,8 +11,8 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// What stands before the blocks.
   public typealias Stem = ResNetConfiguration.Stem
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// Blocks of each stage, those of attention among them.
   public var depths = [3, 4, 6, 4]
   /// Attention blocks of each stage.
@@ -49,30 +49,28 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
+    .image { $0.stem == .cifar ? 32 : 224 },
+    .depths(\.depths, default: [3, 4, 6, 4]),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", origin: .declaration,
-      isAlwaysShown: true, derived: { $0.stem == .cifar ? 32 : 224 }),
-    .init(
-      "depths", \.depths, "blocks of each stage", default: [3, 4, 6, 4], isAlwaysShown: true),
-    .init(
-      "msa", \.attentions, "attention blocks of each stage", isAlwaysShown: true,
-      derived: { $0.usualAttentions }),
+      "msa", \.attentions, "attention blocks of each stage", in: 0...512, asMany: \.depths,
+      isAlwaysShown: true, derived: { $0.usualAttentions }),
     .init("block", \.block, "kind of convolution block", default: .bottleneck, isAlwaysShown: true),
     .init(
-      "window", \.window, "side of a window of attention", isAlwaysShown: true,
+      "window", \.window, "side of a window of attention", in: 1...128, isAlwaysShown: true,
       derived: { $0.stem == .cifar ? 4 : 7 }),
+    .classes,
     .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init("heads", \.heads, "attention heads of each stage", derived: { $0.usualHeads }),
+      "heads", \.heads, "attention heads of each stage", in: 1...1024, asMany: \.depths,
+      derived: { $0.usualHeads }),
     .init(
-      "head-dim", \.headWidth, "width of an attention head", default: 64, origin: .declaration),
-    .init("width", \.width, "channels inside the first stage's blocks", default: 64),
+      "head-dim", \.headWidth, "width of an attention head", default: 64, in: 1...4096,
+      origin: .declaration),
     .init(
-      "widths", \.widths, "channels inside the blocks of each stage",
-      derived: { c in c.depths.indices.map { doubled(c.width, times: $0) } }),
-    .init("stem-width", \.stemWidth, "channels after the stem", derived: { $0.width }),
-    .init("channels", \.channels, "colour channels", default: 3),
+      "width", \.width, "channels inside the first stage's blocks", default: 64, in: 1...65536),
+    .widths(\.widths, first: \.width, asMany: \.depths),
+    .init(
+      "stem-width", \.stemWidth, "channels after the stem", in: 1...65536, derived: { $0.width }),
+    .channels,
   ]
 
   /// The published placement as far as the depths have room for it.
@@ -81,11 +79,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
   }
 
   /// 3 heads in the first stage, twice as many in each further one.
-  var usualHeads: [Int] { depths.indices.map { Self.doubled(3, times: $0) } }
-
-  private static func doubled(_ value: Int, times: Int) -> Int {
-    times < 16 ? value.multipliedReportingOverflow(by: 1 << times).partialValue : 0
-  }
+  var usualHeads: [Int] { depths.indices.map { 3.doubled($0) } }
 
   /// Whether each block of a stage is one of attention.
   func pattern(stage: Int) -> [Bool] {
@@ -96,7 +90,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// The side of each stage's map.
   var mapSides: [Int] {
     func halved(_ side: Int) -> Int { side / 2 + side % 2 }
-    var side = stem == .imagenet ? halved(halved(imageSize)) : imageSize
+    var side = stem == .imagenet ? halved(halved(imageSize.side)) : imageSize.side
     return depths.indices.map { stage in
       if stage > 0 { side = halved(side) }
       return side
@@ -112,45 +106,35 @@ public struct AlterNetConfiguration: ModelConfiguration {
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels)
-      : .imageNet(imageSize, crop: 0.875, .bilinear)
+    preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
   }
 
-  /// Checks that the parameters make a network: windows have to fit the maps.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("channels", channels, in: 1...64)
-    try require("stem-width", stemWidth, in: 1...65536)
-    try require("window", window, in: 1...128)
-    try require("head-dim", headWidth, in: 1...4096)
-    try requireStages("depths", depths, count: 1...8, in: 1...1024)
-    let count = depths.count...depths.count
-    try requireStages("widths", widths, count: count, in: 1...65536)
-    try requireStages("heads", heads, count: count, in: 1...1024)
-    try requireStages("msa", attentions, count: count, in: 0...512)
+  /// The places after the stem by their channels; after the first blocks where these are wider.
+  public var largestMap: (places: Int, channels: Int) {
+    let side = stem == .imagenet ? (imageSize.side + 1) / 2 : imageSize.side
+    return (side * side, max(stemWidth, widths[0] * block.expansion / (stem == .imagenet ? 4 : 1)))
+  }
+
+  /// Checks that windows fit the maps, and that stages have room for their attention.
+  public func checkRelations() throws(ModelError) {
     guard width == widths[0] else {
-      throw ModelError(
-        .badArgument, place: "alternet(width=…)", found: "\(width)",
-        expected: "\(widths[0]), the first of the widths given")
+      throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
     }
     for (stage, side) in mapSides.enumerated() where attentions[stage] > 0 {
       guard 2 * attentions[stage] <= depths[stage] else {
-        throw ModelError(
-          .badArgument, place: "alternet(msa=…)",
-          found: "\(attentions[stage]) attention blocks in stage \(stage + 1)",
-          expected: "at most \(depths[stage] / 2): each follows a convolution block, and the stage "
+        throw refusal(
+          "msa", "\(attentions[stage]) attention blocks in stage \(stage + 1)",
+          "at most \(depths[stage] / 2): each follows a convolution block, and the stage "
             + "has \(depths[stage]) blocks")
       }
       guard side.isMultiple(of: window) else {
         let fitting = (1...min(side, 16)).filter { side.isMultiple(of: $0) }
-        throw ModelError(
-          .badArgument, place: "alternet(window=…)",
-          found: "windows of \(window)x\(window) do not fit stage \(stage + 1), whose map is "
-            + "\(side)x\(side) at image=\(imageSize)",
-          expected: "a divisor of \(side): \(fitting.map(String.init).joined(separator: ", "))",
-          advice: "Choose another window or another size of the images")
+        throw refusal(
+          "window",
+          "windows of \(window)x\(window) do not fit stage \(stage + 1), whose map is "
+            + "\(side)x\(side) at image=\(imageSize.argument)",
+          "a divisor of \(side): \(fitting.map(String.init).joined(separator: ", "))",
+          "Choose another window or another size of the images")
       }
     }
   }

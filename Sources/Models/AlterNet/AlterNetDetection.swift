@@ -9,21 +9,15 @@ extension AlterNetConfiguration {
   ) throws(ModelError) -> AlterNetConfiguration {
     var c = base ?? AlterNetConfiguration()
     let stem = try weights.require("stem.conv.weight", rank: 4)
-    switch stem[2] {
-    case 7: c.stem = .imagenet
-    case 3: c.stem = .cifar
-    default:
-      throw ModelError(
-        .unexpected, place: "tensor \"\(weights.foreignName("stem.conv.weight"))\"",
-        found: "a stem of \(stem[2])x\(stem[3])", expected: "7x7 or 3x3")
-    }
+    c.stem = try .init(weights, "stem.conv.weight")
     (c.stemWidth, c.channels) = (stem[0], stem[1])
     c.block = weights.has("layer1.0.conv3.weight") ? .bottleneck : .basic
-    c.classes = weights.shape("fc.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes("fc.weight")
     try c.readStages(weights, base: base)
     c.width = c.widths.first ?? 0
     c.imageSize =
-      base?.imageSize ?? weights.config?["image_size"]?.intValue ?? (c.stem == .cifar ? 32 : 224)
+      base?.imageSize ?? weights.config?["image_size"].flatMap { Extents(setting: $0) }
+      ?? (c.stem == .cifar ? 32 : 224)
     return c
   }
 

@@ -1,4 +1,36 @@
+import Synchronization
 import Tensors
+
+/// The position embeddings of patches, stored for one grid, on any other.
+struct PositionTable: Sendable {
+  /// The last grid that was asked for: that of every minibatch.
+  private final class Cache: Sendable {
+    let last = Mutex<(height: Int, width: Int, rows: Tensor)?>(nil)
+  }
+
+  private let rows: Tensor
+  private let grid: (height: Int, width: Int)
+  private let resampling: PositionResampling
+  private let cache = Cache()
+
+  /// - Parameter rows: `[height * width, D]` of the grid.
+  init(_ rows: Tensor, grid: (height: Int, width: Int), _ resampling: PositionResampling) {
+    (self.rows, self.grid, self.resampling) = (rows, grid, resampling)
+  }
+
+  /// The embeddings `[height * width, D]` of a grid.
+  func callAsFunction(height: Int, width: Int) -> Tensor {
+    func resampled() -> Tensor { resampling(rows, from: grid, to: (height, width)) }
+    // What is differentiated, and what is only counted, belongs to one pass.
+    if grid == (height, width) || rows.isTracked || rows.isAbstract { return resampled() }
+    if let last = cache.last.withLock({ $0 }), last.height == height, last.width == width {
+      return last.rows
+    }
+    let own = resampled()
+    cache.last.withLock { $0 = (height, width, own) }
+    return own
+  }
+}
 
 /// How position embeddings of one grid become those of another.
 public enum PositionResampling: String, ConfigurationValue, Codable, Sendable, CaseIterable {
@@ -23,21 +55,19 @@ extension PositionResampling {
     _ rows: Tensor, from: (height: Int, width: Int), to: (height: Int, width: Int)
   ) -> Tensor {
     if from == to { return rows }
-    let (vertical, horizontal) = (weights(from.height, to.height), weights(from.width, to.width))
-    let inner = from.height * from.width
-    let matrix = Tensor(shape: [to.height * to.width, inner]) { buffer in
-      for y in 0..<to.height {
-        for x in 0..<to.width {
-          let row = (y * to.width + x) * inner
-          for i in 0..<from.height {
-            for j in 0..<from.width {
-              buffer[row + i * from.width + j] = Float(vertical[y][i] * horizontal[x][j])
-            }
-          }
-        }
-      }
-    }
-    return matrix.matmul(rows)
+    // The map is separable: a product along each axis.
+    let dim = rows.shape.last
+    let down = matrix(from.height, to.height).matmul(
+      rows.reshaped([from.height, from.width * dim]))
+    let columns = down.reshaped([to.height, from.width, dim]).permuted([1, 0, 2])
+    let across = matrix(from.width, to.width).matmul(
+      columns.reshaped([from.width, to.height * dim]))
+    return across.reshaped([to.width, to.height, dim]).permuted([1, 0, 2])
+      .reshaped([to.height * to.width, dim])
+  }
+
+  private func matrix(_ from: Int, _ to: Int) -> Tensor {
+    Tensor(weights(from, to).flatMap { $0.map(Float.init) }, shape: [to, from])
   }
 
   /// The weights `[to][from]` along one axis.

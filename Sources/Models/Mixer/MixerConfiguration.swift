@@ -3,8 +3,8 @@ import Tensors
 
 /// MLP-Mixer (Tolstikhin et al. 2021): perceptrons over tokens and over channels in turn.
 public struct MixerConfiguration: ModelConfiguration {
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 16
   /// Width of a token.
@@ -34,31 +34,24 @@ public struct MixerConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch),
+    .dim(\.dim, default: 768),
+    .depth(\.depth, default: 12),
+    .classes,
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
-    .init("dim", \.dim, "width of a token", default: 768, isAlwaysShown: true),
-    .init("depth", \.depth, "number of blocks", default: 12, isAlwaysShown: true),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init(
-      "token-mlp", \.tokenMLP, "width inside the perceptron over tokens",
+      "token-mlp", \.tokenMLP, "width inside the perceptron over tokens", in: 1...1_048_576,
       derived: { max(1, $0.dim / 2) }),
+    .mlp(\.mlp, dim: \.dim),
     .init(
-      "mlp", \.mlp, "width inside the perceptron over channels",
-      derived: { $0.dim.multipliedReportingOverflow(by: 4).partialValue }),
-    .init(
-      "tokens", \.tokens, "number of tokens that the weights are for",
+      "tokens", \.tokens, "number of tokens that the weights are for", in: 1...268_435_456,
       derived: { $0.tokensOfImage }),
-    .init("channels", \.channels, "colour channels", default: 3),
-    .init(
-      "eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+    .channels,
+    .epsilon(\.epsilon),
   ]
 
   private var tokensOfImage: Int {
-    let side = imageSize / max(1, patch)
+    let side = imageSize.side / max(1, patch)
     return side.multipliedReportingOverflow(by: side).partialValue
   }
 
@@ -100,18 +93,7 @@ public struct MixerConfiguration: ModelConfiguration {
     _ weights: WeightsView, base: MixerConfiguration?
   ) throws(ModelError) -> MixerConfiguration {
     var c = base ?? MixerConfiguration()
-    let name = "stem.proj.weight"
-    let shape = weights.shape(name) ?? []
-    // A matrix does not tell its channels.
-    let channels = shape.count == 4 ? shape[1] : (shape.last ?? 0) % 3 == 0 ? 3 : 1
-    let side =
-      shape.count == 4 ? shape[2] : shape.count == 2 ? squareRoot(shape[1] / channels) : nil
-    guard let side, side > 0, side <= 16384 else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
-        expected: "[D, channels, p, p], or [D, p p 3]")
-    }
-    (c.dim, c.channels, c.patch) = (shape[0], channels, side)
+    (c.dim, c.channels, c.patch) = try weights.patchProjection("stem.proj.weight")
     c.depth = weights.count { "blocks.\($0).norm1.weight" }
     let hidden = weights.shape("blocks.0.mlp_tokens.fc1.weight") ?? []
     guard hidden.count >= 2, let grid = squareRoot(hidden[1]), grid > 0 else {
@@ -122,35 +104,28 @@ public struct MixerConfiguration: ModelConfiguration {
     }
     (c.tokenMLP, c.tokens) = (hidden[0], hidden[1])
     c.mlp = try weights.require("blocks.0.mlp_channels.fc1.weight", rank: 2)[0]
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
-    c.imageSize = base?.imageSize ?? grid.multipliedReportingOverflow(by: side).partialValue
+    c.classes = weights.classes()
+    c.imageSize =
+      base?.imageSize ?? Extents(grid.multipliedReportingOverflow(by: c.patch).partialValue)
     c.epsilon = weights.keyMapping.name == "timm" ? base?.epsilon ?? 1e-6 : 1e-5
     return c
   }
 
   /// Mean and deviation 0.5; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels) : .half(imageSize, crop: 0.875)
+    preprocessing(.half(imageSize.side, crop: 0.875))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("dim", dim, in: 1...65536)
-    try require("depth", depth, in: 1...1024)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("token-mlp", tokenMLP, in: 1...1_048_576)
-    try require("mlp", mlp, in: 1...1_048_576)
-    try require("channels", channels, in: 1...64)
-    try require("eps", epsilon)
+  /// Tokens by their width.
+  public var largestMap: (places: Int, channels: Int) { (tokensOfImage, dim) }
+
+  /// Checks that the perceptrons over tokens are for the image.
+  public func checkRelations() throws(ModelError) {
     guard tokens == tokensOfImage else {
-      throw ModelError(
-        .badArgument, place: "mixer(image=…)",
-        found: "\(tokensOfImage) patches at \(imageSize) pixels",
-        expected: "\(tokens), which the perceptrons over tokens are for",
-        advice: "Images of another size need other weights")
+      throw refusal(
+        "image", "\(tokensOfImage) patches at \(imageSize.argument) pixels",
+        "\(tokens), which the perceptrons over tokens are for",
+        "Images of another size need other weights")
     }
   }
 

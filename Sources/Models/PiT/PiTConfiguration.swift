@@ -4,8 +4,8 @@ import Tensors
 /// Pooling-based vision transformers (Heo et al. 2021): three stages of transformer blocks with
 /// depth-wise convolutions between them that halve the map.
 public struct PiTConfiguration: ModelConfiguration {
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 16
   /// Pixels from one patch to the next.
@@ -43,25 +43,24 @@ public struct PiTConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
+      "stride", \.stride, "pixels from one patch to the next", in: 1...4096,
+      origin: .declaration, isAlwaysShown: true, derived: { max(1, $0.patch / 2) }),
     .init(
-      "stride", \.stride, "pixels from one patch to the next", origin: .declaration,
-      isAlwaysShown: true, derived: { max(1, $0.patch / 2) }),
+      "dims", \.dims, "width of a token in each stage", default: [64, 128, 256], in: 1...65536,
+      count: 1...8, isAlwaysShown: true),
     .init(
-      "dims", \.dims, "width of a token in each stage", default: [64, 128, 256],
-      isAlwaysShown: true),
-    .init("depths", \.depths, "blocks of each stage", default: [2, 6, 4], isAlwaysShown: true),
+      "depths", \.depths, "blocks of each stage", default: [2, 6, 4], in: 1...1024,
+      asMany: \.dims, isAlwaysShown: true),
     .init(
-      "heads", \.heads, "attention heads of each stage", default: [2, 4, 8],
-      origin: .declaration, isAlwaysShown: true),
+      "heads", \.heads, "attention heads of each stage", default: [2, 4, 8], in: 1...1024,
+      asMany: \.dims, origin: .declaration, isAlwaysShown: true),
+    .classes,
     .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init(
-      "mlp", \.mlp, "width inside the perceptron in each stage",
+      "mlp", \.mlp, "width inside the perceptron in each stage", in: 1...1_048_576,
+      asMany: \.dims,
       derived: { c in c.dims.map { $0.multipliedReportingOverflow(by: 4).partialValue } }),
     .init("distilled", \.distilled, "a distillation token and its head", default: false),
     .init(
@@ -70,12 +69,10 @@ public struct PiTConfiguration: ModelConfiguration {
     .init(
       "qkv-bias", \.qkvBias, "a bias on queries, keys, values", derived: { !$0.classPosition }),
     .init(
-      "grid", \.grid, "side of the grid that positions are stored for",
+      "grid", \.grid, "side of the grid that positions are stored for", in: 1...16384,
       derived: { $0.patchesPerSide }),
-    .init("channels", \.channels, "colour channels", default: 3),
-    .init(
-      "eps", \.epsilon, "epsilon of normalisations", origin: .declaration,
-      derived: { $0.classPosition ? 1e-5 : 1e-6 }),
+    .channels,
+    .epsilon(\.epsilon) { $0.classPosition ? 1e-5 : 1e-6 },
   ]
 
   /// Tokens before the patches.
@@ -84,48 +81,35 @@ public struct PiTConfiguration: ModelConfiguration {
   /// The side of the grid of patches on an image.
   var patchesPerSide: Int {
     // Asked for as a default before anything is checked.
-    let (room, overflow) = imageSize.subtractingReportingOverflow(patch)
+    let (room, overflow) = imageSize.side.subtractingReportingOverflow(patch)
     guard !overflow, room > 0 else { return 1 }
     return min(room, .max - 1) / max(1, stride) + 1
   }
 
-  /// ImageNet's statistics; images as they are if they are small.
-  public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels) : .imageNet(imageSize, crop: 0.9)
+  /// Tokens of the first stage by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    (patchesPerSide * patchesPerSide, dims[0])
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("stride", stride, in: 1...4096)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("channels", channels, in: 1...64)
-    try requireStages("dims", dims, count: 1...8, in: 1...65536)
-    let count = dims.count...dims.count
-    try requireStages("depths", depths, count: count, in: 1...1024)
-    try requireStages("heads", heads, count: count, in: 1...1024)
-    try requireStages("mlp", mlp, count: count, in: 1...1_048_576)
-    try require("eps", epsilon)
+  /// Checks that heads divide the widths, and that positions are stored for the image.
+  public func checkRelations() throws(ModelError) {
     for (stage, (dim, heads)) in zip(dims, heads).enumerated() {
       guard dim.isMultiple(of: heads) else {
-        throw ModelError(
-          .badArgument, place: "pit(heads=…)", found: "\(heads) heads in stage \(stage + 1)",
-          expected: "a divisor of its width \(dim)")
+        throw refusal(
+          "heads", "\(heads) heads in stage \(stage + 1)", "a divisor of its width \(dim)")
       }
       guard stage == 0 || dim.isMultiple(of: dims[stage - 1]) else {
-        throw ModelError(
-          .badArgument, place: "pit(dims=…)", found: "\(dim) after \(dims[stage - 1])",
-          expected: "a multiple: every channel is pooled into as many")
+        throw refusal(
+          "dims", "\(dim) after \(dims[stage - 1])",
+          "a multiple: every channel is pooled into as many")
       }
     }
     guard grid == patchesPerSide else {
-      throw ModelError(
-        .badArgument, place: "pit(image=…)",
-        found: "\(patchesPerSide)x\(patchesPerSide) patches at \(imageSize) pixels",
-        expected: "\(grid)x\(grid), which the position embeddings are stored for",
-        advice: "Images of another size need other weights")
+      throw refusal(
+        "image",
+        "\(patchesPerSide)x\(patchesPerSide) patches at \(imageSize.argument) pixels",
+        "\(grid)x\(grid), which the position embeddings are stored for",
+        "Images of another size need other weights")
     }
   }
 

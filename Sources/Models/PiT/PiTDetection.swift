@@ -7,7 +7,7 @@ extension PiTConfiguration {
     _ weights: WeightsView, base: PiTConfiguration?
   ) throws(ModelError) -> PiTConfiguration {
     var c = base ?? PiTConfiguration()
-    try c.readPatches(weights)
+    (_, c.channels, c.patch) = try weights.patchProjection("patch_embed.conv.weight")
     c.distilled = (try weights.require("cls_token", rank: 3))[1] == 2
     (c.dims, c.depths, c.mlp) = ([], [], [])
     while c.dims.count < 8, weights.has("transformers.\(c.dims.count).blocks.0.norm1.weight") {
@@ -17,7 +17,7 @@ extension PiTConfiguration {
       c.depths.append(weights.count { "\(name).\($0).norm1.weight" })
     }
     c.qkvBias = weights.has("transformers.0.blocks.0.attn.qkv.bias")
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes()
     let positions = weights.shape("pos_embed") ?? []
     c.classPosition = positions.count == 3
     let side =
@@ -36,25 +36,5 @@ extension PiTConfiguration {
         + c.dims.argument,
       expected: "the widths of a published PiT, or an architecture",
       advice: "Name the architecture before the file: pit(…,heads=A-B-C)@FILE")
-  }
-
-  private mutating func readPatches(_ weights: WeightsView) throws(ModelError) {
-    let name = "patch_embed.conv.weight"
-    let shape = weights.shape(name) ?? []
-    var side: Int?
-    switch shape.count {
-    case 4 where shape[2] == shape[3]: (channels, side) = (shape[1], shape[2])
-    case 2:
-      // A matrix does not tell its channels.
-      channels = shape[1] % 3 == 0 ? 3 : 1
-      side = squareRoot(shape[1] / channels)
-    default: break
-    }
-    guard let side, side > 0, side <= 16384 else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
-        expected: "[D, channels, p, p], or [D, 3 p p]")
-    }
-    patch = side
   }
 }

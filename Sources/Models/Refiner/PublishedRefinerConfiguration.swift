@@ -15,8 +15,8 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
     case conv
   }
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 16
   /// Width of a token.
@@ -66,19 +66,15 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch),
+    .dim(\.dim, default: 384),
+    .depth(\.depth, default: 16),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
-    .init("dim", \.dim, "width of a token", default: 384, isAlwaysShown: true),
-    .init("depth", \.depth, "number of blocks", default: 16, isAlwaysShown: true),
-    .init("heads", \.heads, "attention heads", default: 12, isAlwaysShown: true),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init(
-      "mlp", \.mlp, "width inside the perceptron",
-      derived: { $0.dim.multipliedReportingOverflow(by: 3).partialValue }),
+      "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
+      isAlwaysShown: true),
+    .classes,
+    .mlp(\.mlp, dim: \.dim, ratio: 3),
     .init(
       "share", \.share, "1 for each block that shares maps", derived: { alternating($0.depth) }),
     .init(
@@ -86,27 +82,26 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
       derived: { [Int](repeating: 0, count: max(1, min($0.depth, 1024))) }),
     .init("refine", \.refinement, "what refinement is made of", default: .expand),
     .init(
-      "expand", \.expand, "maps for each head in refinement",
-      derived: {
-        $0.refinement == .conv ? 1 : 3
-      }),
+      "expand", \.expand, "maps for each head in refinement", in: 1...64,
+      derived: { $0.refinement == .conv ? 1 : 3 }),
     .init(
       "transform-expand", \.transformExpand, "the same in blocks that refine maps of their own",
-      derived: { $0.expand }),
-    .init("kernel", \.kernel, "side of the kernels of refinement", default: 3),
+      in: 1...64, derived: { $0.expand }),
+    .init("kernel", \.kernel, "side of the kernels of refinement", default: 3, in: 1...127),
     .init("embed", \.embedding, "how images become tokens", default: .cnn),
     .init(
       "dense", \.dense, "a head on the patches", origin: .adaptable,
       derived: { $0.classes > 0 }),
-    .init("qkv-bias", \.qkvBias, "a bias on queries, keys, values", default: true),
-    .init("channels", \.channels, "colour channels", default: 3),
+    .qkvBias(\.qkvBias),
+    .channels,
     .init(
-      "grid", \.grid, "side of the grid that positions are stored for", origin: .adaptable,
-      derived: { $0.imageSize / max(1, $0.patch) }),
+      "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
+      origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
     .init(
       "resampling", \.resampling, "how positions fit another grid",
-      default: .bilinearAlignedCorners, origin: .declaration),
-    .init("eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+      default: .bilinearAlignedCorners,
+      origin: .declaration),
+    .epsilon(\.epsilon),
   ]
 
   /// Own maps, shared maps, own, shared.
@@ -114,47 +109,35 @@ public struct PublishedRefinerConfiguration: ModelConfiguration {
 
   /// Mean and deviation 0.5; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels) : .half(imageSize, crop: 0.9)
+    preprocessing(.half(imageSize.side, crop: 0.9))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("dim", dim, in: 1...65536)
-    try require("depth", depth, in: 1...1024)
-    try require("heads", heads, in: 1...dim)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("mlp", mlp, in: 1...1_048_576)
-    try require("channels", channels, in: 1...64)
-    try require("grid", grid, in: 1...4096)
-    try require("expand", expand, in: 1...64)
-    try require("transform-expand", transformExpand, in: 1...64)
-    try require("kernel", kernel, in: 1...127)
-    func refuse(_ name: String, _ found: String, _ expected: String) -> ModelError {
-      ModelError(
-        .badArgument, place: "\(Self.family)(\(name)=…)", found: found, expected: expected)
-    }
-    if !(epsilon >= 0 && epsilon < 0.1) { throw refuse("eps", "\(epsilon)", "0 to 0.1") }
+  /// Tokens by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    ((imageSize.side / patch) * (imageSize.side / patch), dim)
+  }
+
+  /// Checks that the blocks that share, and those that refine, make a network.
+  public func checkRelations() throws(ModelError) {
     if !dim.isMultiple(of: heads) {
-      throw refuse("heads", "\(heads) heads", "a divisor of dim=\(dim)")
+      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
     }
-    for (name, list) in [("share", share), ("transform", transform)]
-    where list.count != depth || list.contains(where: { $0 != 0 && $0 != 1 }) {
-      throw refuse(name, list.argument, "\(depth) numbers, one a block, each 0 or 1")
+    for (name, list) in [("share", share), ("transform", transform)] where list.count != depth {
+      throw refusal(name, list.argument, "\(depth) numbers, one a block, each 0 or 1")
     }
-    if share[0] == 1 { throw refuse("share", share.argument, "a first block with maps of its own") }
+    if share[0] == 1 {
+      throw refusal("share", share.argument, "a first block with maps of its own")
+    }
     if let both = share.indices.first(where: { share[$0] == 1 && transform[$0] == 1 }) {
-      throw refuse("transform", "block \(both) shares maps", "blocks that make maps of their own")
+      throw refusal("transform", "block \(both) shares maps", "blocks that make maps of their own")
     }
     if refinement == .conv, expand != 1 || transformExpand != 1 {
-      throw refuse("expand", "\(max(expand, transformExpand))", "1 with refine=conv")
+      throw refusal("expand", "\(max(expand, transformExpand))", "1 with refine=conv")
     }
     if embedding == .cnn, patch % 2 != 0 {
-      throw refuse("patch", "\(patch)", "an even number with embed=cnn")
+      throw refusal("patch", "\(patch)", "an even number with embed=cnn")
     }
-    if dense, classes == 0 { throw refuse("dense", "true without classes", "false") }
+    if dense, classes == 0 { throw refusal("dense", "true without classes", "false") }
   }
 
   /// Builds a model from weights.

@@ -17,9 +17,10 @@ extension PublishedRefinerConfiguration {
     c.depth = weights.count { "blocks.\($0).norm1.weight" }
     c.mlp = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
     c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes()
     c.dense = weights.has("aux_head.weight")
-    c.imageSize = base?.imageSize ?? c.grid.multipliedReportingOverflow(by: c.patch).partialValue
+    c.imageSize =
+      base?.imageSize ?? Extents(c.grid.multipliedReportingOverflow(by: c.patch).partialValue)
     try c.readBlocks(weights, base: base)
     return c
   }

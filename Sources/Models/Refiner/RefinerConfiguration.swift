@@ -8,8 +8,8 @@ import Tensors
 /// Each part can be left out or sized, as in the paper's ablations. Without reduction the values are cut
 /// among the expanded maps instead of among the heads.
 public struct RefinerConfiguration: ModelConfiguration {
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 16
   /// Width of a token.
@@ -54,33 +54,29 @@ public struct RefinerConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch),
+    .dim(\.dim, default: 384),
+    .depth(\.depth, default: 16),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
-    .init("dim", \.dim, "width of a token", default: 384, isAlwaysShown: true),
-    .init("depth", \.depth, "number of blocks", default: 16, isAlwaysShown: true),
-    .init("heads", \.heads, "attention heads", default: 12, isAlwaysShown: true),
-    .init("expand", \.expand, "maps for each head", default: 3, isAlwaysShown: true),
+      "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
+      isAlwaysShown: true),
+    .init("expand", \.expand, "maps for each head", default: 3, in: 1...64, isAlwaysShown: true),
     .init("local", \.local, "convolution of maps", default: true),
-    .init("kernel", \.kernel, "side of the kernels", default: 3, isAlwaysShown: true),
+    .init("kernel", \.kernel, "side of the kernels", default: 3, in: 1...127, isAlwaysShown: true),
     .init("reduce", \.reduce, "reduction to the heads", default: true, isAlwaysShown: true),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init(
-      "mlp", \.mlp, "width inside the perceptron",
-      derived: { $0.dim.multipliedReportingOverflow(by: 3).partialValue }),
+    .classes,
+    .mlp(\.mlp, dim: \.dim, ratio: 3),
     .init("embed", \.embedding, "how images become tokens", default: .plain),
-    .init("qkv-bias", \.qkvBias, "a bias on queries, keys, values", default: true),
-    .init("channels", \.channels, "colour channels", default: 3),
+    .qkvBias(\.qkvBias),
+    .channels,
     .init(
-      "grid", \.grid, "side of the grid that positions are stored for", origin: .adaptable,
-      derived: { $0.imageSize / max(1, $0.patch) }),
+      "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
+      origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
     .init(
       "resampling", \.resampling, "how positions fit another grid", default: .antialiased,
       origin: .declaration),
-    .init("eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+    .epsilon(\.epsilon),
   ]
 
   /// No architecture of the family has a name of its own.
@@ -94,38 +90,26 @@ public struct RefinerConfiguration: ModelConfiguration {
 
   /// Mean and deviation 0.5; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels) : .half(imageSize, crop: 0.9)
+    preprocessing(.half(imageSize.side, crop: 0.9))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("dim", dim, in: 1...65536)
-    try require("depth", depth, in: 1...1024)
-    try require("heads", heads, in: 1...dim)
-    try require("expand", expand, in: 1...64)
-    try require("kernel", kernel, in: 1...127)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("mlp", mlp, in: 1...1_048_576)
-    try require("channels", channels, in: 1...64)
-    try require("grid", grid, in: 1...4096)
-    try require("eps", epsilon)
-    func refuse(_ name: String, _ found: String, _ expected: String) -> ModelError {
-      ModelError(
-        .badArgument, place: "\(Self.family)(\(name)=…)", found: found, expected: expected)
-    }
+  /// Tokens by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    ((imageSize.side / patch) * (imageSize.side / patch), dim)
+  }
+
+  /// Checks that heads and maps divide the width.
+  public func checkRelations() throws(ModelError) {
     if !dim.isMultiple(of: heads) {
-      throw refuse("heads", "\(heads) heads", "a divisor of dim=\(dim)")
+      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
     }
     if !reduce, !dim.isMultiple(of: heads * expand) {
-      throw refuse(
+      throw refusal(
         "expand", "\(heads * expand) maps without reduction",
         "a divisor of dim=\(dim), whose values are cut among them")
     }
     if embedding == .cnn, patch % 2 != 0 {
-      throw refuse("patch", "\(patch)", "an even number with embed=cnn")
+      throw refusal("patch", "\(patch)", "an even number with embed=cnn")
     }
   }
 
@@ -138,8 +122,9 @@ public struct RefinerConfiguration: ModelConfiguration {
     c.depth = weights.count { "blocks.\($0).norm1.weight" }
     c.mlp = try weights.require("blocks.0.mlp.fc1.weight", rank: 2)[0]
     c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
-    c.imageSize = base?.imageSize ?? c.grid.multipliedReportingOverflow(by: c.patch).partialValue
+    c.classes = weights.classes()
+    c.imageSize =
+      base?.imageSize ?? Extents(c.grid.multipliedReportingOverflow(by: c.patch).partialValue)
     let expansion = try weights.require("blocks.0.attn.expand.weight", rank: 2)
     (c.heads, c.expand) = (expansion[1], expansion[0] / expansion[1])
     c.local = weights.has("blocks.0.attn.local.weight")

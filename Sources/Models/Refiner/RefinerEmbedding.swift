@@ -13,19 +13,18 @@ struct RefinerEmbedding: Sendable {
   private let stem: [NormedConvolution]
   private let patches: PatchEmbedding
   private let prefix: Tensor
-  private let positions: Tensor
-  private let side: Int
-  private let resampling: PositionResampling
+  private let positions: PositionTable
 
   init(
     _ weights: Scope, kind: RefinerEmbeddingKind, channels: Int, patch: Int, dim: Int, grid: Int,
     resampling: PositionResampling
   ) throws(ParameterError) {
-    (side, self.resampling) = (grid, resampling)
     let token = try weights.weight("cls_token", [1, 1, dim])
     let table = try weights.weight("pos_embed", [1, 1 + grid * grid, dim])
     prefix = (token + table.slice(axis: 1, start: 0, length: 1)).reshaped([1, dim])
-    positions = table.slice(axis: 1, start: 1, length: grid * grid).reshaped([grid * grid, dim])
+    positions = PositionTable(
+      table.slice(axis: 1, start: 1, length: grid * grid).reshaped([grid * grid, dim]),
+      grid: (grid, grid), resampling)
     let scope = weights["patch_embed"]
     var stem: [NormedConvolution] = []
     if kind == .cnn {
@@ -46,8 +45,8 @@ struct RefinerEmbedding: Sendable {
   func callAsFunction(_ images: Tensor) -> (tokens: Tensor, grid: TokenGrid) {
     let map = patches(stem.reduce(images) { $1($0, activation: .relu) })
     let (height, width, dim) = (map.shape[1], map.shape[2], map.shape[3])
-    let own = resampling(positions, from: (side, side), to: (height, width))
-    let tokens = map.reshaped([map.shape[0], height * width, dim]) + own
+    let tokens =
+      map.reshaped([map.shape[0], height * width, dim]) + positions(height: height, width: width)
     return (
       Tensor.concatenated([prefix.repeated(map.shape[0]), tokens], axis: 1),
       TokenGrid(height: height, width: width, prefix: 1)

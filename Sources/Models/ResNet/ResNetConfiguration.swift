@@ -22,8 +22,8 @@ public struct ResNetConfiguration: ModelConfiguration {
     case cifar
   }
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// Blocks of each stage.
   public var depths = [3, 4, 6, 3]
   /// What a block is made of.
@@ -54,53 +54,73 @@ public struct ResNetConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
-    .init(
-      "image", \.imageSize, "side of the input images in pixels", origin: .declaration,
-      isAlwaysShown: true, derived: { $0.stem == .cifar ? 32 : 224 }),
-    .init(
-      "depths", \.depths, "blocks of each stage", default: [3, 4, 6, 3], isAlwaysShown: true),
+    .image { $0.stem == .cifar ? 32 : 224 },
+    .depths(\.depths, default: [3, 4, 6, 3]),
     .init("block", \.block, "kind of block", default: .bottleneck, isAlwaysShown: true),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
+    .classes,
     .init("preact", \.preActivation, "normalisation before convolutions", default: false),
-    .init("width", \.width, "channels inside the first stage's blocks", default: 64),
     .init(
-      "widths", \.widths, "channels inside the blocks of each stage",
-      derived: { c in
-        c.depths.indices.map { stage in
-          stage < 16 ? c.width.multipliedReportingOverflow(by: 1 << stage).partialValue : 0
-        }
-      }),
-    .init("stem-width", \.stemWidth, "channels after the stem", derived: { $0.width }),
-    .init("channels", \.channels, "colour channels", default: 3),
+      "width", \.width, "channels inside the first stage's blocks", default: 64, in: 1...65536),
+    .widths(\.widths, first: \.width, asMany: \.depths),
+    .init(
+      "stem-width", \.stemWidth, "channels after the stem", in: 1...65536, derived: { $0.width }),
+    .channels,
   ]
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels)
-      : .imageNet(imageSize, crop: 0.875, .bilinear)
+    preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("channels", channels, in: 1...64)
-    try require("stem-width", stemWidth, in: 1...65536)
-    try requireStages("depths", depths, count: 1...8, in: 1...1024)
-    let count = depths.count...depths.count
-    try requireStages("widths", widths, count: count, in: 1...65536)
+  /// The places after the stem by their channels; after the first blocks where these are wider.
+  public var largestMap: (places: Int, channels: Int) {
+    let side = stem == .imagenet ? (imageSize.side + 1) / 2 : imageSize.side
+    return (side * side, max(stemWidth, widths[0] * block.expansion / (stem == .imagenet ? 4 : 1)))
+  }
+
+  /// Checks that the widths start with the width.
+  public func checkRelations() throws(ModelError) {
     guard width == widths[0] else {
-      throw ModelError(
-        .badArgument, place: "resnet(width=…)", found: "\(width)",
-        expected: "\(widths[0]), the first of the widths given")
+      throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
     }
   }
 
   /// Builds a model from weights.
   public func makeModel(_ weights: Scope) throws(ParameterError) -> any VisionModel {
     try ResNet(self, weights)
+  }
+}
+
+extension ConfigurationParameter where Configuration: ModelConfiguration {
+  /// `widths` inside the blocks of each stage: doubled from stage to stage.
+  static func widths(
+    _ path: Path<[Int]>, first width: @escaping Source<Int>, asMany depths: @escaping Source<[Int]>
+  ) -> Self {
+    .init("widths", path, "channels inside the blocks of each stage", in: 1...65536, asMany: depths)
+    { c in depths(c).indices.map { width(c).doubled($0) } }
+  }
+}
+
+extension Int {
+  /// The number doubled so many times; 0 for more than a configuration can have stages.
+  func doubled(_ times: Int) -> Int {
+    times < 16 ? multipliedReportingOverflow(by: 1 << times).partialValue : 0
+  }
+}
+
+extension ResNetConfiguration.Stem {
+  /// The stem whose convolution has the weights `name`.
+  ///
+  /// - Throws: ``ModelError`` for a kernel of another size.
+  init(_ weights: WeightsView, _ name: String) throws(ModelError) {
+    let shape = try weights.require(name, rank: 4)
+    switch shape[2] {
+    case 7: self = .imagenet
+    case 3: self = .cifar
+    default:
+      throw ModelError(
+        .unexpected, place: "tensor \"\(weights.foreignName(name))\"",
+        found: "a stem of \(shape[2])x\(shape[3])", expected: "7x7 or 3x3")
+    }
   }
 }

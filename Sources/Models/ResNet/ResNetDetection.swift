@@ -8,14 +8,7 @@ extension ResNetConfiguration {
   ) throws(ModelError) -> ResNetConfiguration {
     var c = base ?? ResNetConfiguration()
     let stem = try weights.require("conv1.weight", rank: 4)
-    switch stem[2] {
-    case 7: c.stem = .imagenet
-    case 3: c.stem = .cifar
-    default:
-      throw ModelError(
-        .unexpected, place: "tensor \"\(weights.foreignName("conv1.weight"))\"",
-        found: "a stem of \(stem[2])x\(stem[3])", expected: "7x7 or 3x3")
-    }
+    c.stem = try .init(weights, "conv1.weight")
     (c.stemWidth, c.channels) = (stem[0], stem[1])
     c.preActivation = !weights.has("bn1.weight")
     c.block = weights.has("layer1.0.conv3.weight") ? .bottleneck : .basic
@@ -26,9 +19,10 @@ extension ResNetConfiguration {
       c.depths.append(weights.count { "\(name).\($0).conv1.weight" })
     }
     c.width = c.widths.first ?? 0
-    c.classes = weights.shape("fc.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes("fc.weight")
     c.imageSize =
-      base?.imageSize ?? weights.config?["image_size"]?.intValue ?? (c.stem == .cifar ? 32 : 224)
+      base?.imageSize ?? weights.config?["image_size"].flatMap { Extents(setting: $0) }
+      ?? (c.stem == .cifar ? 32 : 224)
     if !weights.has("layer1.0.bn1.running_mean") {
       throw ModelError(
         .unexpected, found: "a residual network without running statistics (gn, fixup, nf)",

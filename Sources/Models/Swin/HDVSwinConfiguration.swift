@@ -7,8 +7,8 @@ import Tensors
 ///
 /// The CIFAR models of that work are ``SwinConfiguration``; no weights of this form were published.
 public struct HDVSwinConfiguration: ModelConfiguration {
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// Width of a token in each stage.
   public var dims = [96, 192, 384, 768]
   /// Blocks of each stage: pairs, the second of each shifted.
@@ -38,29 +38,31 @@ public struct HDVSwinConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("window", \.window, "side of a window in tokens", default: 7, isAlwaysShown: true),
-    .init(
-      "dims", \.dims, "width of a token in each stage", default: [96, 192, 384, 768],
+      "window", \.window, "side of a window in tokens", default: 7, in: 1...64,
       isAlwaysShown: true),
     .init(
-      "depths", \.depths, "blocks of each stage", default: [2, 2, 6, 2], isAlwaysShown: true),
-    .init("head-dim", \.headWidth, "channels of one head", default: 32, origin: .declaration),
+      "dims", \.dims, "width of a token in each stage", default: [96, 192, 384, 768],
+      in: 1...65536, count: 1...8, isAlwaysShown: true),
     .init(
-      "heads", \.heads, "attention heads of each stage", isAlwaysShown: true,
-      derived: { c in c.dims.map { max(1, $0 / max(1, c.headWidth)) } }),
+      "depths", \.depths, "blocks of each stage", default: [2, 2, 6, 2], in: 1...1024,
+      asMany: \.dims, isAlwaysShown: true),
     .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
+      "head-dim", \.headWidth, "channels of one head", default: 32, in: 1...1024,
+      origin: .declaration),
     .init(
-      "mlp", \.mlp, "width inside the perceptron in each stage",
+      "heads", \.heads, "attention heads of each stage", in: 1...1024, asMany: \.dims,
+      isAlwaysShown: true, derived: { c in c.dims.map { max(1, $0 / max(1, c.headWidth)) } }),
+    .classes,
+    .init(
+      "mlp", \.mlp, "width inside the perceptron in each stage", in: 1...1_048_576,
+      asMany: \.dims,
       derived: { c in c.dims.map { $0.multipliedReportingOverflow(by: 4).partialValue } }),
     .init(
       "pools", \.pools, "pixels or tokens that become one before each stage",
-      default: [4, 2, 2, 2]),
-    .init("channels", \.channels, "colour channels", default: 3),
+      default: [4, 2, 2, 2], in: 1...64, asMany: \.dims),
+    .channels,
   ]
 
   /// The sizes of the repository; its `swin_l` has the depths and heads of `swin_t`.
@@ -136,45 +138,38 @@ public struct HDVSwinConfiguration: ModelConfiguration {
     }
     let table = try weights.require("layers.0.blocks.0.attn.pos_embedding", rank: 2)[0]
     c.window = (table + 1) / 2
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes()
     c.imageSize =
       base?.imageSize
-      ?? c.pools.reduce(c.window) { $0.multipliedReportingOverflow(by: $1).partialValue }
+      ?? Extents(c.pools.reduce(c.window) { $0.multipliedReportingOverflow(by: $1).partialValue })
     return c
   }
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels) : .imageNet(imageSize, crop: 0.875)
+    preprocessing(.imageNet(imageSize.side, crop: 0.875))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("window", window, in: 1...64)
-    try require("head-dim", headWidth, in: 1...1024)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("channels", channels, in: 1...64)
-    try requireStages("dims", dims, count: 1...8, in: 1...65536)
-    let count = dims.count...dims.count
-    try requireStages("depths", depths, count: count, in: 1...1024)
-    try requireStages("heads", heads, count: count, in: 1...1024)
-    try requireStages("mlp", mlp, count: count, in: 1...1_048_576)
-    try requireStages("pools", pools, count: count, in: 1...64)
+  /// Tokens of the first stage by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    let side = imageSize.side / pools[0]
+    return (side * side, dims[0])
+  }
+
+  /// Checks that the maps are multiples of the window.
+  public func checkRelations() throws(ModelError) {
     for (stage, side) in plan.sides.enumerated() where side == 0 || !side.isMultiple(of: window) {
-      throw ModelError(
-        .badArgument, place: "hdv-swin(image=…)",
-        found: "a map of \(side)x\(side) tokens in stage \(stage + 1) at \(imageSize) pixels",
-        expected: "a multiple of the window, \(window)",
-        advice: "Give another image size, or another window")
+      throw refusal(
+        "image",
+        "a map of \(side)x\(side) tokens in stage \(stage + 1) at \(imageSize.argument) pixels",
+        "a multiple of the window, \(window)", "Give another image size, or another window")
     }
   }
 
   /// What the network is built of.
   var plan: SwinPlan {
     SwinPlan(
-      imageSize: imageSize, channels: channels, classes: classes,
+      imageSize: imageSize.side, channels: channels, classes: classes,
       stages: dims.indices.map { stage in
         .init(
           width: dims[stage], depth: depths[stage], heads: heads[stage], headWidth: headWidth,

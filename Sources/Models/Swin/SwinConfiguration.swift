@@ -12,8 +12,8 @@ public struct SwinConfiguration: ModelConfiguration {
     case beforeShift = "before-shift"
   }
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 4
   /// Width of a token in the first stage; it doubles from stage to stage.
@@ -49,45 +49,46 @@ public struct SwinConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch, default: 4),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 4, isAlwaysShown: true),
-    .init("window", \.window, "side of a window in tokens", default: 7, isAlwaysShown: true),
-    .init("dim", \.dim, "width of a token in the first stage", default: 96, isAlwaysShown: true),
+      "window", \.window, "side of a window in tokens", default: 7, in: 1...64,
+      isAlwaysShown: true),
     .init(
-      "depths", \.depths, "blocks of each stage", default: [2, 2, 6, 2], isAlwaysShown: true),
+      "dim", \.dim, "width of a token in the first stage", default: 96, in: 1...8192,
+      isAlwaysShown: true),
+    .depths(\.depths, default: [2, 2, 6, 2]),
     .init(
-      "heads", \.heads, "attention heads of each stage", isAlwaysShown: true,
+      "heads", \.heads, "attention heads of each stage", in: 1...1024, asMany: \.depths,
+      isAlwaysShown: true,
       derived: { c in
         c.depths.indices.map { max(1, c.width(ofStage: $0) / 32) }
       }),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
+    .classes,
     .init(
       "padding", \.padding, "where zeros go when windows do not fill the map",
       default: .afterShift, origin: .declaration),
     .init(
-      "windows", \.windows, "side of the windows of each stage",
+      "windows", \.windows, "side of the windows of each stage", in: 1...64, asMany: \.depths,
       derived: { c in
         c.sides.map { c.padding == .afterShift ? min(c.window, max(1, $0)) : c.window }
       }),
-    .init("mlp-ratio", \.mlpRatio, "width inside the perceptron for each channel", default: 4),
-    .init("qkv-bias", \.qkvBias, "a bias on queries, keys, values", default: true),
-    .init("channels", \.channels, "colour channels", default: 3),
     .init(
-      "eps", \.epsilon, "epsilon of normalisations", default: 1e-5, origin: .declaration),
+      "mlp-ratio", \.mlpRatio, "width inside the perceptron for each channel", default: 4,
+      in: 1...64),
+    .qkvBias(\.qkvBias),
+    .channels,
+    .epsilon(\.epsilon) { _ in 1e-5 },
   ]
 
   /// Channels of a token in a stage.
   func width(ofStage stage: Int) -> Int {
-    stage < 8 ? dim.multipliedReportingOverflow(by: 1 << stage).partialValue : 0
+    dim.doubled(stage)
   }
 
   /// The sides of the maps of the stages, in tokens.
   var sides: [Int] {
-    var side = imageSize / max(1, patch)
+    var side = imageSize.side / max(1, patch)
     return depths.indices.map { stage in
       if stage > 0 { side = side / 2 + side % 2 }
       return side
@@ -96,43 +97,33 @@ public struct SwinConfiguration: ModelConfiguration {
 
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels)
-      : .imageNet(imageSize, crop: imageSize >= 384 ? 1 : 0.9)
+    preprocessing(.imageNet(imageSize.side, crop: imageSize.side >= 384 ? 1 : 0.9))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("dim", dim, in: 1...8192)
-    try require("window", window, in: 1...64)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("mlp-ratio", mlpRatio, in: 1...64)
-    try require("channels", channels, in: 1...64)
-    try requireStages("depths", depths, count: 1...8, in: 1...1024)
-    try requireStages("heads", heads, count: depths.count...depths.count, in: 1...1024)
-    try requireStages("windows", windows, count: depths.count...depths.count, in: 1...64)
-    try require("eps", epsilon)
+  /// Tokens of the first stage by their width.
+  public var largestMap: (places: Int, channels: Int) { (sides[0] * sides[0], dim) }
+
+  /// Checks that heads divide the widths, and that windows fit the maps.
+  public func checkRelations() throws(ModelError) {
     for (stage, heads) in heads.enumerated() where !width(ofStage: stage).isMultiple(of: heads) {
-      throw ModelError(
-        .badArgument, place: "swin(heads=…)", found: "\(heads) heads in stage \(stage + 1)",
-        expected: "a divisor of its width \(width(ofStage: stage))")
+      throw refusal(
+        "heads", "\(heads) heads in stage \(stage + 1)",
+        "a divisor of its width \(width(ofStage: stage))")
     }
     guard padding == .afterShift else { return }
     for (stage, (window, side)) in zip(windows, sides).enumerated() where window > side {
-      throw ModelError(
-        .badArgument, place: "swin(image=…)",
-        found: "windows of \(window)x\(window) tokens in stage \(stage + 1), whose map has "
-          + "\(side)x\(side) at \(imageSize) pixels",
-        expected: "windows that fit", advice: "Give a larger image size, or smaller windows")
+      throw refusal(
+        "image",
+        "windows of \(window)x\(window) tokens in stage \(stage + 1), whose map has "
+          + "\(side)x\(side) at \(imageSize.argument) pixels",
+        "windows that fit", "Give a larger image size, or smaller windows")
     }
   }
 
   /// What the network is built of.
   var plan: SwinPlan {
     SwinPlan(
-      imageSize: imageSize, channels: channels, classes: classes,
+      imageSize: imageSize.side, channels: channels, classes: classes,
       stages: depths.indices.map { stage in
         let width = width(ofStage: stage)
         return .init(

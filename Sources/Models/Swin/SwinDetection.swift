@@ -28,7 +28,7 @@ extension SwinConfiguration {
     let hidden = try weights.require("layers.0.blocks.0.mlp.fc1.weight", rank: 2)[0]
     c.mlpRatio = max(1, hidden / c.dim)
     c.qkvBias = weights.has("layers.0.blocks.0.attn.qkv.bias")
-    c.classes = weights.shape("head.weight", rank: 2)?[0] ?? 0
+    c.classes = weights.classes()
     switch weights.keyMapping.name {
     case "torchvision", "Hugging Face": c.padding = .beforeShift
     default: c.padding = .afterShift
@@ -47,7 +47,7 @@ extension SwinConfiguration {
     try weights.requireSetting("patch_size", patch)
     try weights.requireSetting("window_size", window)
     epsilon = config?["layer_norm_eps"]?.doubleValue ?? base?.epsilon ?? 1e-5
-    if let known = base?.imageSize ?? config?["image_size"]?.intValue {
+    if let known = base?.imageSize ?? config?["image_size"].flatMap({ Extents(setting: $0) }) {
       imageSize = known
       return
     }
@@ -55,11 +55,11 @@ extension SwinConfiguration {
     if let mask = weights.shape("layers.0.blocks.1.attn_mask", rank: 3),
       let windows = squareRoot(mask[0]), windows <= 4096, let first = self.windows.first
     {
-      imageSize = windows * first * min(patch, 4096)
+      imageSize = Extents(windows * first * min(patch, 4096))
       return
     }
     let first = patch.multipliedReportingOverflow(by: window).partialValue
-    imageSize = first.multipliedReportingOverflow(by: 1 << max(0, depths.count - 1)).partialValue
+    imageSize = Extents(first.doubled(max(0, depths.count - 1)))
   }
 
   /// Names of timm whose networks are related and not the same.

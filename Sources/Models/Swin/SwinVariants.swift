@@ -33,7 +33,7 @@ extension SwinConfiguration {
     ModelVariant(
       "swin_\(size.name)_patch4_window\(window)_\(image)",
       make(size) {
-        ($0.imageSize, $0.window) = (image, window)
+        ($0.imageSize, $0.window) = (Extents(image), window)
         $0.windows = [window, window, window, window]
       }, .imageNet(image, crop: image == 224 ? 0.9 : 1))
   }

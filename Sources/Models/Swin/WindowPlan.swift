@@ -9,17 +9,29 @@ struct WindowPlan: Sendable {
     /// Minus infinity, and at the right edge only in windows n² - n - 1 and n² - 1: the published
     /// code of xxxnell/how-do-vits-work.
     case published
+
+    /// What is added to the score of a pair that is not seen.
+    var value: Float { self == .regions ? -100 : -.infinity }
+  }
+
+  /// Windows whose pairs are seen alike: tokens see each other within a part of rows and of columns.
+  private struct Kind: Sendable, Equatable {
+    let rowParts: [Int]
+    let columnParts: [Int]
+
+    /// Whether every token sees every other.
+    var isWhole: Bool { Set(rowParts).count == 1 && Set(columnParts).count == 1 }
   }
 
   /// Windows on the rows that attention sees: those of the map, or those that `padding` makes.
   let layout: WindowLayout
-  /// Added to the scores, `[K, T, T]`: one for each kind of window.
-  let masks: [[Float]]
   /// For a map that is no multiple of the window: for each token of each window a row of the map, or -1
   /// for a token of zeros.
   let padding: [Int32]?
   /// The way back: for each row of the map, its place in the windows.
   let cropping: [Int32]
+  private let kinds: [Kind]
+  private let mask: Mask
 
   /// - Parameters:
   ///   - shift: how far the map is rolled up and to the left; 0 along an axis that one window fills.
@@ -32,8 +44,7 @@ struct WindowPlan: Sendable {
     let (tall, wide) = (down * window, across * window)
     let rolled = shiftsPadding ? (tall, wide) : (height, width)
     var sources: [Int32] = []
-    var biases: [Int32] = []
-    var masks: [[Float]] = []
+    sources.reserveCapacity(tall * wide)
     for place in 0..<(down * across) {
       let (top, left) = (place / across * window, place % across * window)
       for index in 0..<(window * window) {
@@ -44,35 +55,13 @@ struct WindowPlan: Sendable {
         }
         sources.append(y < height && x < width ? Int32(y * width + x) : -1)
       }
-      let own: [Float]
-      switch mask {
-      case .regions:
-        func region(_ index: Int) -> Int {
-          func part(_ at: Int, _ size: Int, _ shift: Int) -> Int {
-            shift == 0 || at < size - window ? 0 : at < size - shift ? 1 : 2
-          }
-          return 3 * part(top + index / window, tall, shift.0)
-            + part(left + index % window, wide, shift.1)
-        }
-        own = Self.mask(window, -100) { region($0) == region($1) }
-      case .published:
-        let isBottom = shift.0 > 0 && place >= (down - 1) * across
-        let first = max(0, down * across - down - 1)
-        let isRight = shift.1 > 0 && place >= first && (place - first).isMultiple(of: down)
-        own = Self.mask(window, -.infinity) { a, b in
-          func late(_ at: Int) -> Bool { at >= window - window / 2 }
-          return (!isBottom || late(a / window) == late(b / window))
-            && (!isRight || late(a % window) == late(b % window))
-        }
-      }
-      let kind = masks.firstIndex(of: own) ?? masks.count
-      if kind == masks.count { masks.append(own) }
-      biases.append(Int32(kind))
     }
-    self.masks = masks
     var cropping = [Int32](repeating: 0, count: height * width)
     for (place, row) in sources.enumerated() where row >= 0 { cropping[Int(row)] = Int32(place) }
     self.cropping = cropping
+    self.mask = mask
+    let biases: [Int32]
+    (kinds, biases) = Self.kinds(down, across, window, shift, mask)
     if sources.count == height * width {
       padding = nil
       layout = WindowLayout(rows: sources, biases: biases)
@@ -82,30 +71,66 @@ struct WindowPlan: Sendable {
     }
   }
 
-  private static func mask(
-    _ window: Int, _ value: Float, sees: (Int, Int) -> Bool
-  ) -> [Float] {
-    let area = window * window
-    return (0..<(area * area)).map { sees($0 / area, $0 % area) ? 0 : value }
+  /// The kinds in the order in which they occur, and that of each window.
+  private static func kinds(
+    _ down: Int, _ across: Int, _ window: Int, _ shift: (Int, Int), _ mask: Mask
+  ) -> ([Kind], [Int32]) {
+    /// Parts along one axis of the window that starts at `first` on a map of `size`.
+    func regions(_ first: Int, _ size: Int, _ shift: Int) -> [Int] {
+      (first..<(first + window)).map { at in
+        shift == 0 || at < size - window ? 0 : at < size - shift ? 1 : 2
+      }
+    }
+    let whole = [Int](repeating: 0, count: window)
+    let halves = (0..<window).map { $0 >= window - window / 2 ? 1 : 0 }
+    let rows = (0..<down).map { band in
+      mask == .regions
+        ? regions(band * window, down * window, shift.0)
+        : shift.0 > 0 && band == down - 1 ? halves : whole
+    }
+    let columns = (0..<across).map { regions($0 * window, across * window, shift.1) }
+    let firstRight = max(0, down * across - down - 1)
+    var kinds: [Kind] = []
+    var biases: [Int32] = []
+    biases.reserveCapacity(down * across)
+    for place in 0..<(down * across) {
+      let isRight =
+        shift.1 > 0 && place >= firstRight && (place - firstRight).isMultiple(of: down)
+      let own = Kind(
+        rowParts: rows[place / across],
+        columnParts: mask == .regions ? columns[place % across] : isRight ? halves : whole)
+      let kind = kinds.firstIndex(of: own) ?? kinds.count
+      if kind == kinds.count { kinds.append(own) }
+      biases.append(Int32(kind))
+    }
+    return (kinds, biases)
   }
 
   /// The bias of each kind of window, `[K, heads, T, T]`, given that of the positions
   /// `[heads, T, T]`.
   func bias(_ positions: Tensor) -> Tensor {
-    let (heads, area) = (positions.shape[0], positions.shape[1] * positions.shape[2])
-    guard masks.count > 1 || masks[0].contains(where: { $0 != 0 }) else {
-      return positions.reshaped([1, heads, positions.shape[1], positions.shape[2]])
+    let (heads, tokens) = (positions.shape[0], positions.shape[1])
+    if kinds.count == 1, kinds[0].isWhole {
+      return positions.reshaped([1, heads, tokens, tokens])
     }
-    let expanded = Tensor(
-      shape: [masks.count, heads, positions.shape[1], positions.shape[2]]
-    ) { buffer in
-      for (kind, mask) in masks.enumerated() {
+    // Without values nothing is masked, and no memory is taken.
+    if positions.isAbstract { return positions.repeated(kinds.count) }
+    let (area, window, value) = (tokens * tokens, kinds[0].rowParts.count, mask.value)
+    let masks = Tensor(shape: [kinds.count, heads, tokens, tokens]) { buffer in
+      for (index, kind) in kinds.enumerated() {
+        let part = (0..<tokens).map { token in
+          kind.rowParts[token / window] * 3 + kind.columnParts[token % window]
+        }
         for head in 0..<heads {
-          let start = (kind * heads + head) * area
-          for (index, value) in mask.enumerated() { buffer[start + index] = value }
+          let start = (index * heads + head) * area
+          for query in 0..<tokens {
+            for key in 0..<tokens {
+              buffer[start + query * tokens + key] = part[query] == part[key] ? 0 : value
+            }
+          }
         }
       }
     }
-    return expanded + positions
+    return masks + positions
   }
 }

@@ -11,7 +11,7 @@ struct ViT: VisionModel {
   private let configuration: ViTConfiguration
   private let patches: PatchEmbedding
   private let prefix: Tensor?
-  private let positions: Tensor
+  private let positions: PositionTable
   private let blocks: [TransformerBlock]
   private let norm: LayerNorm?
   private let pooledNorm: LayerNorm?
@@ -27,8 +27,9 @@ struct ViT: VisionModel {
     if c.registers > 0 { tokens.append(try weights.weight("reg_token", [1, c.registers, c.dim])) }
     let rows = c.positionedPrefix + c.grid * c.grid
     let table = try weights.weight("pos_embed", [1, rows, c.dim])
-    positions = table.slice(axis: 1, start: c.positionedPrefix, length: c.grid * c.grid)
-      .reshaped([c.grid * c.grid, c.dim])
+    positions = PositionTable(
+      table.slice(axis: 1, start: c.positionedPrefix, length: c.grid * c.grid)
+        .reshaped([c.grid * c.grid, c.dim]), grid: (c.grid, c.grid), c.resampling)
     if tokens.isEmpty {
       prefix = nil
     } else {
@@ -66,9 +67,8 @@ struct ViT: VisionModel {
   func embed(_ images: Tensor, _ context: Context) -> State {
     let map = patches(images)
     let (height, width, dim) = (map.shape[1], map.shape[2], map.shape[3])
-    let side = configuration.grid
-    let own = configuration.resampling(positions, from: (side, side), to: (height, width))
-    var tokens = map.reshaped([map.shape[0], height * width, dim]) + own
+    var tokens =
+      map.reshaped([map.shape[0], height * width, dim]) + positions(height: height, width: width)
     if let prefix {
       let repeated = prefix.reshaped([configuration.prefixTokens, dim]).repeated(map.shape[0])
       tokens = Tensor.concatenated([repeated, tokens], axis: 1)

@@ -36,8 +36,8 @@ public struct ViTConfiguration: ModelConfiguration {
     case model
   }
 
-  /// The side of the input images in pixels.
-  public var imageSize = 224
+  /// The size of the input images in pixels.
+  public var imageSize: Extents = 224
   /// The side of a patch in pixels.
   public var patch = 16
   /// Width of a token.
@@ -89,43 +89,36 @@ public struct ViTConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
+    .image(),
+    .patch(\.patch),
+    .dim(\.dim, default: 768),
+    .depth(\.depth, default: 12),
     .init(
-      "image", \.imageSize, "side of the input images in pixels", default: 224,
-      origin: .declaration, isAlwaysShown: true),
-    .init("patch", \.patch, "side of a patch in pixels", default: 16, isAlwaysShown: true),
-    .init("dim", \.dim, "width of a token", default: 768, isAlwaysShown: true),
-    .init("depth", \.depth, "number of blocks", default: 12, isAlwaysShown: true),
+      "heads", \.heads, "attention heads", in: 1...65536, atMost: \.dim, origin: .declaration,
+      isAlwaysShown: true, derived: { max(1, $0.dim / 64) }),
+    .classes,
+    .mlp(\.mlp, dim: \.dim),
+    .channels,
     .init(
-      "heads", \.heads, "attention heads", origin: .declaration, isAlwaysShown: true,
-      derived: { max(1, $0.dim / 64) }),
-    .init(
-      "classes", \.classes, "number of classes, 0 without a head", default: 1000,
-      origin: .adaptable, isAlwaysShown: true),
-    .init(
-      "mlp", \.mlp, "width inside the perceptron",
-      derived: { $0.dim.multipliedReportingOverflow(by: 4).partialValue }),
-    .init("channels", \.channels, "colour channels", default: 3),
-    .init(
-      "grid", \.grid, "side of the grid that positions are stored for", origin: .adaptable,
-      derived: { $0.imageSize / max(1, $0.patch) }),
+      "grid", \.grid, "side of the grid that positions are stored for", in: 1...4096,
+      origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
     .init("class-token", \.classToken, "a class token", default: true),
     .init("distilled", \.distillationToken, "a distillation token", default: false),
     .init(
       "distillation-head", \.distillationHead, "a head on the distillation token",
       origin: .adaptable, derived: { $0.distillationToken && $0.classes > 0 }),
-    .init("registers", \.registers, "register tokens", default: 0),
+    .init("registers", \.registers, "register tokens", default: 0, in: 0...1024),
     .init("positions", \.positions, "tokens that have positions", default: .classes),
     .init(
       "resampling", \.resampling, "how positions fit another grid", default: .antialiased,
       origin: .declaration),
-    .init("qkv-bias", \.qkvBias, "a bias on queries, keys, values", default: true),
+    .qkvBias(\.qkvBias),
     .init("layer-scale", \.layerScale, "a gain on branches", default: false),
     .init("perceptron", \.perceptron, "kind of perceptron", default: .gelu),
     .init(
       "pool", \.pool, "how tokens become features",
       derived: { $0.classToken ? .token : .average }),
-    .init(
-      "eps", \.epsilon, "epsilon of normalisations", default: 1e-6, origin: .declaration),
+    .epsilon(\.epsilon),
     .init("scale", \.scale, "scale of attention scores", default: .head, origin: .declaration),
   ]
 
@@ -143,35 +136,25 @@ public struct ViTConfiguration: ModelConfiguration {
     }
   }
 
-  /// ImageNet's statistics; images as they are if they are small.
+  /// Mean and deviation 0.5; images as they are if they are small.
   public var preprocessing: Preprocessing {
-    imageSize < 96 || channels != 3
-      ? .asIs(imageSize, channels: channels)
-      : .half(imageSize, crop: imageSize >= 384 ? 1 : 0.9)
+    preprocessing(.half(imageSize.side, crop: imageSize.side >= 384 ? 1 : 0.9))
   }
 
-  /// Checks that the parameters make a network.
-  public func validate() throws(ModelError) {
-    try require("image", imageSize, in: 1...16384)
-    try require("patch", patch, in: 1...imageSize)
-    try require("dim", dim, in: 1...65536)
-    try require("depth", depth, in: 1...1024)
-    try require("heads", heads, in: 1...dim)
-    try require("classes", classes, in: 0...1_000_000)
-    try require("mlp", mlp, in: 1...1_048_576)
-    try require("channels", channels, in: 1...64)
-    try require("grid", grid, in: 1...4096)
-    try require("registers", registers, in: 0...1024)
-    try require("eps", epsilon)
+  /// Tokens of an image by their width.
+  public var largestMap: (places: Int, channels: Int) {
+    ((imageSize.height / patch) * (imageSize.width / patch), dim)
+  }
+
+  /// Checks that heads divide the width, and that what is pooled is there.
+  public func checkRelations() throws(ModelError) {
     guard dim.isMultiple(of: heads) else {
-      throw ModelError(
-        .badArgument, place: "vit(heads=…)", found: "\(heads) heads",
-        expected: "a divisor of dim=\(dim)")
+      throw refusal("heads", "\(heads) heads", "a divisor of dim=\(dim)")
     }
     if !classToken, pool == .token || pool == .tokenAndAverage {
-      throw ModelError(
-        .badArgument, place: "vit(pool=…)", found: "\(pool.rawValue) without a class token",
-        expected: "average, normalised-average or attention")
+      throw refusal(
+        "pool", "\(pool.rawValue) without a class token",
+        "average, normalised-average or attention")
     }
   }
 

@@ -8,7 +8,7 @@ extension ViTConfiguration {
     _ weights: WeightsView, base: ViTConfiguration?
   ) throws(ModelError) -> ViTConfiguration {
     var c = base ?? ViTConfiguration()
-    try c.readPatches(weights)
+    (c.dim, c.channels, c.patch) = try weights.patchProjection("patch_embed.proj.weight")
     c.depth = weights.count { "blocks.\($0).norm1.weight" }
     c.classToken = weights.has("cls_token")
     c.distillationToken = weights.has("dist_token")
@@ -18,31 +18,11 @@ extension ViTConfiguration {
     c.qkvBias = weights.has("blocks.0.attn.qkv.bias")
     c.layerScale = weights.has("blocks.0.ls1.gamma")
     let head = weights.shape("head.weight", rank: 2)
-    c.classes = head?[0] ?? 0
+    c.classes = weights.classes()
     c.distillationHead = weights.has("head_dist.weight")
     c.pool = c.readPool(weights, features: head?[1], base: base)
     try c.readSettings(weights, base: base)
     return c
-  }
-
-  private mutating func readPatches(_ weights: WeightsView) throws(ModelError) {
-    let name = "patch_embed.proj.weight"
-    let shape = weights.shape(name) ?? []
-    let side: Int
-    switch shape.count {
-    case 4 where shape[2] == shape[3]: (dim, channels, side) = (shape[0], shape[1], shape[2])
-    case 2:
-      // A matrix does not tell its channels.
-      channels = shape[1] % 3 == 0 ? 3 : 1
-      (dim, side) = (shape[0], squareRoot(shape[1] / channels) ?? 0)
-    default: side = 0
-    }
-    guard side > 0, dim > 0 else {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(weights.foreignName(name))\"", found: "shape \(shape)",
-        expected: "[D, channels, p, p], or [D, 3 p p]")
-    }
-    patch = side
   }
 
   private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
@@ -90,9 +70,9 @@ extension ViTConfiguration {
       try weights.requireSetting("intermediate_size", mlp)
     }
     imageSize =
-      config?["image_size"]?.intValue
+      config?["image_size"].flatMap { Extents(setting: $0) }
       ?? (base?.grid == grid && base?.patch == patch ? base?.imageSize : nil)
-      ?? grid.multipliedReportingOverflow(by: patch).partialValue
+      ?? Extents(grid.multipliedReportingOverflow(by: patch).partialValue)
     switch weights.keyMapping.name {
     case "Hugging Face":
       epsilon = config?["layer_norm_eps"]?.doubleValue ?? (layerScale ? 1e-6 : 1e-12)
@@ -116,11 +96,4 @@ extension ViTConfiguration {
       heads = dim / 64
     }
   }
-}
-
-/// The whole number whose square this is.
-func squareRoot(_ number: Int) -> Int? {
-  guard number >= 0 else { return nil }
-  let root = Int(Double(number).squareRoot().rounded())
-  return root.multipliedReportingOverflow(by: root).partialValue == number ? root : nil
 }

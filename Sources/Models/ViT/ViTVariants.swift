@@ -16,7 +16,7 @@ extension ViTConfiguration {
   ) -> Self {
     var c = Self()
     (c.dim, c.depth, c.heads, c.mlp) = (size.dim, size.depth, size.heads, 4 * size.dim)
-    (c.patch, c.imageSize, c.grid) = (patch, image, image / patch)
+    (c.patch, c.imageSize, c.grid) = (patch, Extents(image), image / patch)
     change(&c)
     return c
   }

@@ -14,7 +14,7 @@ struct HeadScores: Operation {
         && x[0][2] % heads == 0, "No scores of \(heads) heads for \(x[0]) and \(x[1])")
     return [x[0][0], heads, x[0][1], x[1][1]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][1]) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, s, d) = (x[0].shape[1], x[1].shape[1], x[0].shape[2])
@@ -58,7 +58,7 @@ struct HeadApply: Operation {
       "Maps \(x[0]) of \(heads) heads do not apply to \(x[1])")
     return [x[0][0], transposed ? x[0][3] : x[0][2], x[1][2]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count / heads * x[1][2] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { (x[0].count / heads).times(x[1][2]) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, s, d) = (x[0].shape[2], x[0].shape[3], x[1].shape[2])
@@ -131,7 +131,7 @@ private struct FusedAttention: Operation {
 
   func outputShape(_ x: [Shape]) -> Shape { isPacked ? x[0].replacingLast(x[0].last / 3) : x[0] }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    2 * y.count * (isPacked ? x[0][1] : x[1][1])
+    y.count.times(2 * (isPacked ? x[0][1] : x[1][1]))
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

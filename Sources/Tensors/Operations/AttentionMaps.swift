@@ -10,7 +10,7 @@ private struct FusedMaps: Operation {
   let carriedScale: Float
 
   func outputShape(_ x: [Shape]) -> Shape { [x[0][0], heads, x[0][1], x[0][1]] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0][0] * x[0][1] * x[0][1] * x[0][2] / 3 }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[0][1]) / 3 }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (t, d) = (x[0].shape[1], x[0].shape[2] / 3)

@@ -96,7 +96,7 @@ struct Convolution: Operation {
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[1][0]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.rows * x[1].count }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.rows.times(x[1].count) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (input, weight) = (x[0], x[1])
@@ -168,7 +168,7 @@ struct ConvolutionInputGradient: Operation {
   let window: Window
   let input: Shape
   func outputShape(_ x: [Shape]) -> Shape { input }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].rows * x[1].count }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].rows.times(x[1].count) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (dy, weight) = (x[0], x[1])
@@ -229,7 +229,7 @@ struct ConvolutionWeightGradient: Operation {
   let window: Window
   let weight: Shape
   func outputShape(_ x: [Shape]) -> Shape { weight }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].rows * weight.count }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].rows.times(weight.count) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (input, dy) = (x[0], x[1])

@@ -31,7 +31,7 @@ private struct FusedLinear: Operation {
   }
 
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
-    places.reduce(0) { $0 + x[0].rows * x[$1].count }
+    places.reduce(0) { $0.plus(x[0].rows.times(x[$1].count)) }
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

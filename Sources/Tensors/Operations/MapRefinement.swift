@@ -105,7 +105,7 @@ private struct FusedRefinement: Operation {
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
     let places = x[0][0] * x[0][2] * x[0][3]
     let weights = [0, 2, 4].compactMap { parameter($0, of: x)?.count }
-    return weights.reduce(0) { $0 + places * $1 }
+    return weights.reduce(0) { $0.plus(places.times($1)) }
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

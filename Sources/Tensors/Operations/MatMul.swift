@@ -26,7 +26,7 @@ struct MatMul: SummableOperation {
 
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
     let (m, n, k) = extents(x[0], x[1])
-    return m * n * k
+    return m.times(n).times(k)
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

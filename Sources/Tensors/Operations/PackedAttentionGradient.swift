@@ -9,7 +9,7 @@ struct PackedAttentionGradient: Operation {
   let scale: Float
 
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { 5 * x[1].count * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].count.times(5 * x[1][1]) }
   func kept(needs: [Bool]) -> SavedValues { [.first, .second] }
 
   /// With maps `P`: `dV = Pᵀ dO`, `dS = P (dO Vᵀ - row sums)`, `dQ = scale dS K`, `dK = scale dSᵀ Q`.

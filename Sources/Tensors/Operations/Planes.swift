@@ -13,7 +13,7 @@ struct PlaneMix: Operation {
       "A matrix \(x[1]) does not fit planes \(x[0])")
     return x[0].replacing(axis: 1, with: x[1][transposed ? 1 : 0])
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count * x[0][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[0][1]) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (inputs, outputs) = (x[0].shape[1], y.shape[1])
@@ -44,7 +44,7 @@ struct PlaneMix: Operation {
 /// `sum_n a_n b_nᵀ` over planes: `[N, Q, ...]` and `[N, P, ...]` to `[Q, P]`.
 struct PlaneMixWeightGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { [x[0][1], x[1][1]] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][1]) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (images, q, p) = (x[0].shape[0], x[0].shape[1], x[1].shape[1])
@@ -87,7 +87,7 @@ struct PlaneDepthwise: Operation {
       "Kernels \(x[1]) do not fit planes \(x[0])")
     return x[0]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count * x[1][1] * x[1][2] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[1][1] * x[1][2]) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let (planes, rows, cols, k) = (y.shape[1], y.shape[2], y.shape[3], x[1].shape[1])
@@ -120,7 +120,7 @@ struct PlaneDepthwise: Operation {
 struct PlaneDepthwiseWeightGradient: Operation {
   let kernel: Int
   func outputShape(_ x: [Shape]) -> Shape { [x[0][1], kernel, kernel] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * kernel * kernel }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(kernel * kernel) }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let shape = x[0].shape

@@ -84,7 +84,7 @@ struct Depthwise: Operation {
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[0][3]]
   }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count * x[1][0] * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(x[1][0] * x[1][1]) }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let geometry = window.geometry(x[0].shape)
     let (px, pw, py) = (
@@ -113,7 +113,7 @@ struct DepthwiseInputGradient: Operation {
   let window: Window
   let input: Shape
   func outputShape(_ x: [Shape]) -> Shape { input }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count * x[1][0] * x[1][1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].count.times(x[1][0] * x[1][1]) }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let geometry = window.geometry(input)
     let (pd, pw, py) = (
@@ -141,7 +141,7 @@ struct DepthwiseInputGradient: Operation {
 struct DepthwiseWeightGradient: Operation {
   let window: Window
   func outputShape(_ x: [Shape]) -> Shape { [window.kernelHeight, window.kernelWidth, x[0][3]] }
-  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].count * y[0] * y[1] }
+  func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[1].count.times(y[0] * y[1]) }
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {
     let geometry = window.geometry(x[0].shape)
     let images = x[0].shape[0]

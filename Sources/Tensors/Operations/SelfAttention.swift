@@ -27,7 +27,7 @@ private struct FusedSelfAttention: Operation {
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
     let (weight, projection) = (x[3], x[3 + inner.count])
     let seen = windows?.tokens ?? x[0][1]
-    return x[0].rows * (weight.count + projection.count + 2 * seen * projection.last)
+    return x[0].rows.times(weight.count.plus(projection.count).plus(2 * seen * projection.last))
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

@@ -88,7 +88,7 @@ private struct WindowedAttention: Operation {
 
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int {
     let qkv = part == .mix ? x[1] : x[0]
-    return (part == .whole ? 2 : 1) * qkv.rows * layout.tokens * (qkv.last / 3)
+    return (qkv.count / 3).times(part == .whole ? 2 * layout.tokens : layout.tokens)
   }
 
   func forward(_ x: [Tensor], into y: Tensor) -> [Tensor] {

@@ -36,7 +36,7 @@ public enum ModelCatalogue {
     for variant in C.variants {
       let summary = try? ModelSummary(Architecture(variant.configuration))
       table.append([
-        .text(variant.name), .integer(variant.configuration.imageSize),
+        .text(variant.name), .integer(variant.configuration.imageSize.side),
         Cell(summary?.parameterCount), Cell(summary.map { Double($0.multiplyAdds) * 1e-9 }),
         .text(variant.configuration.text),
       ])
@@ -57,7 +57,7 @@ public enum ModelCatalogue {
     for name in names {
       let summary = try Details(name, imageSize: imageSize).summary
       table.append([
-        .text(name), .integer(summary.architecture.configuration.imageSize),
+        .text(name), .integer(summary.architecture.configuration.imageSize.side),
         .integer(summary.parameterCount), .real(Double(summary.multiplyAdds) * 1e-9),
         .integer(summary.taps(.block).count),
         .real(Double(summary.peakActivationBytes) / 0x1p20),
@@ -75,7 +75,7 @@ public enum ModelCatalogue {
     /// - Throws: `ModelError` with the nearest names.
     public init(_ name: String, imageSize: Int? = nil) throws {
       var configuration = try Architecture(name).configuration
-      if let imageSize { configuration.imageSize = imageSize }
+      if let imageSize { configuration.imageSize = Extents(imageSize) }
       summary = try ModelSummary(Architecture(configuration))
     }
 
@@ -89,7 +89,8 @@ public enum ModelCatalogue {
       let configuration = summary.architecture.configuration
       row(
         "input",
-        "\(configuration.imageSize) x \(configuration.imageSize) x \(configuration.channels)")
+        "\(configuration.imageSize.height) x \(configuration.imageSize.width) x "
+          + "\(configuration.channels)")
       row("classes", "\(configuration.classes)")
       row("parameters", "\(summary.parameterCount)")
       row("buffers", "\(summary.bufferCount)")

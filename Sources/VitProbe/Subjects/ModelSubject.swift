@@ -67,8 +67,11 @@ public struct ModelSubject: Subject {
   /// The variant, or the family with its hyper-parameters.
   public var architecture: String? { loaded.report.variant ?? loaded.report.architecture }
 
-  /// The side of the images in pixels.
-  public var imageSize: Int? { loaded.architecture.configuration.imageSize }
+  /// The side of the images in pixels; nil for images that are no squares.
+  public var imageSize: Int? {
+    let size = loaded.architecture.configuration.imageSize
+    return size.isSquare ? size.side : nil
+  }
 
   /// Family, variant, and the key mapping of the weights in a line.
   public var summary: String {
@@ -135,8 +138,8 @@ public struct ModelSubject: Subject {
   /// The normalised images `[N, H, W, C]` of a minibatch.
   public func images(of batch: Minibatch) throws -> Tensor {
     guard let images = batch.images else { throw noImages }
-    let side = loaded.architecture.configuration.imageSize
-    let shape = Shape([images.count, side, side, transform.channels])
+    let size = loaded.architecture.configuration.imageSize
+    let shape = Shape([images.count, size.height, size.width, transform.channels])
     for item in images.items { try requireSize(of: item.image, named: item.id) }
     return try Tensor(shape: shape) { buffer in
       try images.write(transform, into: buffer) { Threads.forEach($0, $1) }
@@ -147,12 +150,13 @@ public struct ModelSubject: Subject {
   ///
   /// - Throws: ``VitProbeError`` `.badData` that names the image and both sizes.
   func requireSize(of image: DecodedImage, named name: String) throws(VitProbeError) {
-    let side = loaded.architecture.configuration.imageSize
+    let taken = loaded.architecture.configuration.imageSize
     let size = transform.outputSize(width: image.width, height: image.height)
-    guard size.height == side, size.width == side else {
+    guard size.height == taken.height, size.width == taken.width else {
       throw VitProbeError(
         .badData,
-        "\(name): \(size.width) x \(size.height) pixels, but \(label) takes \(side) x \(side); "
+        "\(name): \(size.width) x \(size.height) pixels, but \(label) takes "
+          + "\(taken.height) x \(taken.width); "
           + "give --image-size or a --crop-pct, by which images are resized")
     }
   }
@@ -197,6 +201,15 @@ extension ImageTransform {
       throw VitProbeError(.usage, "--interpolation \"\(name)\" is not one of \(known)")
     }
     let size = preprocessing.size
+    func side() throws(VitProbeError) -> Int {
+      guard size.isSquare else {
+        throw VitProbeError(
+          .badData,
+          "\(label) takes images of \(size.height) x \(size.width) pixels: a crop by a fraction is "
+            + "for squares; give images of that size")
+      }
+      return size.side
+    }
     let mean = try perChannel(overrides.mean, preprocessing.mean, "--mean")
     let std = try perChannel(overrides.std, preprocessing.std, "--std")
     var rule = preprocessing.resize
@@ -208,15 +221,17 @@ extension ImageTransform {
     switch rule {
     case .cropFraction(let fraction):
       self = try ImageTransform.cropping(
-        imageSize: size, cropFraction: fraction, interpolation: interpolation, mean: mean,
+        imageSize: try side(), cropFraction: fraction, interpolation: interpolation, mean: mean,
         std: std)
     case .shortEdge(let edge):
       self.init(
-        resize: .shortEdge(edge), crop: Size(size), interpolation: interpolation, mean: mean,
+        resize: .shortEdge(edge), crop: Size(height: size.height, width: size.width),
+        interpolation: interpolation, mean: mean,
         std: std)
     case .squash:
       self.init(
-        resize: .exact(height: size, width: size), crop: nil, interpolation: interpolation,
+        resize: .exact(height: size.height, width: size.width), crop: nil,
+        interpolation: interpolation,
         mean: mean, std: std)
     case .none:
       self.init(resize: .none, crop: nil, interpolation: interpolation, mean: mean, std: std)

@@ -1,0 +1,140 @@
+import Checkpoints
+import StrictJSON
+
+/// What a family makes of a key of the settings beside its weights: Hugging Face's `config.json`, or
+/// the `model_args` of timm's. The list of a family is closed: a key that is not in it is an error.
+public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable {
+  /// A place in a configuration.
+  public typealias Path<Value> = ConfigurationParameter<Configuration>.Path<Value>
+
+  let keys: [String]
+  /// Takes the value in, or says what would be right.
+  let read: @Sendable (inout Configuration, JSONValue) -> Refusal?
+
+  /// What is wrong with a value.
+  struct Refusal {
+    /// Whether the weights say otherwise; else nobody implements the value.
+    let isConflict: Bool
+    let expected: String
+  }
+
+  /// Says what neither names nor shapes tell.
+  public static func sets<Value: ConfigurationValue>(
+    _ keys: String..., as path: Path<Value>
+  ) -> Self {
+    Self(keys: keys) { configuration, json in
+      guard let value = Value(setting: json) else {
+        return Refusal(isConflict: false, expected: Value.expectation)
+      }
+      configuration[keyPath: path] = value
+      return nil
+    }
+  }
+
+  /// Says by a word of its own what neither names nor shapes tell.
+  public static func sets<Value: Sendable>(
+    _ key: String, as path: Path<Value>, _ words: [String: Value]
+  ) -> Self {
+    Self(keys: [key]) { configuration, json in
+      guard let value = json.stringValue.flatMap({ words[$0] }) else {
+        return Refusal(
+          isConflict: false, expected: "one of " + words.keys.sorted().joined(separator: ", "))
+      }
+      configuration[keyPath: path] = value
+      return nil
+    }
+  }
+
+  /// Repeats what names and shapes tell: another value is a conflict.
+  public static func repeats<Value: ConfigurationValue>(
+    _ keys: String..., of path: Path<Value>
+  ) -> Self {
+    Self(keys: keys) { configuration, json in
+      let own = configuration[keyPath: path]
+      return Value(setting: json) == own
+        ? nil
+        : Refusal(isConflict: true, expected: "\(own.argument), as the shapes of the tensors say")
+    }
+  }
+
+  /// Bears on the forward pass, and is implemented for these values alone.
+  public static func only(_ key: String, _ values: JSONValue...) -> Self {
+    Self(keys: [key]) { _, json in
+      let equal = values.contains {
+        $0 == json || $0.doubleValue.map { $0 == json.doubleValue } ?? false
+      }
+      return equal
+        ? nil
+        : Refusal(
+          isConflict: false, expected: values.map(\.compact).joined(separator: " or "))
+    }
+  }
+
+  /// Does not bear on the forward pass of these weights.
+  public static func harmless(_ keys: String...) -> Self { Self(keys: keys) { _, _ in nil } }
+}
+
+extension ConfigurationSetting {
+  /// Keys of every settings file that do not bear on the forward pass.
+  static var common: Self {
+    .harmless(
+      // Hugging Face: whose file it is, training, and the form of results.
+      "_name_or_path", "architectures", "attn_implementation", "_attn_implementation",
+      "_attn_implementation_internal", "_commit_hash", "_experts_implementation",
+      "_num_labels", "attention_probs_dropout_prob", "auto_map", "chunk_size_feed_forward",
+      "classifier_dropout", "drop_path_rate", "dtype", "finetuning_task", "hidden_dropout_prob",
+      "id2label", "initializer_factor", "initializer_range", "is_encoder_decoder", "label2id",
+      "license", "model_type", "num_labels", "out_features", "out_indices", "output_attentions",
+      "output_hidden_states", "problem_type", "pruned_heads", "reshape_hidden_states",
+      "return_dict", "return_loss", "stage_names", "task_specific_params", "tie_word_embeddings",
+      "torch_dtype", "torchscript", "transformers_version", "use_bfloat16", "use_cache",
+      "use_return_dict",
+      // timm: training, and what the file says elsewhere.
+      "architecture", "attn_drop_rate", "drop_block_rate", "drop_rate", "features_only",
+      "label_names", "label_descriptions", "num_classes", "num_features", "pos_drop_rate",
+      "patch_drop_rate", "pretrained", "pretrained_cfg", "proj_drop_rate", "weight_init",
+      "zero_init_last")
+  }
+}
+
+extension ModelConfiguration {
+  /// Takes in the settings beside weights.
+  ///
+  /// - Throws: ``ModelError`` that names the key and the value: of a key that is in no list, of a value
+  ///   that is not implemented, of one that the weights contradict.
+  mutating func read(settingsOf weights: WeightsView) throws(ModelError) {
+    guard let settings = Self.settings else { return }
+    for (place, member) in weights.settings where member.value != .null {
+      let key = member.name
+      func refuse(_ kind: ModelError.Kind, _ expected: String, _ advice: String) -> ModelError {
+        ModelError(
+          kind, place: place + key, found: member.value.compact, expected: expected,
+          advice: advice)
+      }
+      guard
+        let setting = settings.first(where: { $0.keys.contains(key) })
+          ?? (ConfigurationSetting<Self>.common.keys.contains(key) ? .common : nil)
+      else {
+        throw refuse(
+          .unexpected, "no setting that is not known of \(Self.family)",
+          "It may change the network; if it does not, take it out of config.json")
+      }
+      guard let refusal = setting.read(&self, member.value) else { continue }
+      throw refusal.isConflict
+        ? refuse(
+          .conflict, refusal.expected, "The settings and the weights do not belong together")
+        : refuse(
+          .unexpected, refusal.expected,
+          "That is another network, which is not supported; features would be wrong")
+    }
+  }
+}
+
+extension WeightsView {
+  /// The settings beside the weights, each with the place before its key.
+  var settings: [(place: String, member: JSONValue.Member)] {
+    let all = (config?.objectValue ?? []).filter { $0.name != "model_args" }
+    let arguments = config?["model_args"]?.objectValue ?? []
+    return all.map { ("config.json: ", $0) } + arguments.map { ("config.json: model_args.", $0) }
+  }
+}
