@@ -19,8 +19,10 @@ public struct Checkpoint: Sendable {
     case npy
     /// NumPy arrays in a ZIP archive.
     case npz
-    /// What `torch.save` writes since PyTorch 1.6: a ZIP archive with a pickle.
+    /// What `torch.save` writes: a ZIP archive with a pickle, or the stream of before PyTorch 1.6.
     case torch
+    /// NumPy arrays in a dictionary in a Python pickle.
+    case pickle
   }
 
   /// The path that was opened.
@@ -40,13 +42,16 @@ public struct Checkpoint: Sendable {
   public let tensors: [TensorEntry]
   /// For files of `torch.save`: where the tensors were, and what was left aside.
   public let torch: TorchContents?
+  /// What a reader of the results should know: bytes that were passed over, names that stand for other
+  /// names.
+  public let notes: [String]
 
   private let places: [String: Int]
 
   init(
     path: String, format: Format, files: [String], metadata: [String: String] = [:],
     config: JSONValue? = nil, preprocessorConfig: JSONValue? = nil, tensors: [TensorEntry],
-    torch: TorchContents? = nil
+    torch: TorchContents? = nil, notes: [String] = []
   ) {
     self.path = path
     self.format = format
@@ -56,6 +61,7 @@ public struct Checkpoint: Sendable {
     self.preprocessorConfig = preprocessorConfig
     self.tensors = tensors
     self.torch = torch
+    self.notes = notes
     places = Dictionary(
       tensors.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { a, _ in a })
   }
@@ -63,52 +69,83 @@ public struct Checkpoint: Sendable {
   /// The tensor by that name.
   public subscript(name: String) -> TensorEntry? { places[name].map { tensors[$0] } }
 
-  /// Opens a safetensors, `.npy`, `.npz` or `torch.save` file, or a Hugging Face folder.
+  /// Opens a safetensors, `.npy`, `.npz`, `torch.save` or pickle file, or a Hugging Face folder.
   ///
   /// - Parameters:
   ///   - path: the file or folder.
-  ///   - preferringEMA: take the averaged weights (`state_dict_ema`, `model_ema`) of a training
-  ///     file that has them.
+  ///   - entry: which dictionary of tensors of a training file is taken.
   /// - Throws: ``CheckpointError`` for whatever is missing, damaged, hostile or not supported.
   public static func open(
-    _ path: String, preferringEMA: Bool = false
+    _ path: String, entry: CheckpointEntry = .automatic
   ) throws(CheckpointError) -> Checkpoint {
     if HuggingFaceFolder.isFolder(path) {
-      return try HuggingFaceFolder(path).open(preferringEMA: preferringEMA)
+      return try HuggingFaceFolder(path).open(entry)
     }
-    return try open(MappedFile(path: path), preferringEMA: preferringEMA)
+    return try open(MappedFile(path: path), entry)
   }
 
   /// Checks headers and ranges of a file or folder and reads no payload.
   ///
-  /// - Throws: as ``open(_:preferringEMA:)``; if it returns, every tensor's bytes are there.
+  /// - Throws: as ``open(_:entry:)``; if it returns, every tensor's bytes are there.
   public static func check(_ path: String) throws(CheckpointError) { _ = try open(path) }
 
   static func open(
-    _ file: MappedFile, preferringEMA: Bool
+    _ file: MappedFile, _ entry: CheckpointEntry
   ) throws(CheckpointError) -> Checkpoint {
-    switch try FileSignature(file) {
+    let signature = try FileSignature(file)
+    let checkpoint: Checkpoint
+    switch signature {
     case .safetensors:
       let reader = try SafetensorsReader(file)
-      return Checkpoint(
+      checkpoint = Checkpoint(
         path: file.path, format: .safetensors, files: [file.path], metadata: reader.metadata,
-        tensors: reader.tensors)
+        tensors: reader.tensors, notes: reader.notes)
     case .npy:
-      return Checkpoint(
+      checkpoint = Checkpoint(
         path: file.path, format: .npy, files: [file.path],
         tensors: [try NumpyArray.entry(in: file, name: stem(of: file.path))])
     case .zip:
       let archive = try ZipArchive(file)
       if TorchArchive.isTorch(archive) {
-        let contents = try TorchArchive(archive).contents(preferringEMA: preferringEMA)
-        return Checkpoint(
-          path: file.path, format: .torch, files: [file.path], metadata: contents.metadata,
-          tensors: contents.tensors, torch: contents.report)
+        checkpoint = Checkpoint(
+          file, .torch, try TorchArchive(archive).contents(entry), trailing: archive.trailing)
+      } else {
+        checkpoint = Checkpoint(
+          path: file.path, format: .npz, files: [file.path],
+          tensors: try NumpyArchive(archive).tensors, notes: trailingNote(archive.trailing))
       }
-      return Checkpoint(
-        path: file.path, format: .npz, files: [file.path],
-        tensors: try NumpyArchive(archive).tensors)
+    case .torchStream:
+      let stream = try TorchStream(file)
+      checkpoint = Checkpoint(
+        file, .torch, try stream.contents(entry), trailing: stream.trailing)
+    case .pickle:
+      let contents = try withExtendedLifetime(file) { () throws(CheckpointError) in
+        var reader = PickleReader(file.bytes, file: file.path, place: "pickle")
+        let graph = try reader.read(isWhole: false)
+        let state = TorchStateDict(graph: graph, storages: TorchStorages(none: file.path))
+        return (try state.contents(entry), trailing: file.count - reader.end)
+      }
+      checkpoint = Checkpoint(file, .pickle, contents.0, trailing: contents.trailing)
     }
+    if entry != .automatic, checkpoint.torch == nil {
+      throw CheckpointError(
+        .missing, file: file.path, found: "a file of one set of tensors",
+        expected: "a training file with several entries", advice: "Leave the entry out")
+    }
+    return checkpoint
+  }
+
+  private init(
+    _ file: MappedFile, _ format: Format, _ contents: TorchStateDict.Contents, trailing: Int
+  ) {
+    self.init(
+      path: file.path, format: format, files: [file.path], metadata: contents.metadata,
+      tensors: contents.tensors, torch: contents.report,
+      notes: Self.trailingNote(trailing) + contents.report.notes)
+  }
+
+  private static func trailingNote(_ count: Int) -> [String] {
+    count > 0 ? ["the file has \(count) bytes after its end, which were passed over"] : []
   }
 }
 

@@ -6,6 +6,30 @@ import StrictJSON
 struct HuggingFaceFolder {
   private static let maximumShards = 10_000
 
+  /// Files that tell what a folder without weights of a known kind is.
+  private static let foreign: [(file: String, found: String, advice: String)] = [
+    (
+      "adapter_config.json", "a folder with an adapter (LoRA), not the weights of a network",
+      "Merge the adapter into its base model (merge_and_unload) and save that"
+    ),
+    (
+      "saved_model.pb", "a TensorFlow SavedModel",
+      "Load it with TensorFlow and save its variables with numpy.savez"
+    ),
+    (
+      "tf_model.h5", "a folder with TensorFlow weights alone",
+      "Load it with from_pretrained(…, from_tf=True) and save it with save_pretrained"
+    ),
+    (
+      "flax_model.msgpack", "a folder with Flax weights alone",
+      "Load it with from_pretrained(…, from_flax=True) and save it with save_pretrained"
+    ),
+    (
+      "model.onnx", "a folder with an ONNX model alone",
+      "Save the state dict of the network that was exported"
+    ),
+  ]
+
   let path: String
 
   init(_ path: String) { self.path = path }
@@ -16,28 +40,33 @@ struct HuggingFaceFolder {
       && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  func open(preferringEMA: Bool) throws(CheckpointError) -> Checkpoint {
+  func open(_ entry: CheckpointEntry) throws(CheckpointError) -> Checkpoint {
     let config = try optionalJSON("config.json")
     let preprocessor = try optionalJSON("preprocessor_config.json")
-    let weights = try weights(preferringEMA: preferringEMA)
+    let weights = try weights(entry)
     return Checkpoint(
       path: path, format: weights.format,
       files: [("config.json", config), ("preprocessor_config.json", preprocessor)]
         .compactMap { $0.1 == nil ? nil : file($0.0) } + weights.files,
       metadata: weights.metadata, config: config, preprocessorConfig: preprocessor,
-      tensors: weights.tensors, torch: weights.torch)
+      tensors: weights.tensors, torch: weights.torch, notes: weights.notes)
   }
 
   /// Safetensors before pickles, one file before shards.
-  private func weights(preferringEMA: Bool) throws(CheckpointError) -> Checkpoint {
+  private func weights(_ entry: CheckpointEntry) throws(CheckpointError) -> Checkpoint {
     for (single, index) in [
       ("model.safetensors", "model.safetensors.index.json"),
       ("pytorch_model.bin", "pytorch_model.bin.index.json"),
     ] {
       if exists(single) {
-        return try Checkpoint.open(MappedFile(path: file(single)), preferringEMA: preferringEMA)
+        return try Checkpoint.open(MappedFile(path: file(single)), entry)
       }
       if exists(index) { return try shards(listedIn: index) }
+    }
+    if let foreign = Self.foreign.first(where: { exists($0.file) }) {
+      throw CheckpointError(
+        .unsupported, file: path, found: foreign.found,
+        expected: "model.safetensors or pytorch_model.bin", advice: foreign.advice)
     }
     throw CheckpointError(
       .missing, file: path, found: "a folder without weights",
@@ -78,7 +107,7 @@ struct HuggingFaceFolder {
           .missing, file: indexPath, place: "weight_map", found: "\"\(name)\" is not in the folder",
           expected: "every listed file", advice: "Download the missing file")
       }
-      let part = try Checkpoint.open(MappedFile(path: file(name)), preferringEMA: false)
+      let part = try Checkpoint.open(MappedFile(path: file(name)), .automatic)
       for tensor in part.tensors {
         if let other = owner.updateValue(name, forKey: tensor.name) {
           throw CheckpointError(
@@ -107,7 +136,8 @@ struct HuggingFaceFolder {
       path: path, format: parts.first?.format ?? .safetensors,
       files: [indexPath] + parts.flatMap(\.files),
       metadata: parts.reduce(into: [:]) { $0.merge($1.metadata) { first, _ in first } },
-      tensors: parts.flatMap(\.tensors), torch: parts.first?.torch)
+      tensors: parts.flatMap(\.tensors), torch: parts.first?.torch,
+      notes: parts.flatMap(\.notes))
   }
 
   /// A file of this very folder, never another one.

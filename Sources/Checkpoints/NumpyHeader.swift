@@ -65,6 +65,15 @@ struct NumpyHeader: Equatable {
     }
   }
 
+  /// The header of an array that has none, as one within a pickle.
+  init(dtype: ElementType, isBigEndian: Bool, isFortranOrder: Bool, shape: [Int]) {
+    self.dtype = dtype
+    self.isBigEndian = isBigEndian
+    self.isFortranOrder = isFortranOrder
+    self.shape = shape
+    dataOffset = 0
+  }
+
   static func hasMagic(_ bytes: UnsafeRawBufferPointer) -> Bool {
     bytes.count >= 6 && bytes[0] == 0x93 && bytes.holds("NUMPY", at: 1)
   }
@@ -88,6 +97,25 @@ struct NumpyHeader: Equatable {
     return storage
   }
 
+  /// The type by NumPy's code without the order of bytes: `f4`.
+  static func elementType(code: some StringProtocol) -> ElementType? {
+    switch code {
+    case "f2": .float16
+    case "f4": .float32
+    case "f8": .float64
+    case "i1": .int8
+    case "i2": .int16
+    case "i4": .int32
+    case "i8": .int64
+    case "u1": .uint8
+    case "u2": .uint16
+    case "u4": .uint32
+    case "u8": .uint64
+    case "b1", "?": .bool
+    default: nil
+    }
+  }
+
   private static func elementType(
     _ descr: String, file: String, place: String
   ) throws(CheckpointError) -> (ElementType, isBigEndian: Bool) {
@@ -97,23 +125,7 @@ struct NumpyHeader: Equatable {
       isBigEndian = order == ">"
       code = code.dropFirst()
     }
-    let type: ElementType? =
-      switch code {
-      case "f2": .float16
-      case "f4": .float32
-      case "f8": .float64
-      case "i1": .int8
-      case "i2": .int16
-      case "i4": .int32
-      case "i8": .int64
-      case "u1": .uint8
-      case "u2": .uint16
-      case "u4": .uint32
-      case "u8": .uint64
-      case "b1", "?": .bool
-      default: nil
-      }
-    if let type { return (type, isBigEndian) }
+    if let type = elementType(code: code) { return (type, isBigEndian) }
     let (name, advice) =
       switch code.first {
       case "O": ("Python objects", "Such data is code; save the array as numbers")

@@ -3,7 +3,9 @@
 /// Opcodes are those of CPython's `pickletools`. Extension codes and out-of-band buffers, which
 /// torch never writes, are refused.
 struct PickleReader {
-  static let maximumSize = 64 << 20
+  /// Arrays may stand in a pickle; what is unpacked from less has to be smaller.
+  static let maximumSize = 1 << 30
+  static let maximumUnpackedSize = 64 << 20
   static let maximumOpcodes = 1_000_000
   private static let maximumName = 1024
 
@@ -13,7 +15,8 @@ struct PickleReader {
   private let file: String
   private let place: String
   private var graph = PickleGraph()
-  private var position = 0
+  private let start: Int
+  private var position: Int
   private var opcodeStart = 0
   private var stack: [Reference] = []
   private var marks: [Int] = []
@@ -21,24 +24,34 @@ struct PickleReader {
   private var copied = 0
   private var globalPlaces: [PickleGraph.Global: Int32] = [:]
 
-  /// - Parameter place: the member that holds the pickle, for errors.
-  init(_ bytes: UnsafeRawBufferPointer, file: String, place: String) {
+  /// - Parameters:
+  ///   - start: where the pickle starts.
+  ///   - place: what holds the pickle, for errors.
+  init(_ bytes: UnsafeRawBufferPointer, at start: Int = 0, file: String, place: String) {
     self.bytes = bytes
+    self.start = start
+    position = start
     self.file = file
     self.place = place
   }
 
-  mutating func read() throws(CheckpointError) -> PickleGraph {
-    guard bytes.count <= Self.maximumSize else {
-      throw CheckpointError(
-        .limitExceeded, file: file, place: place, found: "a pickle of \(bytes.count) bytes",
-        expected: "at most \(Self.maximumSize)",
-        advice: "Save the state dict alone, without the rest of the training state")
-    }
+  /// Where the pickle ended.
+  var end: Int { position }
+
+  /// Reads the pickle.
+  ///
+  /// - Parameter isWhole: whether nothing may follow it.
+  mutating func read(isWhole: Bool = true) throws(CheckpointError) -> PickleGraph {
     var opcodes = 0
     while true {
       opcodeStart = position
       opcodes += 1
+      guard position - start <= Self.maximumSize else {
+        throw CheckpointError(
+          .limitExceeded, file: file, place: place, found: "a pickle of more bytes",
+          expected: "at most \(Self.maximumSize)",
+          advice: "Save the state dict alone, without the rest of the training state")
+      }
       guard opcodes <= Self.maximumOpcodes else {
         throw CheckpointError(
           .limitExceeded, file: file, place: place,
@@ -48,7 +61,7 @@ struct PickleReader {
       let opcode = try byte()
       if opcode == UInt8(ascii: ".") {
         graph.root = try pop()
-        guard position == bytes.count else {
+        guard !isWhole || position == bytes.count else {
           throw failure("\(bytes.count - position) bytes after the end", "nothing after it")
         }
         return graph

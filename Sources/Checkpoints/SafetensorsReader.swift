@@ -9,6 +9,8 @@ struct SafetensorsReader {
 
   let metadata: [String: String]
   let tensors: [TensorEntry]
+  /// Names that stand for other names.
+  let notes: [String]
 
   /// Reads and checks the header; touches no payload.
   init(_ file: MappedFile) throws(CheckpointError) {
@@ -63,10 +65,36 @@ struct SafetensorsReader {
     try Self.requireContiguous(listed, data: bytes.count - 8 - length, file: path)
     self.metadata = metadata
     // The header's own order may be any; the order of the bytes is the same for every reader.
-    tensors = listed.map { tensor in
+    let stored = listed.map { tensor in
       TensorEntry(
         name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, file: path,
         storage: TensorStorage(origin: .file(file, offset: 8 + length + tensor.start)))
+    }
+    let aliases = Self.aliases(metadata, of: stored)
+    tensors = stored + aliases
+    notes =
+      aliases.isEmpty
+      ? []
+      : [
+        "tied tensors that the file holds once: "
+          + aliases.prefix(8).map { "\($0.name) = \(metadata[$0.name] ?? "")" }
+          .joined(separator: ", ")
+      ]
+  }
+
+  /// Tensors under the names that `safetensors.torch.save_model` left out because they share the memory
+  /// of another: it writes `"left out": "kept"` into the metadata. Names of modules have dots, or end
+  /// alike; other metadata may happen to name a tensor.
+  private static func aliases(
+    _ metadata: [String: String], of tensors: [TensorEntry]
+  ) -> [TensorEntry] {
+    let places = Dictionary(
+      tensors.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { a, _ in a })
+    return metadata.sorted { $0.key < $1.key }.compactMap { name, kept in
+      guard places[name] == nil, let place = places[kept],
+        name.contains(".") || name.split(separator: ".").last == kept.split(separator: ".").last
+      else { return nil }
+      return tensors[place].named(name)
     }
   }
 

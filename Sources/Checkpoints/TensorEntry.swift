@@ -13,6 +13,24 @@ public struct TensorEntry: Sendable {
 
   let storage: TensorStorage
 
+  /// Whether two entries show the same bytes in the same way.
+  public func isSameData(as other: TensorEntry) -> Bool {
+    guard dtype == other.dtype, shape == other.shape, storage.strides == other.storage.strides,
+      storage.isBigEndian == other.storage.isBigEndian
+    else { return false }
+    switch (storage.origin, other.storage.origin) {
+    case (.file(let a, let start), .file(let b, let place)): return a === b && start == place
+    case (.member(let a, let member, let start), .member(let b, let twin, let place)):
+      return a === b && member.index == twin.index && start == place
+    default: return false
+    }
+  }
+
+  /// The same tensor by another name.
+  func named(_ name: String) -> TensorEntry {
+    TensorEntry(name: name, dtype: dtype, shape: shape, file: file, storage: storage)
+  }
+
   /// Number of elements.
   public var count: Int { shape.reduce(1, *) }  // The readers checked that this fits.
 
@@ -35,6 +53,7 @@ public struct TensorEntry: Sendable {
     case .member(let archive, let member, let offset):
       source = try archive.contents(of: member)
       start = offset
+    case .memory(let view): (source, start) = (view, 0)
     }
     let needed = storage.strides == nil ? byteCount : storage.extent
     guard let bytes = source.bytes.part(at: start, length: needed) else {
@@ -119,6 +138,8 @@ struct TensorStorage: Sendable {
   enum Origin: Sendable {
     case file(MappedFile, offset: Int)
     case member(ZipArchive, ZipArchive.Member, offset: Int)
+    /// Bytes that stood within something else, as an array within a pickle.
+    case memory(PayloadView)
   }
 
   var origin: Origin

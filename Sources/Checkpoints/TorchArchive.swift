@@ -1,11 +1,7 @@
 /// A ZIP archive by `torch.save`: the pickle `data.pkl` describes tensors, each a view of a storage
 /// that is a member of its own.
 struct TorchArchive {
-  struct Contents {
-    var tensors: [TensorEntry]
-    var metadata: [String: String]
-    var report: TorchContents
-  }
+  private static let maximumUnpacked = 256 << 20
 
   private let archive: ZipArchive
   private let pickle: ZipArchive.Member
@@ -19,11 +15,7 @@ struct TorchArchive {
     let file = archive.file.path
     let pickles = archive.members.filter { $0.name.split(separator: "/").last == "data.pkl" }
     guard let pickle = pickles.first else {
-      throw CheckpointError(
-        .unsupported, file: file,
-        found: "a ZIP archive without data.pkl and without .npy members",
-        expected: "a file by torch.save or numpy.savez",
-        advice: "If it is an archive of files, unpack it and name the file inside")
+      throw ForeignFormat.archive(of: archive.members.map(\.name)).refusal(file)
     }
     guard pickles.count == 1 else {
       throw CheckpointError(
@@ -44,23 +36,39 @@ struct TorchArchive {
   }
 
   /// Finds the state dict and describes its tensors; reads the pickle, touches no storage.
-  func contents(preferringEMA: Bool) throws(CheckpointError) -> Contents {
+  func contents(_ entry: CheckpointEntry) throws(CheckpointError) -> TorchStateDict.Contents {
     let file = archive.file.path
     let place = "member \"\(pickle.name)\""
-    guard pickle.size <= PickleReader.maximumSize else {
+    let most =
+      pickle.isDeflated ? PickleReader.maximumUnpackedSize : PickleReader.maximumSize
+    guard pickle.size <= most else {
       throw CheckpointError(
         .limitExceeded, file: file, place: place, found: "a pickle of \(pickle.size) bytes",
-        expected: "at most \(PickleReader.maximumSize)")
+        expected: "at most \(most)")
     }
+    try requireHonestSizes()
     let graph = try archive.contents(of: pickle).withBytes { bytes throws(CheckpointError) in
       var reader = PickleReader(bytes, file: file, place: place)
       return try reader.read()
     }
     let root = String(pickle.name.dropLast("data.pkl".count))
-    let rebuilder = TorchTensorRebuilder(
-      graph: graph, archive: archive, root: root, isBigEndian: try isBigEndian(root))
-    let search = TorchStateDict(graph: graph, rebuilder: rebuilder, file: file)
-    return try search.contents(preferringEMA: preferringEMA)
+    let storages = TorchStorages(archive, root: root, isBigEndian: try isBigEndian(root))
+    return try TorchStateDict(graph: graph, storages: storages).contents(entry)
+  }
+
+  /// Weights hardly compress: what unpacks to a great many times the file is no honest archive.
+  private func requireHonestSizes() throws(CheckpointError) {
+    var unpacked = 0
+    for member in archive.members where member.isDeflated {
+      unpacked = checkedSum(unpacked, member.size) ?? .max
+    }
+    let most = max(Self.maximumUnpacked, checkedProduct([archive.file.count, 64]) ?? .max)
+    guard unpacked <= most else {
+      throw CheckpointError(
+        .limitExceeded, file: archive.file.path,
+        found: "compressed members that unpack to \(unpacked) bytes", expected: "at most \(most)",
+        advice: "Do not trust where this file came from")
+    }
   }
 
   private func isBigEndian(_ root: String) throws(CheckpointError) -> Bool {

@@ -1,75 +1,89 @@
-/// Finds the state dict in what a training script saved, and tells its tensors from the rest.
-///
-/// The order is that of timm's loader: `state_dict_ema` and `model_ema` if averaged weights are
-/// wanted, `state_dict`, `model`, `model_state_dict`, else the dictionary itself; twice, since some
-/// files wrap one in another.
+/// Takes one entry of what a training script saved, and tells its tensors from the rest.
 struct TorchStateDict {
   private typealias Reference = PickleGraph.Reference
   private typealias Pairs = [(key: Reference, value: Reference)]
 
-  private static let averaged = ["state_dict_ema", "model_ema"]
-  private static let plain = ["state_dict", "model", "model_state_dict"]
+  /// What was read of a file.
+  struct Contents {
+    var tensors: [TensorEntry]
+    var metadata: [String: String]
+    var report: TorchContents
+  }
+
   private static let maximumMetadata = 1000
   /// Values looked at in search of metadata: a pickle may refer to one dictionary many times.
   private static let maximumVisits = 100_000
 
-  let graph: PickleGraph
-  let rebuilder: TorchTensorRebuilder
-  let file: String
+  private let graph: PickleGraph
+  private let rebuilder: TorchTensorRebuilder
+  private let arrays: PickledArrays
+  private let file: String
 
-  func contents(preferringEMA: Bool) throws(CheckpointError) -> TorchArchive.Contents {
-    guard var pairs = graph.pairs(graph.root) else {
-      throw CheckpointError(
-        .unsupported, file: file, found: graph.kindName(graph.root),
-        expected: "a dictionary of tensors",
-        advice: "A whole model is code as well as weights; save model.state_dict() instead")
-    }
-    var wrappers: [String] = []
-    var metadata: [String: String] = [:]
-    var hasEMA = false
-    for _ in 0..<2 {
-      if Self.averaged.contains(where: { isWrapper($0, in: pairs) }) { hasEMA = true }
-      let keys = (preferringEMA ? Self.averaged : []) + Self.plain
-      guard let key = keys.first(where: { isWrapper($0, in: pairs) }),
-        let inner = value(key, in: pairs).flatMap(graph.pairs)
-      else { break }
-      collect(pairs, into: &metadata)
-      wrappers.append(key)
-      pairs = inner
-    }
-    if wrappers.isEmpty { collect(pairs, into: &metadata) }
-    let (tensors, skipped) = try tensors(in: pairs, isBare: wrappers.isEmpty)
+  init(graph: PickleGraph, storages: TorchStorages) {
+    self.graph = graph
+    file = storages.file
+    rebuilder = TorchTensorRebuilder(graph: graph, storages: storages)
+    arrays = PickledArrays(graph: graph, file: storages.file)
+  }
+
+  private func isTensor(_ reference: Reference) -> Bool {
+    rebuilder.isTensor(reference) || arrays.isArray(reference)
+  }
+
+  func contents(_ choice: CheckpointEntry) throws(CheckpointError) -> Contents {
+    guard let root = graph.pairs(graph.root) else { throw notADictionary() }
+    let entries = TorchEntries(graph: graph, isTensor: isTensor)
     let foreign = graph.globals.filter { !TorchTensorRebuilder.isAllowed($0) }
       .map(\.description).sorted()
-    guard !tensors.isEmpty || pairs.isEmpty else {
-      let keys = pairs.prefix(12).map { graph.string($0.key) ?? graph.kindName($0.key) }
-      throw CheckpointError(
-        .unsupported, file: file,
-        found: "a dictionary without tensors, with the keys \(keys.joined(separator: ", "))"
-          + (foreign.isEmpty ? "" : "; it names \(foreign.prefix(8).joined(separator: ", "))"),
-        expected: "a state dict, by itself or under state_dict, model or model_state_dict",
-        advice: "Save the state dict alone")
+    guard let chosen = try entries.choose(choice, file: file) else {
+      guard root.isEmpty else { throw noTensors(in: root, foreign) }
+      return Contents(
+        tensors: [], metadata: [:],
+        report: TorchContents(wrappers: [], entries: [], skipped: [], foreignNames: foreign))
     }
-    return TorchArchive.Contents(
+    var metadata: [String: String] = [:]
+    var pairs = root
+    for key in chosen.path {
+      collect(pairs, into: &metadata)
+      pairs = TorchEntries.value(key, in: pairs, graph).flatMap(graph.pairs) ?? []
+    }
+    if chosen.path.isEmpty { collect(pairs, into: &metadata) }
+    let (tensors, skipped) = try tensors(in: pairs, isBare: chosen.path.isEmpty)
+    return Contents(
       tensors: tensors, metadata: metadata,
       report: TorchContents(
-        wrappers: wrappers, hasEMA: hasEMA, skipped: skipped, foreignNames: foreign))
+        wrappers: chosen.path, entries: entries.found.map(\.described), skipped: skipped,
+        foreignNames: foreign))
   }
 
-  // MARK: Wrappers
+  // MARK: No state dict
 
-  private func value(_ key: String, in pairs: Pairs) -> Reference? {
-    // Python keeps the last value given to a key.
-    pairs.last { graph.string($0.key) == key }?.value
-  }
-
-  /// Whether a key leads to a dictionary with tensors, or to one that wraps such a dictionary.
-  private func isWrapper(_ key: String, in pairs: Pairs) -> Bool {
-    guard let inner = value(key, in: pairs).flatMap(graph.pairs) else { return false }
-    if inner.isEmpty || inner.contains(where: { rebuilder.isTensor($0.value) }) { return true }
-    return (Self.averaged + Self.plain).contains { key in
-      value(key, in: inner).flatMap(graph.pairs)?.contains { rebuilder.isTensor($0.value) } ?? false
+  private func notADictionary() -> CheckpointError {
+    if let known = PickledObject.first(in: graph.globals) {
+      return CheckpointError(
+        .unsupported, file: file, found: known.found, expected: "a dictionary of tensors",
+        advice: known.advice)
     }
+    return CheckpointError(
+      .unsupported, file: file, found: graph.kindName(graph.root),
+      expected: "a dictionary of tensors",
+      advice: "A whole model is code as well as weights; save model.state_dict() instead")
+  }
+
+  private func noTensors(in pairs: Pairs, _ foreign: [String]) -> CheckpointError {
+    let keys = pairs.prefix(12).map { graph.string($0.key) ?? graph.kindName($0.key) }
+    let names = Set(keys)
+    if names.isSuperset(of: ["state", "param_groups"]) {
+      return CheckpointError(
+        .unsupported, file: file,
+        found: "the state of an optimizer alone (state, param_groups), without weights",
+        expected: "a state dict", advice: "Name the file that model.state_dict() went to")
+    }
+    return CheckpointError(
+      .unsupported, file: file,
+      found: "a dictionary without tensors, with the keys \(keys.joined(separator: ", "))"
+        + (foreign.isEmpty ? "" : "; it names \(foreign.prefix(8).joined(separator: ", "))"),
+      expected: "a state dict, by itself or under a key", advice: "Save the state dict alone")
   }
 
   // MARK: Tensors
@@ -94,6 +108,10 @@ struct TorchStateDict {
         tensors.append(try rebuilder.tensor(value, name: name))
         continue
       }
+      if arrays.isArray(value) {
+        tensors.append(try arrays.tensor(value, name: name))
+        continue
+      }
       if let call = graph.call(value), !isSideData(name, value, isBare: isBare) {
         throw CheckpointError(
           .unsupported, file: file, place: "tensor \"\(name)\"",
@@ -108,10 +126,12 @@ struct TorchStateDict {
   /// Whether an unknown object may be left aside: one beside the tensors of a bare dictionary, or
   /// a module's extra state, if no tensor depends on it.
   private func isSideData(_ name: String, _ value: Reference, isBare: Bool) -> Bool {
-    guard let call = graph.call(value) else { return true }
+    guard let call = graph.call(value), !PickledArrays.makesArrays(call.function) else {
+      return true
+    }
     guard isBare || name == "_extra_state" || name.hasSuffix("._extra_state") else { return false }
     // The arguments may be shared by many calls; a function takes few.
-    return !call.arguments.prefix(16).contains { rebuilder.isTensor($0) }
+    return !call.arguments.prefix(16).contains(where: isTensor)
   }
 
   // MARK: Metadata
@@ -168,7 +188,7 @@ struct TorchStateDict {
       call.arguments.count == 2, let type = graph.call(call.arguments[0]),
       type.function == PickleGraph.Global(module: "numpy", name: "dtype"),
       let code = type.arguments.first.flatMap(graph.string),
-      let bytes = bytes(call.arguments[1])
+      let bytes = PickledArrays.bytes(call.arguments[1], in: graph, atMost: 64)
     else { return nil }
     return bytes.withUnsafeBytes { bytes -> String? in
       switch (code, bytes.count) {
@@ -182,21 +202,5 @@ struct TorchStateDict {
       default: nil
       }
     }
-  }
-
-  /// Bytes, or text that stands for bytes: protocol 2 writes `_codecs.encode(text, "latin1")`.
-  private func bytes(_ value: Reference) -> [UInt8]? {
-    if case .bytes(let bytes) = graph[value] { return bytes }
-    guard let call = graph.call(value), call.arguments.count == 2,
-      call.function == PickleGraph.Global(module: "_codecs", name: "encode"),
-      graph.string(call.arguments[1]) == "latin1", let text = graph.string(call.arguments[0]),
-      text.utf8.count <= 64
-    else { return nil }
-    var result: [UInt8] = []
-    for scalar in text.unicodeScalars {
-      guard let byte = UInt8(exactly: scalar.value) else { return nil }
-      result.append(byte)
-    }
-    return result
   }
 }

@@ -7,9 +7,7 @@ struct TorchTensorRebuilder {
   private static let maximumRank = 64
 
   let graph: PickleGraph
-  let archive: ZipArchive
-  let root: String
-  let isBigEndian: Bool
+  let storages: TorchStorages
 
   /// Names that are understood or known to be harmless data.
   static func isAllowed(_ global: PickleGraph.Global) -> Bool {
@@ -22,7 +20,9 @@ struct TorchTensorRebuilder {
       ("torch.nn.parameter", "Parameter"), ("torch.nn.parameter", "Buffer"),
       ("torch", "device"), ("torch.storage", "UntypedStorage"),
       ("argparse", "Namespace"), ("_codecs", "encode"), ("numpy", "dtype"), ("numpy", "ndarray"),
-      ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"):
+      ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
+      ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
+      ("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer"):
       true
     case ("torch", let name), ("torch.cuda", let name):
       elementType(storage: name) != nil || elementType(dtype: name) != nil
@@ -122,20 +122,22 @@ struct TorchTensorRebuilder {
       throw failure(name, "the shape \(shape)", "a size that fits 64 bits")
     }
     let span = try span(shape, strides, name: name)
-    guard offset >= 0, let end = checkedSum(offset, span), end <= storage.count else {
+    guard offset >= 0, let start = checkedSum(offset, storage.start),
+      let end = checkedSum(offset, span), end <= storage.count
+    else {
       throw failure(
         name, "a view of \(span) elements from \(offset) on",
         "one within its storage of \(storage.count)")
     }
     let width = storage.dtype.bits / 8
     var result = TensorStorage(
-      origin: .member(archive, storage.member, offset: offset * width),
-      isBigEndian: isBigEndian && width > 1)
+      origin: storage.place.origin(start * width),
+      isBigEndian: storages.isBigEndian && width > 1)
     if span > 0, !Self.isDense(shape, strides) {
       let count = shape.reduce(1, *)
       guard count <= max(storage.count, Self.maximumExpanded) else {
         throw CheckpointError(
-          .limitExceeded, file: archive.file.path, place: "tensor \"\(name)\"",
+          .limitExceeded, file: storages.file, place: "tensor \"\(name)\"",
           found: "\(count) elements over a storage of \(storage.count)",
           expected: "at most \(Self.maximumExpanded) repeated ones")
       }
@@ -143,7 +145,7 @@ struct TorchTensorRebuilder {
       result.extent = span * width
     }
     return TensorEntry(
-      name: name, dtype: storage.dtype, shape: shape, file: archive.file.path, storage: result)
+      name: name, dtype: storage.dtype, shape: shape, file: storages.file, storage: result)
   }
 
   /// Elements from the first of a view to its last in memory, inclusive.
@@ -192,45 +194,76 @@ struct TorchTensorRebuilder {
 
   // MARK: Storages
 
-  /// A storage from its persistent identifier ("storage", class, key, location, count).
+  /// What a persistent identifier says: ("storage", class, key, location, count), and in the form before
+  /// PyTorch 1.6 a part of that storage, or None.
+  struct Identifier {
+    let key: String
+    let type: PickleGraph.Global
+    /// Elements of the storage as a whole.
+    let count: Int
+    /// Elements of the part, and where it starts.
+    let part: (start: Int, count: Int)?
+  }
+
+  /// Reads a persistent identifier; nil if it has another form.
+  static func identifier(_ reference: PickleGraph.Reference, in graph: PickleGraph) -> Identifier? {
+    guard case .persistent(let identifier) = graph[reference],
+      let parts = graph.tuple(identifier), (5...6).contains(parts.count),
+      graph.string(parts[0]) == "storage", let type = graph.global(parts[1]),
+      let key = graph.string(parts[2]), let count = graph.integer(parts[4]), count >= 0
+    else { return nil }
+    guard parts.count == 6 else { return Identifier(key: key, type: type, count: count, part: nil) }
+    if case .none = graph[parts[5]] {
+      return Identifier(key: key, type: type, count: count, part: nil)
+    }
+    guard let view = graph.tuple(parts[5]), view.count == 3, let start = graph.integer(view[1]),
+      let size = graph.integer(view[2]), start >= 0, size >= 0,
+      let end = checkedSum(start, size), end <= count
+    else { return nil }
+    return Identifier(key: key, type: type, count: count, part: (start, size))
+  }
+
+  /// The bytes of one element of a storage; nil if the class says nothing of it.
+  static func width(of type: PickleGraph.Global) -> Int? {
+    if type.module == "torch.storage", type.name == "UntypedStorage" { return 1 }
+    guard ["torch", "torch.cuda"].contains(type.module) else { return nil }
+    return elementType(storage: type.name).map { $0.bits / 8 }
+  }
+
+  /// A storage from its persistent identifier: where it is, of what, from which element on and how many.
   private func storage(
     _ reference: Reference, dtype: ElementType?, name: String
-  ) throws(CheckpointError) -> (member: ZipArchive.Member, dtype: ElementType, count: Int) {
-    guard case .persistent(let identifier) = graph[reference],
-      let parts = graph.tuple(identifier), parts.count == 5,
-      graph.string(parts[0]) == "storage", let type = graph.global(parts[1]),
-      let key = graph.string(parts[2]), let declared = graph.integer(parts[4]), declared >= 0
-    else {
+  ) throws(CheckpointError) -> (
+    place: TorchStorages.Place, dtype: ElementType, start: Int, count: Int
+  ) {
+    guard let identifier = Self.identifier(reference, in: graph) else {
       throw failure(
         name, "a storage reference of another form", "(\"storage\", class, key, location, count)")
     }
+    let type = identifier.type
     let isUntyped = type.module == "torch.storage" && type.name == "UntypedStorage"
     let isTyped = type.module == "torch" || type.module == "torch.cuda"
     guard let dtype = isUntyped ? dtype : isTyped ? Self.elementType(storage: type.name) : nil
     else {
       throw unsupported(name, "a storage of class \(type)", "torch.FloatStorage and the like")
     }
-    guard let member = archive["\(root)data/\(key)"] else {
+    guard let place = storages[identifier.key] else {
       throw CheckpointError(
-        .missing, file: archive.file.path, place: "tensor \"\(name)\"",
-        found: "no member \"\(root)data/\(key)\"", expected: "the storage of the tensor",
+        .missing, file: storages.file, place: "tensor \"\(name)\"",
+        found: "no \(storages.naming(identifier.key))", expected: "the storage of the tensor",
         advice: "Copy or download the file again")
-    }
-    guard !member.isDeflated else {
-      throw unsupported(
-        name, "a compressed storage", "stored bytes",
-        advice: "The archive was packed again; unpack it and zip it without compression (zip -0)")
     }
     // An untyped storage is counted in bytes.
     let width = dtype.bits / 8
-    guard let size = isUntyped ? declared : checkedProduct([declared, width]),
-      size == member.size
+    guard let size = isUntyped ? identifier.count : checkedProduct([identifier.count, width]),
+      size == place.size
     else {
       throw failure(
-        name, "\(member.size) bytes in member \"\(member.name)\"",
-        "\(declared) elements of \(isUntyped ? 1 : width) bytes")
+        name, "\(place.size) bytes in \(storages.naming(identifier.key))",
+        "\(identifier.count) elements of \(isUntyped ? 1 : width) bytes")
     }
-    return (member, dtype, size / width)
+    guard let part = identifier.part, !isUntyped else { return (place, dtype, 0, size / width) }
+    return (place, dtype, part.start, part.count)
   }
 
   private static func elementType(storage name: String) -> ElementType? {
@@ -279,7 +312,7 @@ struct TorchTensorRebuilder {
 
   private func failure(_ name: String, _ found: String, _ expected: String) -> CheckpointError {
     CheckpointError(
-      .malformed, file: archive.file.path, place: "tensor \"\(name)\"", found: found,
+      .malformed, file: storages.file, place: "tensor \"\(name)\"", found: found,
       expected: expected)
   }
 
@@ -288,7 +321,7 @@ struct TorchTensorRebuilder {
     advice: String = "Save the state dict with dense tensors of plain types"
   ) -> CheckpointError {
     CheckpointError(
-      .unsupported, file: archive.file.path, place: "tensor \"\(name)\"", found: found,
+      .unsupported, file: storages.file, place: "tensor \"\(name)\"", found: found,
       expected: expected, advice: advice)
   }
 }

@@ -5,8 +5,8 @@ import Synchronization
 ///
 /// The directory must end where the end record begins, the members must fill the file from its
 /// first byte to the directory without gap or overlap, and a member's own header must agree with
-/// the directory. Zip64 and data descriptors are read; encryption, comments after the end record,
-/// several disks and methods other than "stored" and "deflated" are not.
+/// the directory. Zip64 and data descriptors are read, and bytes after the end record are counted;
+/// encryption, several disks and methods other than "stored" and "deflated" are refused.
 final class ZipArchive: Sendable {
   struct Member: Sendable {
     let name: String
@@ -20,17 +20,26 @@ final class ZipArchive: Sendable {
     let offset: Int
   }
 
+  /// The largest inflated member that is kept for the next view of it.
+  private static let maximumKept = 256 << 20
+
   let file: MappedFile
   let members: [Member]
   /// False where the writer left out all checksums (`torch.serialization.set_crc32_options`).
   let hasChecksums: Bool
 
+  /// Bytes after the archive, which no reader looks at.
+  let trailing: Int
+
   private let places: [String: Int]
   private let verified = Mutex<Set<Int>>([])
+  /// The member inflated last: the views of one storage follow each other.
+  private let inflated = Mutex<(index: Int, view: PayloadView)?>(nil)
 
   init(_ file: MappedFile) throws(CheckpointError) {
-    let members = try ZipDirectory(file).members()
+    let (members, trailing) = try ZipDirectory(file).read()
     self.file = file
+    self.trailing = trailing
     self.members = members
     hasChecksums = members.contains { $0.checksum != 0 }
     places = Dictionary(uniqueKeysWithValues: members.map { ($0.name, $0.index) })
@@ -43,6 +52,7 @@ final class ZipArchive: Sendable {
   func contents(of member: Member) throws(CheckpointError) -> PayloadView {
     try file.requireUnchanged()
     let view: PayloadView
+    if let kept = inflated.withLock({ $0 }), kept.index == member.index { return kept.view }
     if member.isDeflated {
       let memory = try OwnedBytes(count: member.size, file: file.path)
       try inflate(member, into: memory.bytes)
@@ -50,9 +60,13 @@ final class ZipArchive: Sendable {
     } else {
       view = PayloadView(try stored(member), owner: file)
     }
-    guard hasChecksums, !verified.withLock({ $0.contains(member.index) }) else { return view }
-    if !member.isDeflated { file.prefetch(member.offset..<member.offset + member.size) }
-    try accept(view.withBytes { CRC32.checksum($0) }, of: member)
+    if hasChecksums, !verified.withLock({ $0.contains(member.index) }) {
+      if !member.isDeflated { file.prefetch(member.offset..<member.offset + member.size) }
+      try accept(view.withBytes { CRC32.checksum($0) }, of: member)
+    }
+    if member.isDeflated, member.size <= Self.maximumKept {
+      inflated.withLock { $0 = (member.index, view) }
+    }
     return view
   }
 

@@ -4,6 +4,8 @@ struct ZipDirectory {
   private static let maximumSize = 256 << 20
   /// Deflate cannot do better than 1032 to 1; what claims more is lying.
   private static let maximumRatio = 1032
+  /// A comment and other bytes after the end record: as far as other readers look for it.
+  private static let maximumTrailing = 65_535
 
   private let file: MappedFile
   private let bytes: UnsafeRawBufferPointer
@@ -13,9 +15,11 @@ struct ZipDirectory {
     self.bytes = file.bytes
   }
 
-  func members() throws(CheckpointError) -> [ZipArchive.Member] {
+  /// The members, and how many bytes follow the archive.
+  func read() throws(CheckpointError) -> (members: [ZipArchive.Member], trailing: Int) {
     defer { withExtendedLifetime(file) {} }
-    let end = try endRecord()
+    let record = try endRecordPosition()
+    let end = try endRecord(at: record.position)
     var members: [ZipArchive.Member] = []
     var spans: [Span] = []
     var names: Set<String> = []
@@ -41,7 +45,7 @@ struct ZipDirectory {
         expected: "a directory of \(end.end - end.start) bytes")
     }
     try requireTiling(spans, until: end.start)
-    return members
+    return (members, record.trailing)
   }
 
   // MARK: End of the directory
@@ -52,17 +56,22 @@ struct ZipDirectory {
     var count: Int
   }
 
-  private func endRecord() throws(CheckpointError) -> End {
-    let position = bytes.count - 22
-    guard bytes.holds("PK\u{05}\u{06}", at: position),
-      let comment = bytes.littleEndian(UInt16.self, at: position + 20), comment == 0
-    else {
-      throw CheckpointError(
-        .truncated, file: file.path, place: "end of the archive",
-        found: "no end record in the last 22 bytes",
-        expected: "a complete ZIP archive without a trailing comment",
-        advice: "Copy or download the file again; it was probably cut short")
+  /// The last end record of the file, where every reader looks for it, and the bytes after it.
+  private func endRecordPosition() throws(CheckpointError) -> (position: Int, trailing: Int) {
+    let last = bytes.count - 22
+    var position = last
+    while position >= max(0, last - Self.maximumTrailing) {
+      if bytes.holds("PK\u{05}\u{06}", at: position) { return (position, last - position) }
+      position -= 1
     }
+    throw CheckpointError(
+      .truncated, file: file.path, place: "end of the archive",
+      found: "no end record in the last \(Self.maximumTrailing + 22) bytes",
+      expected: "a complete ZIP archive",
+      advice: "Copy or download the file again; it was probably cut short")
+  }
+
+  private func endRecord(at position: Int) throws(CheckpointError) -> End {
     guard let disk = bytes.littleEndian(UInt16.self, at: position + 4),
       let startDisk = bytes.littleEndian(UInt16.self, at: position + 6),
       let countHere = bytes.littleEndian(UInt16.self, at: position + 8),

@@ -147,6 +147,8 @@ struct RunOptions: ParsableArguments {
   @Option(help: "What to do with an image that cannot be read: fail or skip.")
   var onBadImage = BadImagePolicy.fail
 
+  @OptionGroup var weights: WeightsOptions
+
   @Option(help: ArgumentHelp("Side of the input in pixels.", valueName: "N"))
   var imageSize: Int?
 
@@ -242,7 +244,11 @@ struct RunOptions: ParsableArguments {
     if let threads { Threads.configure(count: threads) }
     var job = FeatureJob(
       arguments: Array(CommandLine.arguments.dropFirst()),
-      subjects: try subjects.map { text throws(VitProbeError) in try SubjectArgument(text) },
+      subjects: try subjects.map { text throws(VitProbeError) in
+        var subject = try SubjectArgument(text)
+        subject.weights = weights.selection
+        return subject
+      },
       data: dataArguments, analyses: analyses)
     layers?.apply(to: &job)
     job.options.batchSize = batchSize ?? defaultBatch

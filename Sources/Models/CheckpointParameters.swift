@@ -64,6 +64,15 @@ public final class CheckpointParameters: ParameterSource {
   }
 
   private func values(_ entry: TensorEntry) throws(ParameterError) -> Tensor {
+    switch entry.dtype {
+    case .float64, .float32, .float16, .bfloat16: break
+    default:
+      throw .unreadable(
+        name: entry.name,
+        reason: "elements of type \(entry.dtype); expected weights of floating point (F32, F16, "
+          + "BF16, F64). Quantised weights mean nothing without their scales: use the weights "
+          + "before they were quantised")
+    }
     do {
       let shape = Shape(entry.shape)
       if entry.dtype == .float32 {

@@ -2,7 +2,7 @@
 /// of tensors of a file, and which further tensors mean nothing.
 ///
 /// ```swift
-/// KeyMapping("Hugging Face", signature: ["embeddings.cls_token"], prefixes: ["vit."], rules: [
+/// KeyMapping("Hugging Face", signature: ["embeddings.cls_token"], rules: [
 ///   .rename("norm", "layernorm"),
 ///   .join("blocks.*.attn.qkv", ["encoder.layer.*.attention.attention.query", …]),
 /// ])
@@ -86,8 +86,6 @@ public struct KeyMapping: Sendable {
   public let name: String
   /// Names that all have to be there for a file to be in this key mapping.
   let signature: [String]
-  /// Prefixes that some or all names may carry.
-  let prefixes: [String]
   /// Patterns of further tensors that mean nothing to the forward pass.
   let ignored: [String]
   private let rules: [Rule]
@@ -98,26 +96,24 @@ public struct KeyMapping: Sendable {
   ///
   /// - Parameters:
   ///   - name: whose names they are.
-  ///   - signature: names that all have to be there, without prefix.
-  ///   - prefixes: prefixes that names may carry, beside those every key mapping knows.
+  ///   - signature: names that all have to be there, without prefix; any prefix is found.
   ///   - ignored: patterns (`*` stands for any text) of tensors that mean nothing.
   ///   - rules: for one canonical name, all rules that fit are tried in order; with none, the name
   ///     is canonical already.
   ///   - derivedRules: further rules, given the names in a file without wrappers' prefixes.
   public init(
-    _ name: String, signature: [String], prefixes: [String] = [], ignored: [String] = [],
+    _ name: String, signature: [String], ignored: [String] = [],
     rules: [Rule] = [], derivedRules: @escaping @Sendable (Set<String>) -> [Rule] = { _ in [] }
   ) {
     self.name = name
     self.signature = signature
-    self.prefixes = ["", "backbone.", "encoder.", "visual.trunk.", "model."] + prefixes
     self.ignored = ["*num_batches_tracked"] + ignored
     self.rules = rules
     self.derivedRules = derivedRules
   }
 
   private init(_ keyMapping: KeyMapping, rules: [Rule]) {
-    (name, signature, prefixes) = (keyMapping.name, keyMapping.signature, keyMapping.prefixes)
+    (name, signature) = (keyMapping.name, keyMapping.signature)
     (ignored, derivedRules, self.rules) = (keyMapping.ignored, keyMapping.derivedRules, rules)
   }
 

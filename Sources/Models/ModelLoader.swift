@@ -10,15 +10,16 @@ public enum ModelLoader {
   ///   - checkpoint: an opened file or folder.
   ///   - architecture: what it is of; found from the weights if nil.
   ///   - imageSize: the side of the input images, if another than the architecture's.
+  ///   - selection: what is said of the weights where the file holds more than those of a network.
   /// - Throws: ``ModelError`` for weights of no known family or of another one than was asked for,
   ///   for missing tensors, and for what has to be said and was not.
   public static func load(
-    _ checkpoint: Checkpoint, as architecture: Architecture? = nil, imageSize: Int? = nil
+    _ checkpoint: Checkpoint, as architecture: Architecture? = nil, imageSize: Int? = nil,
+    selection: WeightsSelection = WeightsSelection()
   ) throws(ModelError) -> LoadedModel {
     do throws(ModelError) {
-      let contents = try CheckpointContents(checkpoint)
-      let found = try recognise(contents)
-      return try load(found.family, found.view, architecture, imageSize)
+      let found = try NetworkSearch.find(in: checkpoint, selection)
+      return try load(found.family, found, architecture, imageSize)
     } catch {
       throw error.inFile(checkpoint.path)
     }
@@ -29,7 +30,7 @@ public enum ModelLoader {
   /// - Throws: ``ModelError`` as ``load(_:as:imageSize:)``.
   public static func detect(_ checkpoint: Checkpoint) throws(ModelError) -> Architecture {
     do throws(ModelError) {
-      let found = try recognise(try CheckpointContents(checkpoint))
+      let found = try NetworkSearch.find(in: checkpoint, WeightsSelection())
       return try resolve(found.family, found.view, nil).architecture
     } catch {
       throw error.inFile(checkpoint.path)
@@ -59,28 +60,7 @@ public enum ModelLoader {
         variant: architecture.variant, keyMapping: "none", matched: source.collected.count))
   }
 
-  // MARK: Recognition
-
-  private static func recognise(
-    _ contents: CheckpointContents
-  ) throws(ModelError) -> (family: any ModelConfiguration.Type, view: WeightsView) {
-    for family in ModelRegistry.families {
-      for keyMapping in family.keyMappings {
-        if let view = WeightsView(contents, keyMapping: keyMapping) { return (family, view) }
-      }
-    }
-    for family in ModelRegistry.families {
-      if let reason = family.reasonAgainst(names: contents.names) {
-        throw ModelError(.unrecognised, found: reason)
-      }
-    }
-    let some = contents.names.prefix(5).joined(separator: ", ")
-    throw ModelError(
-      .unrecognised,
-      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
-      expected: "one of " + ModelRegistry.families.map { $0.family }.joined(separator: ", "),
-      advice: "A file of features needs no architecture: save one tensor a layer instead")
-  }
+  // MARK: Architecture
 
   private struct Resolution {
     var architecture: Architecture
@@ -182,8 +162,10 @@ public enum ModelLoader {
   // MARK: Building
 
   private static func load<Configuration: ModelConfiguration>(
-    _ family: Configuration.Type, _ view: WeightsView, _ asked: Architecture?, _ imageSize: Int?
+    _ family: Configuration.Type, _ found: NetworkSearch.Found, _ asked: Architecture?,
+    _ imageSize: Int?
   ) throws(ModelError) -> LoadedModel {
+    let view = found.view
     let resolution = try resolve(family, view, asked)
     var configuration = resolution.architecture.configuration
     let checkpoint = view.contents.checkpoint
@@ -201,26 +183,29 @@ public enum ModelLoader {
       source: checkpoint.path, family: family.family, architecture: configuration.text,
       variant: resolution.architecture.variant, candidates: resolution.candidates,
       keyMapping: view.keyMapping.name, prefix: view.prefix, warnings: resolution.warnings)
-    report.usesEMA = usesEMA(checkpoint)
-    if let note = noteOnAveraging(checkpoint) { report.warnings.append(note) }
-    try account(parameters.usedNames, view, &report)
+    report.entry = checkpoint.torch?.wrappers.joined(separator: "/") ?? ""
+    report.usesEMA =
+      checkpoint.torch?.entry?.kind == .averaged
+      || EntryKind(view.prefix.split(separator: ".").map(String.init)) == .averaged
+    report.ignoredOnRequest = view.contents.ignored
+    report.warnings += checkpoint.notes + found.notes
+    if let layer = view.headLayer {
+      report.warnings.append(
+        "the head is \(layer), the one linear layer of a list; layers without parameters beside it "
+          + "are taken for dropout")
+    }
+    try TensorAccount(parameters.usedNames, view, others: found.others).write(to: &report)
+    if report.ignored.contains(where: { $0.contains("pre_logits.") }) {
+      report.warnings.append(
+        "the layer pre_logits of older timm files is left out, as timm does: features are the same, "
+          + "logits are not those of the original model")
+    }
     return LoadedModel(
       model: model,
       architecture: Architecture(
         configuration, variant: resolution.architecture.variant, preprocessing: preprocessing,
         given: []),
       preprocessing: preprocessing, parameters: source.collected, report: report)
-  }
-
-  private static func usesEMA(_ checkpoint: Checkpoint) -> Bool {
-    checkpoint.torch?.wrappers.contains { $0.hasSuffix("_ema") } ?? false
-  }
-
-  /// What to know of a file that has weights averaged over training beside those that were taken.
-  static func noteOnAveraging(_ checkpoint: Checkpoint) -> String? {
-    guard checkpoint.torch?.hasEMA == true, !usesEMA(checkpoint) else { return nil }
-    return "the file also has averaged (EMA) weights (timm.create_model takes those); they are "
-      + "not used here: vitprobe convert FILE OUT.safetensors --ema makes a file of them"
   }
 
   private static func build(
@@ -244,51 +229,5 @@ public enum ModelLoader {
         throw ModelError(.unreadable, place: "tensor \"\(name)\"", found: reason)
       }
     }
-  }
-
-  /// Sorts the tensors of the file into used, meaningless and left over.
-  private static func account(
-    _ used: Set<String>, _ view: WeightsView, _ report: inout LoadReport
-  ) throws(ModelError) {
-    var modules: Set<Substring> = []
-    for name in view.contents.names {
-      guard let entry = view.contents.entry(name), used.contains(entry.name) else { continue }
-      report.matched += 1
-      if let module = repeatedModule(name) { modules.insert(module) }
-    }
-    for name in view.contents.names {
-      guard let entry = view.contents.entry(name), !used.contains(entry.name) else { continue }
-      if view.keyMapping.ignored.contains(where: { matches(name, $0) }) {
-        report.ignored.append(name)
-      } else {
-        report.unmatched.append(name)
-      }
-    }
-    if let name = report.unmatched.first(where: {
-      repeatedModule($0).map(modules.contains) ?? false
-    }) {
-      throw ModelError(
-        .unexpected, place: "tensor \"\(name)\"",
-        found: "a part of a block that \(report.architecture) does not have",
-        expected: "nothing else in its blocks",
-        advice: "The weights are of an architecture that is not supported; features would be wrong")
-    }
-    if report.ignored.contains(where: { $0.contains("pre_logits.") }) {
-      report.warnings.append(
-        "the layer pre_logits of older timm files is left out, as timm does: features are the same, "
-          + "logits are not those of the original model")
-    }
-  }
-
-  /// `blocks.3` of `blocks.3.attn.qkv.weight`: everything up to the first number.
-  private static func repeatedModule(_ name: String) -> Substring? {
-    var end = name.startIndex
-    for component in name.split(separator: ".") {
-      end = component.endIndex
-      if component.last?.isNumber == true, component.endIndex != name.endIndex {
-        return name[..<end]
-      }
-    }
-    return nil
   }
 }

@@ -12,23 +12,15 @@ public struct WeightsView: Sendable {
 
   let contents: CheckpointContents
 
+  /// Sees what stands under a prefix through a key mapping.
   init(_ contents: CheckpointContents, keyMapping: KeyMapping, prefix: String) {
     self.contents = contents
-    self.keyMapping = keyMapping
-    self.prefix = prefix
-    config = contents.config
-  }
-
-  /// Sees a checkpoint through a keyMapping; nil if the key mapping's signature is not there.
-  init?(_ contents: CheckpointContents, keyMapping: KeyMapping) {
-    let prefix = keyMapping.prefixes.first { prefix in
-      keyMapping.signature.allSatisfy { contents.entry(prefix, $0) != nil }
-    }
-    guard let prefix else { return nil }
     let names = contents.names.map { name in
       !prefix.isEmpty && name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
     }
-    self.init(contents, keyMapping: keyMapping.reading(names), prefix: prefix)
+    self.keyMapping = keyMapping.reading(names)
+    self.prefix = prefix
+    config = contents.config
   }
 
   /// The shape, as PyTorch stores it, of the parameter by a canonical name; nil if there is none. A
@@ -86,43 +78,45 @@ public struct WeightsView: Sendable {
 
   /// The tensors that make a parameter, if all of them are there.
   func find(_ canonical: String) -> (entries: [TensorEntry], transform: KeyMapping.Transform)? {
+    let isHead = Self.heads.contains(String(canonical.prefix { $0 != "." }))
     for recipe in keyMapping.recipes(for: canonical) {
-      let entries = recipe.names.compactMap { contents.entry(prefix, $0) }
+      let entries = recipe.names.compactMap { contents.entry(prefix, $0, isHead: isHead) }
       if entries.count == recipe.names.count { return (entries, recipe.transform) }
+    }
+    guard isHead, let layer = headLayer(canonical),
+      let parameter = canonical.split(separator: ".").last,
+      let entry = contents.entry("\(layer).\(parameter)")
+    else { return nil }
+    return ([entry], .rows)
+  }
+
+  /// Canonical names of classification heads.
+  private static let heads: Set = ["head", "head_dist", "fc"]
+
+  /// The linear layer of a head that is a list of layers (dropout and one linear layer, as in many recipes
+  /// of fine-tuning), without `.weight`; nil if the head is a plain layer, or none.
+  var headLayer: String? {
+    for head in ["head", "fc"] {
+      let names = keyMapping.recipes(for: "\(head).weight").flatMap(\.names)
+      let isPlain = names.contains { contents.entry(prefix, $0, isHead: true) != nil }
+      if !isPlain, let layer = headLayer("\(head).weight") { return layer }
     }
     return nil
   }
-}
 
-/// The tensors of a checkpoint by cleaned name.
-struct CheckpointContents: Sendable {
-  let checkpoint: Checkpoint
-  /// Cleaned names in the order of the file.
-  let names: [String]
-  private let entries: [String: TensorEntry]
-
-  var config: JSONValue? { checkpoint.config }
-
-  init(_ checkpoint: Checkpoint) throws(ModelError) {
-    let cleaned = CleanedNames(checkpoint.tensors.map(\.name))
-    if let name = cleaned.collisions.first {
-      throw ModelError(
-        .unreadable, place: "tensor \"\(name)\"",
-        found: "two tensors of that name once wrappers' prefixes are stripped",
-        expected: "the weights of one model")
+  private func headLayer(_ canonical: String) -> String? {
+    guard let head = canonical.split(separator: ".").first, head != "head_dist" else { return nil }
+    for name in keyMapping.recipes(for: "\(head).weight").flatMap(\.names) {
+      let module = name.split(separator: ".").dropLast()
+      for length in [module.count, module.count - 1] where length > 0 {
+        let stem = module.prefix(length).joined(separator: ".")
+        for outer in [prefix] + CheckpointContents.outer(prefix) {
+          if let layer = contents.linearLayer(of: outer + stem) { return layer }
+        }
+      }
     }
-    self.checkpoint = checkpoint
-    names = cleaned.names
-    entries = Dictionary(
-      zip(cleaned.names, checkpoint.tensors), uniquingKeysWith: { first, _ in first })
+    return nil
   }
-
-  /// The tensor by a name that may carry a prefix: a classification head stands outside of it.
-  func entry(_ prefix: String, _ name: String) -> TensorEntry? {
-    entries[prefix + name] ?? (prefix.isEmpty ? nil : entries[name])
-  }
-
-  func entry(_ name: String) -> TensorEntry? { entries[name] }
 }
 
 extension WeightsView {

@@ -17,6 +17,9 @@ import Testing
       ["f4.npy", "fortran.npy", "big_f8.npy", "scalar.npy", "version3.npy"],
       ["stored.npz", "deflated.npz"],
       ["views.pth", "deit.pth", "protocol4.pth", "parameters.pth", "evil_side.pth"],
+      ["legacy_views.pth", "legacy_dtypes.pth", "legacy_training.pth"],
+      ["compressed.pth", "trailing.pth"], ["tied.safetensors"],
+      ["arrays.pth", "arrays2.pkl", "arrays5.pkl"],
     ])
   func mutantsAreReadOrRefused(seeds: [String]) throws {
     let folder = Scratch()

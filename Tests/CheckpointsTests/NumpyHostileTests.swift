@@ -96,7 +96,9 @@ private func zip64(_ values: [UInt64]) -> [UInt8] {
 private let archives: [HostileFile] = [
   // End record
   .init("cut short", Array(archive { _ in }.dropLast(1)), .truncated),
-  .init("comment", archive { $0.comment = Array("hello".utf8) }, .truncated, says: "comment"),
+  .init(
+    "70000 bytes after the end", archive { _ in } + [UInt8](repeating: 0, count: 70_000),
+    .truncated, says: "no end record"),
   .init(
     "comment with a fake end record",
     archive {

@@ -61,6 +61,17 @@ func torchArchive(
   return builder.bytes()
 }
 
+/// The same with the storage compressed, once `count` zeros are unpacked.
+func torchArchive(_ pickle: [UInt8], compressing count: Int) -> [UInt8] {
+  let zeros = [UInt8](repeating: 0, count: count)
+  return torchArchive(pickle) { builder in
+    builder.members[1].data = deflated(zeros)
+    builder.members[1].method = 8
+    builder.members[1].inflatedSize = count
+    builder.members[1].checksum = zeros.withUnsafeBytes { CRC32.checksum($0) }
+  }
+}
+
 /// A state dict with one tensor "a".
 func stateDict(_ tensor: [UInt8] = Pickle.tensor()) -> [UInt8] {
   [0x80, 2] + Pickle.dictionary([(Pickle.string("a"), tensor)]) + Pickle.stop

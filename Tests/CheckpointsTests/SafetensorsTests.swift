@@ -4,6 +4,30 @@ import Testing
 @testable import Checkpoints
 
 @Suite struct SafetensorsTests {
+  @Test func tiedTensorsGoByBothNames() throws {
+    let checkpoint = try Checkpoint.open(fixture("tied.safetensors"))
+    #expect(
+      Set(checkpoint.tensors.map(\.name)) == [
+        "embed.weight", "embed.bias", "head.bias", "head.weight",
+      ])
+    #expect(try checkpoint["head.weight"]?.floats() == fixtureFloats)
+    #expect(
+      checkpoint.notes == ["tied tensors that the file holds once: head.weight = embed.weight"])
+  }
+
+  /// Metadata that happen to be names of tensors, or name none, are no aliases.
+  @Test func metadataAreNotTakenForTiedTensors() throws {
+    let folder = Scratch()
+    let entry = #"{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#
+    let header =
+      #"{"__metadata__":{"label":"a.weight","b.weight":"c.weight","d.x":"e","a.weight":"a.weight"},"#
+      + "\"a.weight\":\(entry)}"
+    let bytes = little(UInt64(header.utf8.count)) + header.utf8
+    let checkpoint = try Checkpoint.open(folder.write(bytes, as: "a.safetensors"))
+    #expect(checkpoint.tensors.map(\.name) == ["a.weight"])
+    #expect(checkpoint.notes.isEmpty)
+  }
+
   @Test func readsEveryTypeThatTheReferenceImplementationWrites() throws {
     let checkpoint = try Checkpoint.open(fixture("dtypes.safetensors"))
     #expect(checkpoint.format == .safetensors)

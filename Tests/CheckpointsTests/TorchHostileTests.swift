@@ -53,27 +53,24 @@ private let archives: [HostileFile] = [
   .init(
     "storage long", torchArchive(stateDict(), storages: ["0": [UInt8](repeating: 0, count: 20)])),
   .init(
-    "storage compressed",
-    torchArchive(stateDict()) {
-      $0.members[1].data = deflated([UInt8](repeating: 0, count: 16))
-      $0.members[1].method = 8
-      $0.members[1].inflatedSize = 16
-      $0.members[1].checksum = [UInt8](repeating: 0, count: 16).withUnsafeBytes {
-        CRC32.checksum($0)
+    "compressed storage of another size", torchArchive(stateDict(), compressing: 12),
+    says: "12 bytes"),
+  .init(
+    "compressed members of 2 GB",
+    torchArchive(stateDict()) { builder in
+      for index in 0..<8 {
+        // A thousand to one, which deflate can do.
+        var member = ZipBuilder.Member("archive/x\(index)", [UInt8](repeating: 0, count: 262_144))
+        (member.method, member.inflatedSize, member.checksum) = (8, 256 << 20, 1)
+        builder.members.append(member)
       }
-    }, .unsupported, says: "compressed"),
+    }, .limitExceeded, says: "compressed members"),
   .init(
     "storage damaged", torchArchive(stateDict()) { $0.members[1].checksum = 7 }, says: "CRC-32"),
   .init(
-    "legacy stream",
-    [
-      0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50,
-      0x19, 0x2E,
-    ] + [UInt8](repeating: 0, count: 64), .unsupported, says: "1.6"),
-  .init(
     "tar", [UInt8](repeating: 0x61, count: 257) + op("ustar") + [UInt8](repeating: 0, count: 250),
     .unsupported, says: "tar"),
-  .init("bare pickle", stateDict(), .unsupported, says: "pickle"),
+  .init("a pickle without its storages", stateDict(), .missing, says: "storage"),
   .init("gzip", [0x1F, 0x8B, 8] + [UInt8](repeating: 0, count: 20), .unsupported, says: "gzip"),
   .init("HDF5", [0x89] + op("HDF\r\n") + [0x1A, 0x0A], .unsupported, says: "HDF5"),
 ]
@@ -248,7 +245,150 @@ private let tensors: [HostileFile] = [
     }, says: "without end"),
 ]
 
+/// The stream of before PyTorch 1.6, sound unless a part says otherwise.
+private func stream(
+  _ name: String, magic: [UInt8] = streamMagic, version: [UInt8] = Pickle.integer(1001),
+  system: [UInt8] = op("}"), object: [UInt8] = stateDict(),
+  keys: [UInt8] = op("](") + Pickle.string("0") + op("e"),
+  storages: [UInt8] = little(Int64(4)) + [UInt8](repeating: 0, count: 16),
+  _ kind: CheckpointError.Kind = .malformed, says: String = ""
+) -> HostileFile {
+  let pickles = [version, system].flatMap { $0 + Pickle.stop }
+  return HostileFile(
+    name, magic + pickles + object + keys + Pickle.stop + storages, kind, says: says)
+}
+
+private let streamMagic: [UInt8] = [
+  0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E,
+]
+
+private func view(_ part: [[UInt8]], count: Int32 = 4) -> [UInt8] {
+  stateDict(
+    Pickle.tensor(
+      storage: Pickle.tuple([
+        Pickle.string("storage"), typed, Pickle.string("0"), Pickle.string("cpu"),
+        Pickle.integer(count), Pickle.tuple(part),
+      ]) + op("Q"), shape: [2]))
+}
+
+private let streams: [HostileFile] = [
+  .init("stream of its magic number", streamMagic + [UInt8](repeating: 0, count: 64)),
+  stream("another version", version: Pickle.integer(7), says: "1001"),
+  stream("version as text", version: Pickle.string("1001")),
+  stream("machine as a list", system: op("]")),
+  stream("keys as a dictionary", keys: op("}")),
+  stream("key that is no text", keys: op("](") + Pickle.integer(0) + op("e")),
+  stream("key of no storage", keys: op("](") + Pickle.string("1") + op("e"), says: "\"1\""),
+  stream("key twice", keys: op("](") + Pickle.string("0") + Pickle.string("0") + op("e")),
+  stream("no keys", keys: op("]"), .missing),
+  stream(
+    "count lies", storages: little(Int64(5)) + [UInt8](repeating: 0, count: 20), says: "5 elements"),
+  stream("negative count", storages: little(Int64(-4))),
+  stream("no count", storages: [1, 2], .truncated),
+  stream("half a storage", storages: little(Int64(4)) + [0, 0, 0], .truncated),
+  stream(
+    "storage of 2^31 elements",
+    object: stateDict(Pickle.tensor(storage: Pickle.storage(count: .max))),
+    storages: little(Int64(Int32.max)), .truncated),
+  stream(
+    "storage of a class that says nothing",
+    object: stateDict(
+      Pickle.tensor(storage: Pickle.storage(type: Pickle.global("os", "FloatStorage"))))),
+  stream(
+    "code in place of the object", object: Pickle.call("os", "system", []) + Pickle.stop,
+    keys: op("]"),
+    .unsupported, says: "os.system"),
+  stream(
+    "part beyond its storage",
+    object: view([Pickle.string("1"), Pickle.integer(3), Pickle.integer(2)]), says: "storage"),
+  stream(
+    "part with a negative start",
+    object: view([Pickle.string("1"), Pickle.integer(-1), Pickle.integer(2)])),
+  stream("part of two", object: view([Pickle.string("1"), Pickle.integer(0)])),
+  stream(
+    "view beyond its part",
+    object: view([Pickle.string("1"), Pickle.integer(2), Pickle.integer(1)]), says: "storage of 1"),
+]
+
+private func array(
+  dtype: [UInt8] = Pickle.call("numpy", "dtype", [Pickle.string("f4")]), shape: [Int32] = [2],
+  data: [UInt8] = op("C") + [8] + [UInt8](repeating: 0, count: 8), order: [UInt8] = [0x89]
+) -> [UInt8] {
+  Pickle.call(
+    "numpy.core.multiarray", "_reconstruct",
+    [Pickle.global("numpy", "ndarray"), Pickle.integers([0]), op("C") + [1, 0x62]])
+    + Pickle.tuple([Pickle.integer(1), Pickle.integers(shape), dtype, order, data]) + op("b")
+}
+
+private let arrays: [HostileFile] = [
+  tensor("array of fewer bytes", array(shape: [3]), says: "8 bytes"),
+  tensor("array of more bytes", array(shape: [1]), says: "4 for the shape"),
+  tensor("array of 2^62 elements", array(shape: [.max, .max])),
+  tensor("array beyond 64 bits", array(shape: [.max, .max, .max]), says: "fits 64 bits"),
+  tensor(
+    "array of text beyond Latin 1",
+    array(data: Pickle.string("\u{151}\u{151}\u{151}\u{151}\u{151}\u{151}\u{151}\u{151}"))),
+  tensor("array of a number", array(data: Pickle.integer(8)), says: "an integer"),
+  .init(
+    "array of objects alone",
+    torchArchive(stateDict(array(dtype: Pickle.call("numpy", "dtype", [Pickle.string("O8")])))),
+    .unsupported),
+  .init("array of a negative extent", torchArchive(stateDict(array(shape: [-2]))), .unsupported),
+  .init(
+    "sklearn", [0x80, 4] + Pickle.call("sklearn.svm._classes", "SVC", []) + Pickle.stop,
+    .unsupported, says: "scikit-learn"),
+  .init("a list in a pickle", [0x80, 4] + op("]."), .unsupported),
+]
+
 @Suite struct TorchHostileTests {
+  @Test(arguments: streams)
+  func streamIsRefused(_ file: HostileFile) { file.expectRefusal(extension: "pth") }
+
+  @Test(arguments: arrays)
+  func arrayIsRefused(_ file: HostileFile) { file.expectRefusal(extension: "pkl") }
+
+  @Test func everyTruncationOfAStreamIsRefused() throws {
+    let folder = Scratch()
+    let whole = try contents(fixture("legacy_training.pth"))
+    for length in 0..<whole.count {
+      let path = folder.write(Array(whole[..<length]), as: "short.pth")
+      #expect(failure { try Checkpoint.check(path) } != nil, "accepted \(length) bytes")
+    }
+  }
+
+  /// A storage that is a part of another, as torch wrote before 0.4.
+  @Test func partsOfStoragesOfAStreamAreRead() throws {
+    let folder = Scratch()
+    let file = stream(
+      "part", object: view([Pickle.string("1"), Pickle.integer(1), Pickle.integer(3)]),
+      storages: little(Int64(4)) + fixtureFloats.prefix(4).flatMap { little($0.bitPattern) })
+    let checkpoint = try Checkpoint.open(folder.write(file.bytes, as: "part.pth"))
+    #expect(try checkpoint["a"]?.floats() == Array(fixtureFloats[1...2]))
+  }
+
+  /// Entries are looked for in each dictionary once, however many refer to it and however they nest.
+  @Test func dictionariesWithinEachOtherCostOnce() throws {
+    let folder = Scratch()
+    var bytes = op("}q\u{00}")
+    for index in 0..<20_000 { bytes += Pickle.string("k\(index)") + op("h\u{00}s") }
+    bytes += Pickle.string("a") + Pickle.tensor() + op("s")
+    let path = folder.write(torchArchive(bytes + Pickle.stop), as: "nested.pth")
+    let checkpoint = try Checkpoint.open(path)
+    #expect(checkpoint.torch?.entries.count == 1)
+    #expect(checkpoint.tensors.map(\.name) == ["a"])
+  }
+
+  /// The bytes of an array that many names share are copied once.
+  @Test func arraysSharedManyTimesCostOnce() throws {
+    let folder = Scratch()
+    let many = 20_000
+    let data = op("B") + little(UInt32(1 << 20)) + [UInt8](repeating: 0, count: 1 << 20)
+    var bytes = op("}(") + Pickle.string("a") + array(shape: [1 << 18], data: data) + op("q\u{00}")
+    for index in 0..<many { bytes += Pickle.string("\(index)") + op("h\u{00}") }
+    let path = folder.write([0x80, 2] + bytes + op("u") + Pickle.stop, as: "shared.pkl")
+    #expect(try Checkpoint.open(path).tensors.count == many + 1)
+  }
+
   @Test(arguments: archives)
   func archiveIsRefused(_ file: HostileFile) { file.expectRefusal(extension: "pth") }
 

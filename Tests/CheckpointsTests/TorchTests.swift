@@ -67,21 +67,107 @@ import Testing
     #expect(checkpoint["module.1.num_batches_tracked"]?.dtype == .int64)
   }
 
-  @Test func takesAveragedWeightsOnlyIfAsked() throws {
-    let plain = try Checkpoint.open(fixture("deit.pth"))
-    #expect(plain.torch?.wrappers == ["model"])
-    #expect(plain.torch?.hasEMA == true)
-    #expect(try plain["floats"]?.floats() == fixtureFloats)
+  @Test func takesAveragedWeightsBeforeOthersAndSaysSo() throws {
+    let averaged = try Checkpoint.open(fixture("deit.pth"))
+    #expect(averaged.torch?.wrappers == ["model_ema"])
+    #expect(averaged.torch?.entries.map(\.name) == ["model_ema", "model", ""])
+    #expect(averaged.torch?.entries.map(\.kind) == [.averaged, .weights, .whole])
+    #expect(try averaged["floats"]?.floats() == fixtureFloats.map { $0 + 1 })
+    #expect(averaged.notes.count == 1)
+    #expect(averaged.notes.first?.contains("averaged") == true)
     #expect(
-      plain.metadata == [
+      averaged.metadata == [
         "epoch": "299", "args.model": "deit_tiny_patch16_224", "args.lr": "0.0005",
         "metric": "0.721",
       ])
-    let averaged = try Checkpoint.open(fixture("deit.pth"), preferringEMA: true)
-    #expect(averaged.torch?.wrappers == ["model_ema"])
-    #expect(try averaged["floats"]?.floats() == fixtureFloats.map { $0 + 1 })
-    let without = try Checkpoint.open(fixture("nested.pth"), preferringEMA: true)
-    #expect(without.torch?.hasEMA == false)
+    let plain = try Checkpoint.open(fixture("deit.pth"), entry: .named("model"))
+    #expect(plain.torch?.wrappers == ["model"])
+    #expect(try plain["floats"]?.floats() == fixtureFloats)
+    #expect(
+      try Checkpoint.open(fixture("deit.pth"), entry: .averaged).torch?.wrappers == ["model_ema"])
+    let without = failure { _ = try Checkpoint.open(fixture("nested.pth"), entry: .averaged) }
+    #expect(without?.kind == .missing)
+  }
+
+  @Test(
+    arguments: [
+      ("distillation.pth", ["teacher"], ["student"]),
+      ("twice.pth", ["model", "teacher"], ["model", "student"]),
+      ("legacy_training.pth", ["state_dict_ema"], ["state_dict"]),
+    ])
+  func takesATeacherBeforeItsStudent(
+    name: String, taken: [String], other: [String]
+  ) throws {
+    let checkpoint = try Checkpoint.open(fixture(name))
+    #expect(checkpoint.torch?.wrappers == taken)
+    #expect(try checkpoint["floats"]?.floats() == fixtureFloats.map { $0 + 1 })
+    #expect(checkpoint.notes.count == 1)
+    for key in [other.joined(separator: "/"), other.last ?? ""] {
+      let chosen = try Checkpoint.open(fixture(name), entry: .named(key))
+      #expect(chosen.torch?.wrappers == other)
+      #expect(try chosen["floats"]?.floats() == fixtureFloats)
+    }
+    let wrong = failure { _ = try Checkpoint.open(fixture(name), entry: .named("net")) }
+    #expect(wrong?.kind == .missing && wrong?.description.contains(other.last ?? "") == true)
+  }
+
+  @Test(
+    arguments: [
+      "arrays.pth", "arrays2.pkl", "arrays4.pkl", "arrays5.pkl",
+    ])
+  func readsArraysInADictionary(name: String) throws {
+    let checkpoint = try Checkpoint.open(fixture(name))
+    #expect(checkpoint.format == (name == "arrays.pth" ? .torch : .pickle))
+    #expect(checkpoint.metadata["epoch"] == "3")
+    for name in ["floats", "half", "big", "fortran"] {
+      #expect(checkpoint[name]?.shape == [2, 3])
+      #expect(try checkpoint[name]?.floats() == fixtureFloats, "\(name)")
+    }
+    #expect(checkpoint["big"]?.dtype == .float64 && checkpoint["half"]?.dtype == .float16)
+    #expect(try checkpoint["ints"]?.floats() == [0, 1, 2, 3, 4, 5])
+    #expect(try checkpoint["scalar"]?.floats() == [2.5])
+    #expect(try checkpoint["empty"]?.floats() == [])
+    #expect(checkpoint["names"] == nil)
+    #expect(checkpoint.torch?.skipped.map(\.name) == ["names"])
+  }
+
+  // MARK: The stream of before PyTorch 1.6
+
+  @Test func readsEveryTypeOfTheStream() throws {
+    let checkpoint = try Checkpoint.open(fixture("legacy_dtypes.pth"))
+    #expect(checkpoint.format == .torch && checkpoint.notes.isEmpty)
+    for name in ["F64", "F32", "F16", "BF16"] {
+      #expect(checkpoint[name]?.dtype.rawValue == name)
+      #expect(try checkpoint[name]?.floats() == fixtureFloats, "\(name)")
+    }
+    for name in ["I64", "I32", "I16", "I8", "U8"] {
+      #expect(checkpoint[name]?.dtype.rawValue == name)
+      #expect(try checkpoint[name]?.floats() == [0, 1, 2, 3, 4, 5], "\(name)")
+    }
+    #expect(try checkpoint["BOOL"]?.floats() == [0, 1, 1, 1, 1, 1])
+    #expect(try checkpoint["scalar"]?.floats() == [2.5])
+    #expect(try checkpoint["empty"]?.floats() == [])
+  }
+
+  /// The same views by the stream, and by an archive that was packed again, compressed.
+  @Test(arguments: ["legacy_views.pth", "compressed.pth"])
+  func readsViewsOfOneStorage(name: String) throws {
+    let (own, other) = (
+      try Checkpoint.open(fixture(name)), try Checkpoint.open(fixture("views.pth"))
+    )
+    #expect(own.tensors.count >= 5)
+    for tensor in own.tensors {
+      let twin = try #require(other[tensor.name])
+      #expect(tensor.shape == twin.shape)
+      #expect(try tensor.floats() == twin.floats(), "\(tensor.name)")
+    }
+  }
+
+  @Test(arguments: ["legacy_trailing.pth", "trailing.pth"])
+  func bytesAfterTheEndArePassedOverAndTold(name: String) throws {
+    let checkpoint = try Checkpoint.open(fixture(name))
+    #expect(try checkpoint["floats"]?.floats() == fixtureFloats)
+    #expect(checkpoint.notes.count == 1 && checkpoint.notes[0].contains("512 bytes after"))
   }
 
   @Test(
@@ -89,7 +175,7 @@ import Testing
       ("nested.pth", ["model", "state_dict"]), ("model_state_dict.pth", ["model_state_dict"]),
       ("protocol2.pth", ["state_dict"]), ("protocol3.pth", ["state_dict"]),
       ("protocol4.pth", ["state_dict"]), ("protocol5.pth", ["state_dict"]),
-      ("without_checksums.pth", []),
+      ("without_checksums.pth", []), ("legacy.pth", []), ("unknown_key.pth", ["trunk"]),
     ])
   func unwraps(name: String, wrappers: [String]) throws {
     let checkpoint = try Checkpoint.open(fixture(name))
@@ -100,7 +186,7 @@ import Testing
 
   @Test(
     arguments: [
-      ("legacy.pth", "before PyTorch 1.6"), ("torchscript.pt", "TorchScript"),
+      ("optimizer.pth", "optimizer"), ("torchscript.pt", "TorchScript"),
       ("whole_model.pth", "torch.nn.modules.linear.Linear"),
       ("sparse.pth", "torch._utils._rebuild_sparse_tensor"),
       ("quantised.pth", "torch._utils._rebuild_qtensor"),

@@ -47,7 +47,8 @@ import Testing
         ModelRegistry.families.first { $0.family == loaded.architecture.family })
       let keyMapping = try #require(
         family.keyMappings.first { $0.name == loaded.report.keyMapping })
-      let view = try #require(WeightsView(CheckpointContents(checkpoint), keyMapping: keyMapping))
+      let view = WeightsView(
+        try CheckpointContents(checkpoint), keyMapping: keyMapping, prefix: loaded.report.prefix)
       names = parameters.map { view.foreignName($0.specification.name) }
     }
 

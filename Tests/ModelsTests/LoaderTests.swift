@@ -99,17 +99,6 @@ import Testing
     }
   }
 
-  @Test func averagedWeightsThatAreLeftOutAreTold() throws {
-    let folder = #filePath.dropLast("ModelsTests/LoaderTests.swift".count)
-    let path = folder + "CheckpointsTests/Fixtures/"
-    let plain = try #require(
-      ModelLoader.noteOnAveraging(try Checkpoint.open(path + "deit.pth")))
-    #expect(plain.contains("--ema"))
-    let averaged = try Checkpoint.open(path + "deit.pth", preferringEMA: true)
-    #expect(ModelLoader.noteOnAveraging(averaged) == nil)
-    #expect(ModelLoader.noteOnAveraging(try Checkpoint.open(path + "nested.pth")) == nil)
-  }
-
   @Test func fineTunedHeadsAndSizesAdapt() throws {
     let tensors = try weights("vit(image=384,dim=192,classes=37)")
     try withHollowCheckpoint(tensors) { checkpoint in

@@ -14,6 +14,12 @@ enum FuzzTarget: String, CaseIterable {
   case safetensors, numpy, torch
   /// The pickle of a checkpoint, in an archive that is sound otherwise: no checksum hides it.
   case pickle
+  /// The object of a stream as torch wrote it before 1.6, between sound other parts.
+  case stream
+  /// A compressed storage in a sound archive.
+  case deflated
+  /// Metadata of a sound safetensors file, which may name tensors that stand for others.
+  case tied
   /// One JSON document.
   case json
   /// `config.json` beside the weights of a small transformer.
@@ -40,6 +46,10 @@ enum FuzzTarget: String, CaseIterable {
     switch self {
     case .safetensors, .numpy, .torch: onFile(bytes) { try Self.readCheckpoint($0) }
     case .pickle: onFile(Self.archive(around: bytes)) { try Self.readCheckpoint($0) }
+    case .stream: onFile(Self.stream(around: bytes)) { try Self.readCheckpoint($0) }
+    case .deflated:
+      onFile(Self.archive(storing: bytes)) { try Self.readCheckpoint($0) }
+    case .tied: onFile(Self.tensors(describedBy: bytes)) { try Self.readCheckpoint($0) }
     case .json: Self.readJSON(bytes)
     case .config:
       FuzzFolder.shared.write(bytes)
@@ -85,15 +95,15 @@ enum FuzzTarget: String, CaseIterable {
   }
 
   private static func readCheckpoint(_ path: String) throws {
-    for ema in [false, true] {
-      let checkpoint = try Checkpoint.open(path, preferringEMA: ema)
+    for entry in [CheckpointEntry.automatic, .averaged, .named("model")] {
+      let checkpoint = try Checkpoint.open(path, entry: entry)
       // A small file may show one storage many times.
       for tensor in checkpoint.tensors.prefix(64)
       where tensor.dtype.isConvertible && tensor.byteCount <= 1 << 20 {
         let values = try tensor.floats()
         precondition(values.count == tensor.count, "another number of values than the shape has")
       }
-      if !ema { _ = try? ModelLoader.detect(checkpoint) }
+      if entry == .automatic { _ = try? ModelLoader.detect(checkpoint) }
     }
   }
 
@@ -166,25 +176,67 @@ enum FuzzTarget: String, CaseIterable {
 
   /// An archive as `torch.save` writes it without checksums: the pickle and two storages.
   private static func archive(around pickle: UnsafeRawBufferPointer) -> [UInt8] {
+    archive([
+      ("a/data.pkl", Array(pickle), nil), ("a/data/0", [UInt8](repeating: 0, count: 24), nil),
+      ("a/data/1", [UInt8](repeating: 0, count: 192), nil),
+    ])
+  }
+
+  /// An archive whose one storage, of six singles, is compressed as the input says.
+  private static func archive(storing bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    archive([("a/data.pkl", statePickle, nil), ("a/data/0", Array(bytes), 24)])
+  }
+
+  /// Members by name, with the size once inflated of one that is compressed.
+  private static func archive(_ members: [(String, [UInt8], Int?)]) -> [UInt8] {
     var file: [UInt8] = []
     var directory: [UInt8] = []
-    let members = [
-      ("a/data.pkl", Array(pickle)), ("a/data/0", [UInt8](repeating: 0, count: 24)),
-      ("a/data/1", [UInt8](repeating: 0, count: 192)),
-    ]
-    for (name, data) in members {
-      let sizes = little(UInt32(data.count)) + little(UInt32(data.count))
+    for (name, data, inflated) in members {
+      let sizes = little(UInt32(data.count)) + little(UInt32(inflated ?? data.count))
       let common =
-        [20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] + sizes + little(UInt16(name.utf8.count))
-        + [0, 0]
+        [20, 0, 0, 0, inflated == nil ? 0 : 8, 0, 0, 0, 0, 0, 0, 0, 0, 0] + sizes
+        + little(UInt16(name.utf8.count)) + [0, 0]
       directory += little(UInt32(0x0201_4B50)) + [20, 0] + common
       directory += [UInt8](repeating: 0, count: 10) + little(UInt32(file.count)) + name.utf8
       file += little(UInt32(0x0403_4B50)) + common + name.utf8 + data
     }
+    let count = little(UInt16(members.count))
     let end =
-      [0, 0, 0, 0, 3, 0, 3, 0] + little(UInt32(directory.count)) + little(UInt32(file.count))
+      [0, 0, 0, 0] + count + count + little(UInt32(directory.count)) + little(UInt32(file.count))
       + [0, 0]
     return file + directory + little(UInt32(0x0605_4B50)) + end
+  }
+
+  /// `{"a": tensor of storage "0"}`, six singles.
+  private static var statePickle: [UInt8] {
+    func text(_ text: String) -> [UInt8] {
+      [UInt8(ascii: "X")] + little(UInt32(text.utf8.count)) + text.utf8
+    }
+    var pickle: [UInt8] = [0x80, 2] + Array("}".utf8) + text("a")
+    pickle += "ctorch._utils\n_rebuild_tensor_v2\n((".utf8 + text("storage")
+    pickle += "ctorch\nFloatStorage\n".utf8 + text("0") + text("cpu") + "K\u{06}tQ".utf8
+    pickle += "K\u{00}(K\u{02}K\u{03}t(K\u{03}K\u{01}t".utf8
+    return pickle + [0x89] + "ccollections\nOrderedDict\n)RtRs.".utf8
+  }
+
+  /// A stream of before PyTorch 1.6 with storages "0" and "1" around the pickle of its object.
+  private static func stream(around object: UnsafeRawBufferPointer) -> [UInt8] {
+    var file: [UInt8] = [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50]
+    file += [0x19, 0x2E, 0x80, 2] + "M".utf8 + [0xE9, 3] + ".}.".utf8 + Array(object)
+    file += "](X\u{01}\u{00}\u{00}\u{00}0X\u{01}\u{00}\u{00}\u{00}1e.".utf8
+    for count in [6, 48] {
+      file += little(Int64(count)) + [UInt8](repeating: 0, count: count * 4)
+    }
+    return file
+  }
+
+  /// Two tensors behind `__metadata__` as the input says.
+  private static func tensors(describedBy metadata: UnsafeRawBufferPointer) -> [UInt8] {
+    let header =
+      "{\"__metadata__\":\(String(decoding: metadata, as: UTF8.self)),"
+      + "\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+      + "\"b\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[24,28]}}"
+    return little(UInt64(header.utf8.count)) + header.utf8 + [UInt8](repeating: 0, count: 28)
   }
 
   /// Three samples of one layer of five tokens, described by `taps`.

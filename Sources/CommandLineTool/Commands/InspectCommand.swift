@@ -1,4 +1,6 @@
 import ArgumentParser
+import Checkpoints
+import Models
 import Reports
 import StrictJSON
 import VitProbe
@@ -15,14 +17,24 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Look at every value too: range, NaN and infinities.")
   var values = false
 
-  @Flag(help: "Take the averaged (EMA) weights of a training file.")
+  @Flag(help: "Take averaged (EMA) weights, and refuse a file without.")
   var ema = false
+
+  @OptionGroup var weights: WeightsOptions
 
   @Flag(help: "Print JSON.")
   var json = false
 
+  func validate() throws {
+    if ema, weights.entry != nil {
+      throw ValidationError("--ema and --entry exclude each other")
+    }
+  }
+
   func run() throws {
-    let inspection = try Inspection(file, preferringEMA: ema)
+    var selection = weights.selection
+    if ema { selection.entry = .averaged }
+    let inspection = try Inspection(file, selection: selection)
     let tensors = try inspection.tensors(withValues: values)
     if json {
       Terminal.data(inspection.json(tensors: tensors).pretty)

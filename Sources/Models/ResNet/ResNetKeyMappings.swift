@@ -11,7 +11,7 @@ extension ResNetConfiguration {
     signature: [
       "embedder.embedder.convolution.weight",
       "encoder.stages.0.layers.0.layer.0.convolution.weight",
-    ], prefixes: ["resnet."],
+    ],
     rules: [
       .rename("conv1", "embedder.embedder.convolution"),
       .rename("bn1", "embedder.embedder.normalization"),

@@ -23,7 +23,7 @@ extension SwinConfiguration {
     signature: [
       "embeddings.patch_embeddings.projection.weight",
       "encoder.layers.0.blocks.0.attention.self.relative_position_bias_table",
-    ], prefixes: ["swin."], ignored: buffers + ["*embeddings.mask_token"],
+    ], ignored: buffers + ["*embeddings.mask_token"],
     rules: [
       .rename("patch_embed.proj", "embeddings.patch_embeddings.projection"),
       .rename("patch_embed.norm", "embeddings.norm"),

@@ -25,7 +25,6 @@ extension ViTConfiguration {
   private static let huggingFace = KeyMapping(
     "Hugging Face",
     signature: ["embeddings.cls_token", "encoder.layer.0.attention.attention.query.weight"],
-    prefixes: ["vit.", "deit.", "dinov2.", "dinov2_with_registers."],
     ignored: ["*pooler.*", "*embeddings.mask_token"],
     rules: [
       .rename("cls_token", "embeddings.cls_token"),

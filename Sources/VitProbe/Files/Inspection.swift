@@ -17,15 +17,15 @@ public struct Inspection: Sendable {
   /// Opens a file or folder.
   ///
   /// - Throws: `CheckpointError` if it cannot be read; an unknown architecture is no error.
-  public init(_ path: String, preferringEMA: Bool = false) throws {
-    checkpoint = try Checkpoint.open(path, preferringEMA: preferringEMA)
+  public init(_ path: String, selection: WeightsSelection = WeightsSelection()) throws {
+    checkpoint = try Checkpoint.open(path, entry: selection.entry)
     if try FeatureMetadata.marks(checkpoint) {
       detection = .features(
         try FeatureSubject(checkpoint, label: nil, defaultLabel: lastComponent(path)))
       return
     }
     do {
-      detection = .model(try ModelLoader.load(checkpoint).report)
+      detection = .model(try ModelLoader.load(checkpoint, selection: selection).report)
     } catch {
       detection = .unknown(error.description)
     }
@@ -40,7 +40,9 @@ public struct Inspection: Sendable {
     row("tensors", "\(checkpoint.tensors.count)")
     row("values", "\(checkpoint.tensors.reduce(0) { $0 + $1.count })")
     switch detection {
-    case .unknown(let reason): row("architecture", "not recognised: \(reason)")
+    case .unknown(let reason):
+      row("architecture", "not recognised: \(reason)")
+      for note in checkpoint.notes { row("note", note) }
     case .features(let subject):
       row("contents", subject.summary)
       for note in subject.notes { row("note", note) }
@@ -53,10 +55,15 @@ public struct Inspection: Sendable {
         "key names", report.keyMapping + (report.prefix.isEmpty ? "" : ", prefix \(report.prefix)"))
       row("matched", "\(report.matched)")
       row("ignored", report.ignored.isEmpty ? "0" : "\(report.ignored.count)")
-      row(
-        "unmatched",
-        report.unmatched.isEmpty ? "0" : report.unmatched.joined(separator: ", "))
+      row("unmatched", "\(report.unused.count)")
+      for group in report.unusedGroups { row(group.reason, group.names.joined(separator: ", ")) }
+      if !report.ignoredOnRequest.isEmpty {
+        row("ignored on request", report.ignoredOnRequest.joined(separator: ", "))
+      }
       for warning in report.warnings { row("warning", warning) }
+    }
+    if let torch = checkpoint.torch, torch.entries.count > 1 {
+      for entry in torch.entries { row("entry \(entry.name)", "\(entry.tensors) tensors") }
     }
     for (key, value) in checkpoint.metadata.sorted(by: { $0.key < $1.key }) {
       row("metadata \(key)", value.count > 120 ? String(value.prefix(117)) + "…" : value)
@@ -124,6 +131,8 @@ public struct Inspection: Sendable {
         .init("matched", .integer(report.matched)),
         .init("ignored", .array(report.ignored.map(JSONValue.string))),
         .init("unmatched", .array(report.unmatched.map(JSONValue.string))),
+        .init("ignored_on_request", .array(report.ignoredOnRequest.map(JSONValue.string))),
+        .init("entry", .string(report.entry)), .init("prefix", .string(report.prefix)),
         .init("warnings", .array(report.warnings.map(JSONValue.string))),
       ]
     }

@@ -91,10 +91,15 @@ public struct ModelSubject: Subject {
   public var notes: [String] {
     let report = loaded.report
     var notes = report.warnings
-    if !report.unmatched.isEmpty {
-      let shown = report.unmatched.prefix(8).joined(separator: ", ")
-      let more = report.unmatched.count > 8 ? ", … (vitprobe inspect lists all)" : ""
-      notes.append("\(report.unmatched.count) tensor(s) of the file were not used: \(shown)\(more)")
+    for group in report.unusedGroups {
+      let shown = group.names.prefix(6).joined(separator: ", ")
+      let more = group.names.count > 6 ? ", … (vitprobe inspect lists all)" : ""
+      notes.append("\(group.names.count) tensor(s) not used (\(group.reason)): \(shown)\(more)")
+    }
+    if !report.ignoredOnRequest.isEmpty {
+      notes.append(
+        "\(report.ignoredOnRequest.count) tensor(s) left out on request (--ignore-tensors): "
+          + report.ignoredOnRequest.prefix(6).joined(separator: ", "))
     }
     if let nonfiniteNote { notes.append(nonfiniteNote) }
     return notes
@@ -109,7 +114,10 @@ public struct ModelSubject: Subject {
       "variant": report.variant.map(JSONValue.string) ?? .null,
       "key_mapping": .string(report.keyMapping), "ema": .bool(report.usesEMA),
       "parameters": .integer(parameterCount),
+      "entry": .string(report.entry), "prefix": .string(report.prefix),
       "unused_tensors": .array(report.unmatched.map(JSONValue.string)),
+      "ignored_tensors": .array(report.ignoredOnRequest.map(JSONValue.string)),
+      "weights_notes": .array(report.warnings.map(JSONValue.string)),
       "preprocessing": transform.json,
     ]
   }

@@ -21,6 +21,8 @@ public struct SubjectArgument: Sendable, Hashable {
   public let architecture: String?
   /// Where values come from.
   public let source: Source
+  /// What is said of the weights, where a file holds more than those of one network.
+  public var weights = WeightsSelection()
 
   /// Takes an argument apart. One that is an existing path is taken whole; otherwise it is split at
   /// `=` and `@` outside parentheses.

@@ -27,7 +27,7 @@ public func openSubject(
   case .demo(let name): path = try BundledData.checkpoint(name)
   case .path(let given): path = given
   }
-  let checkpoint = try Checkpoint.open(path)
+  let checkpoint = try Checkpoint.open(path, entry: argument.weights.entry)
   func featureSubject() throws(CheckpointError) -> FeatureSubject {
     try FeatureSubject(
       checkpoint, label: label, defaultLabel: argument.defaultLabel, layout: features)
@@ -42,7 +42,8 @@ public func openSubject(
   let loaded: LoadedModel
   do throws(ModelError) {
     loaded = try ModelLoader.load(
-      checkpoint, as: architecture, imageSize: preprocessing.imageSize)
+      checkpoint, as: architecture, imageSize: preprocessing.imageSize,
+      selection: argument.weights)
   } catch {
     guard error.kind == .unrecognised, architecture == nil, FeatureFile.isPlausible(checkpoint)
     else { throw error }

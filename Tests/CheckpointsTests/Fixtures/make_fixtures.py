@@ -10,6 +10,8 @@ import argparse
 import collections
 import json
 import os
+import pickle
+import zipfile
 
 import numpy as np
 import safetensors
@@ -40,6 +42,13 @@ safetensors.torch.save_file(
     },
     "dtypes.safetensors", metadata={"format": "pt", "note": "grüße \"quoted\"\n"})
 safetensors.torch.save_file({}, "none.safetensors")
+tied = torch.nn.ModuleDict({"embed": torch.nn.Linear(3, 2), "head": torch.nn.Linear(3, 2)})
+tied["head"].weight = tied["embed"].weight
+with torch.no_grad():
+    tied["embed"].weight.copy_(floats)
+    tied["embed"].bias.zero_()
+    tied["head"].bias.fill_(1)
+safetensors.torch.save_model(tied, "tied.safetensors", metadata={"format": "pt"})
 
 # Hugging Face folders ----------------------------------------------------------------------------
 os.makedirs("sharded", exist_ok=True)
@@ -94,6 +103,45 @@ torch.serialization.set_crc32_options(False)
 save("without_checksums.pth", {"floats": floats})
 torch.serialization.set_crc32_options(True)
 save("legacy.pth", {"floats": floats}, _use_new_zipfile_serialization=False)
+# The stream of before 1.6: every type, views of one storage, and a training file.
+old = {"_use_new_zipfile_serialization": False}
+save("legacy_dtypes.pth", D([
+    ("F64", floats.double()), ("F32", floats), ("F16", floats.half()), ("BF16", floats.bfloat16()),
+    ("I64", ints), ("I32", ints.int()), ("I16", ints.short()), ("I8", ints.to(torch.int8)),
+    ("U8", ints.to(torch.uint8)), ("BOOL", ints.bool()), ("scalar", torch.tensor(2.5)),
+    ("empty", torch.zeros(0, 3))]), **old)
+save("legacy_views.pth", {
+    "base": base, "transposed": base.transpose(0, 2), "slice": base[1, :, 1:3],
+    "step": base.flatten()[::5], "row": base[1, 2]}, **old)
+save("legacy_training.pth", {
+    "state_dict": D(floats=floats), "state_dict_ema": D(floats=floats + 1), "epoch": 3}, **old)
+with open("legacy.pth", "rb") as f:
+    whole = f.read()
+with open("legacy_trailing.pth", "wb") as f:
+    f.write(whole + bytes(512))
+# An archive unpacked and packed again, compressed, and one with bytes after its end.
+with zipfile.ZipFile("views.pth") as whole, zipfile.ZipFile(
+        "compressed.pth", "w", zipfile.ZIP_DEFLATED) as out:
+    out.mkdir("archive")
+    for name in whole.namelist():
+        out.writestr(zipfile.ZipInfo("archive/" + name.split("/", 1)[1]), whole.read(name),
+                     zipfile.ZIP_DEFLATED)
+with open("protocol2.pth", "rb") as f:
+    whole = f.read()
+with open("trailing.pth", "wb") as f:
+    f.write(whole + bytes(512))
+# Training files with several sets of weights, NumPy arrays, and pickles by themselves.
+save("distillation.pth", {"student": D(floats=floats), "teacher": D(floats=floats + 1), "epoch": 1})
+save("twice.pth", {"model": {"student": D(floats=floats), "teacher": D(floats=floats + 1)}})
+save("unknown_key.pth", {"trunk": D(floats=floats), "optimizer": {"state": {}, "param_groups": []}})
+save("optimizer.pth", torch.optim.AdamW(model.parameters()).state_dict())
+arrays = {"floats": floats.numpy(), "ints": ints.numpy(), "half": floats.half().numpy(),
+          "big": floats.numpy().astype(">f8"), "fortran": np.asfortranarray(floats.numpy()),
+          "scalar": np.array(2.5), "empty": np.zeros((0, 3), np.float32), "names": np.array(["a"])}
+save("arrays.pth", {"model": arrays, "epoch": 3})
+for protocol in (2, 4, 5):
+    with open(f"arrays{protocol}.pkl", "wb") as f:
+        pickle.dump({"model": arrays, "epoch": 3}, f, protocol=protocol)
 save("whole_model.pth", torch.nn.Linear(3, 2))
 save("sparse.pth", {"floats": floats, "sparse": floats.to_sparse()})
 save("quantised.pth", {"q": torch.quantize_per_tensor(floats, 0.1, 0, torch.qint8)})
