@@ -60,7 +60,9 @@ let package = Package(
     .target(
       name: "CImageCodecs",
       cSettings: [.unsafeFlags(["-O2"])],
-      linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
+      linkerSettings: ["png", "jpeg", "tiff", "webpdemux", "webp", "z", "m"].map {
+        .linkedLibrary($0)
+      }),
 
     // Libraries, from the ground up
     library("DurableFiles", []),

@@ -44,8 +44,8 @@ shift || true
 if [ $# -gt 0 ]; then
   targets=("$@")
 else
-  targets=(safetensors numpy torch pickle stream deflated tied json config png jpeg idx cifar array labels features taps
-    subject)
+  targets=(safetensors numpy torch pickle stream deflated tied json config png jpeg netpbm bmp tiff
+    webp idx cifar array labels features taps subject)
 fi
 inputs=${VITPROBE_FUZZ:-$build/inputs}
 

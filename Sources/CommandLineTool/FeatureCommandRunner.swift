@@ -86,15 +86,7 @@ struct FeatureCommandRunner {
       }
       for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
     }
-    for note in one.data.notes { Terminal.note("note: \(note)") }
-    let names = one.data.classNames.count
-    for case let model as ModelSubject in one.subjects
-    where names > 0 && job.options.reportsMetrics {
-      guard let classes = model.network.classCount, classes != names else { continue }
-      Terminal.note(
-        "note: \(one.data.name) names \(names) classes and the head of \(model.label) has "
-          + "\(classes); metrics take label i for output i")
-    }
+    for note in one.notes { Terminal.note("note: \(note)") }
     Terminal.note("\(one.data.name): \(one.data.extent) images")
   }
 

@@ -114,6 +114,15 @@ struct RunOptions: ParsableArguments {
   var labels: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Which output of a head a class is: class_index.json, or one name a line.", valueName: "FILE")
+  )
+  var classIndex: String?
+
+  @Flag(help: "Outputs are the class folders in the order of their names, as torchvision trains.")
+  var labelsAsSorted = false
+
+  @Option(
     help: ArgumentHelp("Only the first N images, or N at random with --shuffle.", valueName: "N"))
   var limit: Int?
 
@@ -161,6 +170,9 @@ struct RunOptions: ParsableArguments {
   var cropFraction: Double?
 
   func validate() throws {
+    if classIndex != nil && labelsAsSorted {
+      throw ValidationError("--class-index and --labels-as-sorted exclude each other")
+    }
     for (name, value) in [
       ("--limit", limit), ("--batch-size", batchSize), ("--threads", threads),
       ("--image-size", imageSize),
@@ -173,8 +185,16 @@ struct RunOptions: ParsableArguments {
     if let cropFraction, !(cropFraction > 0 && cropFraction <= 1) {
       throw ValidationError("--crop-pct \(cropFraction): a number above 0, at most 1, is needed")
     }
-    _ = try numbers(mean, "--mean")
-    _ = try numbers(std, "--std")
+    for (name, text) in [("--mean", mean), ("--std", std)] {
+      // A deviation of 0 divides by it.
+      let least = name == "--std" ? Double.leastNormalMagnitude : 0
+      if let wrong = try numbers(text, name)?.first(where: { !(least...1).contains($0) }) {
+        throw ValidationError(
+          "\(name) \(wrong): numbers "
+            + (name == "--std" ? "above 0, at most 1," : "in 0...1")
+            + " are needed, since samples are divided by 255 before")
+      }
+    }
     _ = try memory
   }
 
@@ -208,7 +228,12 @@ struct RunOptions: ParsableArguments {
   var dataArguments: [DataArgument] {
     let seed = shuffle ? seed : nil
     let paths: [String?] = data.isEmpty ? [nil] : data
-    return paths.map { DataArgument(path: $0, labels: labels, limit: limit, shuffleSeed: seed) }
+    return paths.map { path in
+      var data = DataArgument(path: path, labels: labels, limit: limit, shuffleSeed: seed)
+      data.classIndex = classIndex
+      data.labelsAreSorted = labelsAsSorted
+      return data
+    }
   }
 
   /// A job with these options.

@@ -8,8 +8,8 @@ public struct ArrayImages: ImageSource {
     case float32
   }
 
-  /// Reads the given range of the array's bytes (row-major order, from its first element on). May be
-  /// called from several threads at the same time.
+  /// Reads the given range of the array's bytes (row-major order, from its first element on), which is
+  /// always that of one image. May be called from several threads at the same time.
   public typealias Reader = @Sendable (Range<Int>) throws(ImageDataError) -> [UInt8]
 
   /// The number of images, the array's first axis.
@@ -25,7 +25,7 @@ public struct ArrayImages: ImageSource {
   private let width: Int
   private let channels: Int
   private let imageBytes: Int
-  private let labels: [Int]?
+  private let labels: [Int?]?
   private let ids: [String]?
   private let inputs: [InputFile]
   private let read: Reader
@@ -39,7 +39,7 @@ public struct ArrayImages: ImageSource {
   /// - Throws: `mismatch` for a shape that is no array of images, or labels or ids of another
   ///   number; `tooLarge`.
   public init(
-    name: String, shape: [Int], element: Element, labels: [Int]? = nil, classNames: [String] = [],
+    name: String, shape: [Int], element: Element, labels: [Int?]? = nil, classNames: [String] = [],
     ids: [String]? = nil, inputFiles: [InputFile] = [], limits: ImageLimits = ImageLimits(),
     read: @escaping Reader
   ) throws(ImageDataError) {
@@ -80,7 +80,7 @@ public struct ArrayImages: ImageSource {
     self.imageBytes = imageBytes
     self.name = name
     self.element = element
-    self.labels = labels
+    self.labels = labels?.map { label in label.flatMap { $0 < 0 ? nil : $0 } }
     self.classNames = classNames
     self.ids = ids
     self.inputs = inputFiles
@@ -91,7 +91,7 @@ public struct ArrayImages: ImageSource {
   ///
   /// - Throws: `mismatch` as the other initializer, and if `bytes` is not as long as `shape` says.
   public init(
-    name: String, shape: [Int], element: Element, bytes: [UInt8], labels: [Int]? = nil,
+    name: String, shape: [Int], element: Element, bytes: [UInt8], labels: [Int?]? = nil,
     ids: [String]? = nil
   ) throws(ImageDataError) {
     try self.init(name: name, shape: shape, element: element, labels: labels, ids: ids) {
@@ -107,8 +107,8 @@ public struct ArrayImages: ImageSource {
   /// The given id, or `name#index`.
   public func id(_ index: Int) -> String { ids.map { $0[index] } ?? "\(name)#\(index)" }
 
-  /// The given label.
-  public func label(_ index: Int) -> Int? { labels.map { $0[index] } }
+  /// The given label; negative ones are none.
+  public func label(_ index: Int) -> Int? { if let labels { labels[index] } else { nil } }
 
   /// Reads one image; Float32 values must be finite.
   public func decode(_ index: Int, limits: ImageLimits) throws(ImageDataError) -> DecodedImage {
@@ -129,6 +129,31 @@ public struct ArrayImages: ImageSource {
 
   /// The given files.
   public func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
+
+  /// What values that are taken as normalised look like, if they look as if they were not: of up to 64
+  /// images, spread evenly, all values lie in 0...1 or in 0...255.
+  ///
+  /// - Throws: as ``decode(_:limits:)``.
+  public func rangeNote(limits: ImageLimits = ImageLimits()) throws(ImageDataError) -> String? {
+    guard element == .float32 else { return nil }
+    let looked = min(count, 64)
+    var (low, high) = (Float.infinity, -Float.infinity)
+    for place in 0..<looked {
+      let index = place * count / looked
+      guard case .normalised(let values) = try decode(index, limits: limits).pixels else {
+        continue
+      }
+      low = min(low, values.min() ?? low)
+      high = max(high, values.max() ?? high)
+      if low < 0 || high > 255 { return nil }
+    }
+    return "\(name): all values of "
+      + (looked == count ? "the \(count) images" : "\(looked) of \(count) images")
+      + " lie in 0...\(high <= 1 ? 1 : 255), and are taken as normalised already; if they are not, "
+      + (high <= 1
+        ? "subtract the mean and divide by the deviation, or give uint8 images"
+        : "give them as uint8 [N,H,W,3]") + ", which are prepared for each model"
+  }
 
   /// Planes to channels last.
   private func interleaved(_ bytes: [UInt8], _ index: Int) throws(ImageDataError) -> [Float] {

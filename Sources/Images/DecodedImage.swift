@@ -43,12 +43,14 @@ public struct DecodedImage: Sendable, Hashable {
 }
 
 extension DecodedImage {
-  /// Decodes a PNG or JPEG file held in memory; the content decides which, not the name.
+  /// Decodes an image file held in memory: PNG, JPEG, PBM, PGM, PPM, BMP, TIFF or WebP; the content
+  /// decides which, not the name.
   ///
   /// The samples equal those of Pillow's `Image.open(...).convert("RGB")`, except that grey images
   /// keep their one channel: alpha is dropped, 16-bit grey saturates at 255 (with a `note`), CMYK is
-  /// converted without a colour profile, EXIF rotation is ignored (as torchvision does), ICC and
-  /// gamma too. Stricter than Pillow in one point: a PNG must reach its end chunk.
+  /// converted without a colour profile, EXIF rotation is ignored (as torchvision does; the
+  /// orientation of a TIFF is followed), ICC and gamma too. Stricter than Pillow in one point: a PNG
+  /// must reach its end chunk.
   /// - Parameters:
   ///   - bytes: the whole file.
   ///   - name: how to call the file in errors.
@@ -65,11 +67,27 @@ extension DecodedImage {
         DecodedImage.run(
           buffer, name, limits, "JPEG", open: cic_jpeg_open, read: cic_jpeg_read,
           close: cic_jpeg_close)
+      case .webp:
+        DecodedImage.run(
+          buffer, name, limits, "WebP", open: cic_webp_open, read: cic_webp_read,
+          close: cic_webp_close)
+      case .tiff:
+        DecodedImage.run(
+          buffer, name, limits, "TIFF", open: cic_tiff_open, read: cic_tiff_read,
+          close: cic_tiff_close)
+      case .bmp:
+        DecodedImage.run(
+          buffer, name, limits, "BMP", open: cic_bmp_open, read: cic_bmp_read,
+          close: cic_bmp_close)
+      case .netpbm:
+        DecodedImage.run(
+          buffer, name, limits, "PPM", open: cic_netpbm_open, read: cic_netpbm_read,
+          close: cic_netpbm_close)
       case .other(let found):
         .failure(
           ImageDataError(
             found.isKnown ? .unsupported : .damaged, file: name, found: found.text,
-            expected: "PNG or JPEG",
+            expected: EncodedFormat.readable,
             advice: found.isKnown ? "Convert it to PNG first" : nil))
       }
     }
@@ -114,6 +132,9 @@ extension DecodedImage {
     var notes: [String] = []
     if info.notes & UInt32(CIC_NOTE_GREY16) != 0 {
       notes.append("16-bit grey: values above 255 are read as 255, as Pillow does")
+    }
+    if info.notes & UInt32(CIC_NOTE_FIRST_PAGE) != 0 {
+      notes.append("\(format) of several pages or frames, of which the first is read")
     }
     if info.notes & UInt32(CIC_NOTE_WARNINGS) != 0 { notes.append("\(format): \(text(info))") }
     return notes.isEmpty ? nil : notes.joined(separator: "; ")

@@ -2,9 +2,16 @@
 enum EncodedFormat {
   case png
   case jpeg
+  case webp
+  case tiff
+  case bmp
+  case netpbm
   case other(Finding)
 
-  /// What stands where a PNG or JPEG was expected.
+  /// The formats that are read, for messages.
+  static let readable = "PNG, JPEG, PPM, PGM, BMP, TIFF or WebP"
+
+  /// What stands where an image was expected.
   struct Finding {
     let text: String
     /// Whether this is a sound file of another format rather than an unknown or damaged one.
@@ -23,16 +30,24 @@ enum EncodedFormat {
       self = .png
     } else if starts([0xFF, 0xD8, 0xFF]) {
       self = .jpeg
+    } else if starts("RIFF"), starts("WEBP", at: 8) {
+      self = .webp
+    } else if starts("II"), head.count > 3, head[2] == 0x2A || head[2] == 0x2B, head[3] == 0 {
+      self = .tiff
+    } else if starts("MM"), head.count > 3, head[2] == 0, head[3] == 0x2A || head[3] == 0x2B {
+      self = .tiff
+    } else if starts("BM") {
+      self = .bmp
+    } else if head.count > 2, head[0] == UInt8(ascii: "P"), (0x31...0x36).contains(head[1]),
+      head[2] == 0x20 || (9...13).contains(head[2])
+    {
+      self = .netpbm
     } else if head.isEmpty {
       self = .other(Finding(text: "an empty file", isKnown: false))
     } else if starts("GIF8") {
       self = .other(Finding(text: "a GIF file", isKnown: true))
-    } else if starts("RIFF"), starts("WEBP", at: 8) {
-      self = .other(Finding(text: "a WebP file", isKnown: true))
-    } else if starts("BM") {
-      self = .other(Finding(text: "a BMP file", isKnown: true))
-    } else if starts([0x49, 0x49, 0x2A, 0]) || starts([0x4D, 0x4D, 0, 0x2A]) {
-      self = .other(Finding(text: "a TIFF file", isKnown: true))
+    } else if starts("P7\n") || starts("PF\n") || starts("Pf\n") {
+      self = .other(Finding(text: "a PAM or PFM file", isKnown: true))
     } else if starts("ftypavif", at: 4) || starts("ftypheic", at: 4) || starts("ftypmif1", at: 4) {
       self = .other(Finding(text: "an AVIF or HEIF file", isKnown: true))
     } else if starts([0, 0, 0, 0x0C, 0x6A, 0x50]) || starts([0xFF, 0x4F, 0xFF, 0x51]) {

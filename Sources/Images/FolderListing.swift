@@ -2,16 +2,14 @@ import Glibc
 
 /// The entries of one folder that matter here, each list sorted bytewise.
 struct FolderListing {
-  /// Names with the ending of a PNG or JPEG, of whatever kind: what is no readable regular file fails
+  /// Names with the ending of an image that is read, of whatever kind: what is no readable regular file fails
   /// when it is decoded, under the policy for bad images, and so keeps its place in the order.
   var images: [[UInt8]] = []
   /// Sub-folders, links to folders included.
   var folders: [[UInt8]] = []
-  /// The number of files with the ending of an image format that is not read.
-  var otherImages = 0
-  /// One of them.
-  var otherExample: [UInt8]?
-  /// The first file that is no image; a hint for messages.
+  /// The number of other files by ending, in lower case.
+  var others: [String: Int] = [:]
+  /// The first of them bytewise; a hint for messages.
   var otherFile: [UInt8]?
 
   /// Hidden entries (names that begin with a period, as the `._x.jpg` of macOS) are left out.
@@ -33,14 +31,14 @@ struct FolderListing {
         folders.append(bytes)
         continue
       }
-      switch FolderListing.ending(bytes) {
-      case "png", "jpg", "jpeg", "jpe", "jfif":
+      let ending = FolderListing.ending(bytes)
+      switch ending {
+      case "png", "jpg", "jpeg", "jpe", "jfif", "ppm", "pgm", "bmp", "tif", "tiff",
+        "webp":
         images.append(bytes)
-      case "ppm", "pgm", "bmp", "tif", "tiff", "webp", "gif", "avif", "heic", "jp2", "jxl":
-        otherImages += 1
-        otherExample = otherExample ?? bytes
       default:
-        otherFile = otherFile ?? bytes
+        others[ending, default: 0] += 1
+        if otherFile.map({ bytewiseLess(bytes, $0) }) ?? true { otherFile = bytes }
       }
     }
     guard errno == 0 else { throw ImageDataError(systemError: errno, file: name) }

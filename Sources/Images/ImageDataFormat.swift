@@ -2,7 +2,7 @@
 public enum ImageDataFormat: Sendable, Hashable {
   /// A folder of image files.
   case folder
-  /// A single PNG or JPEG.
+  /// A single image file.
   case image
   /// IDX images, plain or gzip.
   case idx
@@ -23,8 +23,8 @@ public enum ImageDataFormat: Sendable, Hashable {
     let file = try DataFile(rawPath, name: path)
     let head = try file.bytes(at: 0, upTo: 512)
     switch EncodedFormat(head.prefix(16)) {
-    case .png, .jpeg: return .image
     case .other: break
+    default: return .image
     }
     if head.starts(with: [0x93] + Array("NUMPY".utf8)) || isSafetensors(head)
       || head.starts(with: [0x50, 0x4B, 3, 4])
@@ -46,7 +46,7 @@ public enum ImageDataFormat: Sendable, Hashable {
     guard case .other(let finding) = EncodedFormat(head.prefix(16)) else { return .image }
     throw ImageDataError(
       finding.isKnown ? .unsupported : .damaged, file: path, found: finding.text,
-      expected: "an image folder, PNG, JPEG, IDX, CIFAR binary, .npy, .npz or .safetensors")
+      expected: "an image folder, an image, IDX, CIFAR binary, .npy, .npz or .safetensors")
   }
 
   private static func unpacked(_ file: DataFile) throws(ImageDataError) -> ImageDataFormat {
@@ -82,8 +82,30 @@ public enum ImageDataFormat: Sendable, Hashable {
   ) -> ImageDataError {
     ImageDataError(
       .unsupported, file: file, found: found,
-      expected: "an image folder, PNG, JPEG, IDX, CIFAR binary, .npy, .npz or .safetensors",
+      expected: "an image folder, an image, IDX, CIFAR binary, .npy, .npz or .safetensors",
       advice: advice)
+  }
+}
+
+/// Opens an image folder, a single image, an IDX or a CIFAR file.
+/// - Parameters:
+///   - hasLabels: whether labels are given elsewhere, so that none are looked for.
+///   - allowEmptyClasses: whether class folders may hold no image.
+/// - Throws: `unsupported` for arrays, which are opened as `ArrayImages`; otherwise as the sources.
+public func openImageSource(
+  _ path: String, hasLabels: Bool = false, allowEmptyClasses: Bool = false,
+  limits: ImageLimits = ImageLimits()
+) throws(ImageDataError) -> any ImageSource {
+  let rawPath = RawPath(path)
+  return switch try ImageDataFormat.detect(path) {
+  case .folder: try ImageFolder(rawPath, allowEmptyClasses: allowEmptyClasses, limits: limits)
+  case .image: ImageFile(path)
+  case .idx: try IDXImages(rawPath, findLabels: !hasLabels, limits: limits)
+  case .cifar: try CIFARImages(rawPath)
+  case .array:
+    throw ImageDataError(
+      .unsupported, file: path, found: "an array file", expected: "image files",
+      advice: "Read the array and wrap it as ArrayImages")
   }
 }
 
@@ -92,30 +114,16 @@ extension ImageDataSet {
   /// - Parameters:
   ///   - labels: a file of labels (`LabelTable`), which replaces what the data carry.
   ///   - allowEmptyClasses: whether class folders may hold no image.
-  /// - Throws: `unsupported` for arrays, which are opened as `ArrayImages`; otherwise as the sources.
+  /// - Throws: as ``openImageSource(_:hasLabels:allowEmptyClasses:limits:)`` and `LabelTable`.
   public static func open(
     _ path: String, labels: String? = nil, allowEmptyClasses: Bool = false,
     limits: ImageLimits = ImageLimits()
   ) throws(ImageDataError) -> ImageDataSet {
-    let rawPath = RawPath(path)
-    let source: any ImageSource
-    switch try ImageDataFormat.detect(path) {
-    case .folder:
-      source = try ImageFolder(rawPath, allowEmptyClasses: allowEmptyClasses, limits: limits)
-    case .image:
-      source = ImageFile(path)
-    case .idx:
-      source = try IDXImages(rawPath, findLabels: labels == nil, limits: limits)
-    case .cifar:
-      source = try CIFARImages(rawPath)
-    case .array:
-      throw ImageDataError(
-        .unsupported, file: path, found: "an array file", expected: "image files",
-        advice: "Read the array and wrap it as ArrayImages")
-    }
+    let source = try openImageSource(
+      path, hasLabels: labels != nil, allowEmptyClasses: allowEmptyClasses, limits: limits)
     var table: LabelTable?
     if let labels { table = try LabelTable(reading: labels, for: source, limits: limits) }
     return try ImageDataSet(
-      source, name: displayText(rawPath.name), labels: table, limits: limits)
+      source, name: displayText(RawPath(path).name), labels: table, limits: limits)
   }
 }

@@ -4,20 +4,23 @@ public struct ImageDataSet: Sendable {
   public let name: String
   /// Names of the classes by label; empty if unknown.
   public let classNames: [String]
-  /// What the user should know of what was found, a sentence each.
-  public let notes: [String]
+  /// Whether labels number `classNames` in the order of their names: which outputs of a model they are
+  /// is then still to be found.
+  public let isLabelledByName: Bool
   /// The bounds that decoding obeys.
   public let limits: ImageLimits
 
   private let source: any ImageSource
   private let order: [Int]
   private let labels: LabelTable?
+  private let found: [String]
 
   /// Wraps a source; labels given here replace its own.
   ///
+  /// - Parameter notes: what else the user should know.
   /// - Throws: `mismatch` if `labels` does not name every image.
   public init(
-    _ source: any ImageSource, name: String, labels: LabelTable? = nil,
+    _ source: any ImageSource, name: String, labels: LabelTable? = nil, notes: [String] = [],
     limits: ImageLimits = ImageLimits()
   ) throws(ImageDataError) {
     if let labels, labels.labels.count != source.count {
@@ -31,7 +34,8 @@ public struct ImageDataSet: Sendable {
     self.limits = limits
     order = Array(0..<source.count)
     classNames = labels.map(\.classNames) ?? source.classNames
-    notes = source.notes
+    isLabelledByName = labels.map(\.isByName) ?? source.isLabelledByName
+    found = source.notes + notes + (labels.map(\.notes) ?? [])
   }
 
   private init(_ whole: ImageDataSet, order: [Int]) {
@@ -40,7 +44,8 @@ public struct ImageDataSet: Sendable {
     labels = whole.labels
     limits = whole.limits
     classNames = whole.classNames
-    notes = whole.notes
+    isLabelledByName = whole.isLabelledByName
+    found = whole.found
     self.order = order
   }
 
@@ -53,11 +58,21 @@ public struct ImageDataSet: Sendable {
   /// The class of an image, or nil if it is not known.
   public func label(_ position: Int) -> Int? {
     let index = order[position]
-    return labels.map { $0.labels[index] } ?? source.label(index)
+    return if let labels { labels.labels[index] } else { source.label(index) }
   }
 
   /// Whether every image has a label.
   public var isLabeled: Bool { count > 0 && (0..<count).allSatisfy { label($0) != nil } }
+
+  /// What the user should know of what was found, a sentence each.
+  public var notes: [String] {
+    let without = (0..<count).filter { label($0) == nil }
+    guard let first = without.first, without.count < count else { return found }
+    return found + [
+      "\(without.count) of \(count) images of \(name) have no label (the first is \(id(first))); "
+        + "they are left out of metrics"
+    ]
+  }
 
   /// Reads one image. May be called from several threads at the same time.
   public func decode(_ position: Int) throws(ImageDataError) -> DecodedImage {
@@ -66,7 +81,8 @@ public struct ImageDataSet: Sendable {
 
   /// The files that hold the images of this set and their labels, each once, in order.
   public var inputFiles: [InputFile] {
-    source.inputFiles(of: order) + (labels.flatMap(\.input).map { [$0] } ?? [])
+    let own = source.inputFiles(of: order)
+    return own + (labels?.inputs ?? []).filter { !own.contains($0) }
   }
 
   /// A part of the data set: the first `limit` images (all if nil) in its order, or, with a seed, in

@@ -1,4 +1,4 @@
-/// A single PNG or JPEG file; also the way a folder reads each of its files.
+/// A single image file; also the way a folder reads each of its files.
 struct ImageFile: ImageSource {
   private let path: RawPath
 

@@ -1,10 +1,11 @@
-/// A folder of PNG and JPEG files, either flat or with one sub-folder for each class.
+/// A folder of image files, either flat or with one sub-folder for each class.
 ///
 /// As in torchvision's `ImageFolder`, classes are the sub-folders in order of their names, each with
 /// all images below it; within a class, folders come in order, and files in order within them. All
 /// orders are bytewise. Links are followed, but not into a folder that contains them.
 struct ImageFolder: ImageSource {
   let classNames: [String]
+  var isLabelledByName: Bool { !classNames.isEmpty }
   private(set) var notes: [String] = []
 
   private struct Entry {
@@ -58,7 +59,7 @@ struct ImageFolder: ImageSource {
     if classImages > 0, !empty.isEmpty, !allowEmptyClasses {
       throw ImageDataError(
         .mismatch, file: root.appending(empty[0]).display,
-        found: "no PNG or JPEG file"
+        found: "no image file"
           + (empty.count > 1 ? ", nor in \(empty.count - 1) others" : ""),
         expected: "at least one in each class folder", advice: "Remove the empty folder")
     }
@@ -67,8 +68,8 @@ struct ImageFolder: ImageSource {
     entries = scan.entries
     if let example = scan.otherExample {
       notes.append(
-        "\(root.display): \(scan.otherImages) files of formats that are not read were left out "
-          + "(\(displayText(example)))")
+        "\(root.display): files without the ending of an image that is read were left out: "
+          + "\(scan.leftOut) (\(displayText(example)))")
     }
     for loop in scan.loops {
       notes.append("\(root.display): the link \(loop) leads back to a folder above it")
@@ -110,10 +111,10 @@ struct ImageFolder: ImageSource {
   private static func noImages(
     _ root: RawPath, _ top: FolderListing, _ scan: Scan
   ) -> ImageDataError {
-    var found = "no PNG or JPEG file"
+    var found = "no image file"
     var advice: String?
-    if let example = scan.otherExample {
-      found += ", but \(scan.otherImages) images of other formats (\(displayText(example)))"
+    if let example = scan.otherExample, scan.others.keys.contains(where: ImageFolder.isImage) {
+      found += ", but \(scan.leftOut) (\(displayText(example)))"
       advice = "Convert them to PNG first"
     } else if let other = top.otherFile {
       found += ", but other files (\(displayText(other)))"
@@ -124,19 +125,32 @@ struct ImageFolder: ImageSource {
       expected: "images, or class folders of images", advice: advice)
   }
 
+  /// Whether the ending is that of an image format that is not read.
+  private static func isImage(_ ending: String) -> Bool {
+    ["gif", "avif", "heic", "heif", "jp2", "jxl", "svg", "raw", "dng", "tga", "psd"].contains(
+      ending)
+  }
+
   /// The walk through the folders.
   private struct Scan {
     let root: RawPath
     let limits: ImageLimits
     var folders: [[UInt8]] = []
     var entries: [Entry] = []
-    var otherImages = 0
+    /// Files that were left out, by ending.
+    var others: [String: Int] = [:]
     var otherExample: [UInt8]?
     var loops: [String] = []
 
     mutating func count(_ listing: FolderListing) {
-      otherImages += listing.otherImages
-      otherExample = otherExample ?? listing.otherExample
+      others.merge(listing.others, uniquingKeysWith: +)
+      otherExample = otherExample ?? listing.otherFile
+    }
+
+    /// How many were left out of each ending.
+    var leftOut: String {
+      others.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
+        .map { "\($1) \($0.isEmpty ? "without an ending" : ".\($0)")" }.joined(separator: ", ")
     }
 
     mutating func add(_ images: [[UInt8]], in folder: [UInt8], label: Int32) {

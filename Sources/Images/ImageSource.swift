@@ -8,6 +8,10 @@ public protocol ImageSource: Sendable {
   /// Names of the classes by label, or empty if the source does not know them.
   var classNames: [String] { get }
 
+  /// Whether labels number `classNames` in the order of their names, as those of class folders do; else
+  /// they are numbers that the data themselves give.
+  var isLabelledByName: Bool { get }
+
   /// A name that is unique in the source and stays the same between runs: the path relative to the
   /// folder, or `file#index`.
   func id(_ index: Int) -> String
@@ -23,6 +27,11 @@ public protocol ImageSource: Sendable {
 
   /// What the user should know of what was found, a sentence each.
   var notes: [String] { get }
+}
+
+extension ImageSource {
+  /// Most data give numbers.
+  public var isLabelledByName: Bool { false }
 }
 
 /// A file that a data set reads; for the record of a run's inputs.

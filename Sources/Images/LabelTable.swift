@@ -1,23 +1,109 @@
-/// Labels of all images of a source, in its order.
+/// Labels of all images of a source, in its order, checked where they are read.
 public struct LabelTable: Sendable, Hashable {
-  /// The class of each image.
-  public let labels: [Int]
+  /// The class of each image; nil where it has none. Files write that as a negative number.
+  public let labels: [Int?]
   /// Names of the classes by label; empty if the labels were numbers.
   public let classNames: [String]
+  /// Whether labels number `classNames` in the order of the data. They are then not yet the classes of
+  /// any model.
+  public let isByName: Bool
   /// The file they came from, for messages.
   public let file: String
-  let input: InputFile?
+  /// What was made of them, a sentence each.
+  public let notes: [String]
+  let inputs: [InputFile]
 
-  /// Labels from elsewhere.
-  public init(_ labels: [Int], classNames: [String] = [], file: String = "labels") {
-    self.init(labels, classNames: classNames, file: file, input: nil)
+  /// The largest class number that is read.
+  static let largest = 1 << 24
+
+  /// Labels from elsewhere; negative ones are none.
+  public init(
+    _ labels: [Int?], classNames: [String] = [], isByName: Bool = false, file: String = "labels"
+  ) {
+    self.init(labels, classNames: classNames, isByName: isByName, file: file, notes: [], inputs: [])
   }
 
-  init(_ labels: [Int], classNames: [String], file: String, input: InputFile?) {
-    self.labels = labels
+  private init(
+    _ labels: [Int?], classNames: [String], isByName: Bool, file: String, notes: [String],
+    inputs: [InputFile]
+  ) {
+    self.labels = labels.map { label in label.flatMap { $0 < 0 ? nil : $0 } }
     self.classNames = classNames
+    self.isByName = isByName
     self.file = file
-    self.input = input
+    self.notes = notes
+    self.inputs = inputs
+  }
+
+  /// Labels from an array of numbers: `[N]`; `[N, 1]`, which is squeezed; or one-hot `[N, classes]`,
+  /// whose ones give the classes.
+  ///
+  /// - Parameters:
+  ///   - values: the elements, row-major.
+  ///   - count: N, the number of images.
+  ///   - place: the array within the file, for messages.
+  /// - Throws: `mismatch` for another shape or number; `damaged` for a number that is not whole, is too
+  ///   large, or is no part of a one-hot row.
+  public init(
+    _ values: [Float], shape: [Int], count: Int, file: String, place: String? = nil,
+    inputFiles: [InputFile] = []
+  ) throws(ImageDataError) {
+    let extents = shape.filter { $0 != 1 }
+    let isOneHot = shape.count == 2 && shape[0] == count && shape[1] > 1
+    guard isOneHot || extents.count <= 1 || shape.count == 2 else {
+      throw ImageDataError(
+        .mismatch, file: file, place: place, found: "labels of shape \(shape)",
+        expected: "[\(count)], [\(count), 1] or one-hot [\(count), classes]")
+    }
+    let found = extents.count <= 1 && !isOneHot ? extents.first ?? 1 : shape[0]
+    guard found == count, values.count == shape.reduce(1, *) else {
+      throw ImageDataError(
+        .mismatch, file: file, place: place,
+        found: shape.count == 1 ? "\(found) labels" : "labels of shape \(shape)",
+        expected: "\(count), one for each image")
+    }
+    let name = place.map { "\(file), \($0)" } ?? file
+    if !isOneHot {
+      var labels: [Int?] = []
+      labels.reserveCapacity(count)
+      for (index, value) in values.enumerated() {
+        guard let label = Int(exactly: value), label <= LabelTable.largest else {
+          throw ImageDataError(
+            .damaged, file: file,
+            place: (place.map { $0 + ", " } ?? "") + "label of image \(index)",
+            found: "\(value)",
+            expected: "a whole number: a class from 0 on, or a negative one for none")
+        }
+        labels.append(label)
+      }
+      self.init(
+        labels, classNames: [], isByName: false, file: file,
+        notes: shape.count > 1
+          ? ["\(name): labels of shape \(shape) are squeezed to \(count)"] : [],
+        inputs: inputFiles)
+    } else {
+      let classes = shape[1]
+      var labels: [Int?] = []
+      labels.reserveCapacity(count)
+      for index in 0..<count {
+        let row = values[(index * classes)..<((index + 1) * classes)]
+        guard row.allSatisfy({ $0 == 0 || $0 == 1 }), row.count(where: { $0 == 1 }) == 1,
+          let one = row.firstIndex(of: 1)
+        else {
+          throw ImageDataError(
+            .mismatch, file: file, place: place,
+            found: "labels of shape \(shape), whose row \(index) is not one 1 among zeros",
+            expected: "[\(count)], [\(count), 1] or one-hot [\(count), classes]",
+            advice: "Soft and multiple labels have no accuracy")
+        }
+        labels.append(one - index * classes)
+      }
+      self.init(
+        labels, classNames: [], isByName: false, file: file,
+        notes: [
+          "\(name): labels of shape \(shape) are one-hot; the place of each 1 is its class"
+        ], inputs: inputFiles)
+    }
   }
 
   /// Reads the labels of `source` from the file at `path`, which is one of
@@ -26,8 +112,8 @@ public struct LabelTable: Sendable, Hashable {
   /// - CSV of two columns, `id,label`, in any order; a first row that says so is passed over, and
   ///   rows for images that the source does not have are too.
   ///
-  /// Labels are numbers from 0 on; if any is not a number, all are class names, which are numbered as
-  /// the source numbers them or, if it does not, in their bytewise order.
+  /// Labels are numbers, negative where an image has none; if any is not a number, all are class names,
+  /// which are numbered as the source numbers them or, if it does not, in their bytewise order.
   ///
   /// - Throws: `notFound`, `unreadable`, `damaged`; `mismatch` if images and labels do not match.
   public init(
@@ -36,14 +122,13 @@ public struct LabelTable: Sendable, Hashable {
     let rawPath = RawPath(path)
     let file = try DataFile(rawPath, name: path)
     let head = try file.bytes(at: 0, upTo: 6)
-    let input = InputFile(rawPath)
+    let inputs = [InputFile(rawPath)]
+    // The names of class folders are no numbers of classes.
+    let numbered = source.isLabelledByName ? [] : source.classNames
     if head.starts(with: [0x1F, 0x8B]) || head.starts(with: [0, 0, 8]) {
       let labels = try IDXImages.readLabels(rawPath, limits: limits).map(Int.init)
-      self.init(labels, classNames: source.classNames, file: path, input: input)
-    } else if head.starts(with: [0x93] + Array("NUMPY".utf8)) {
-      throw ImageDataError(
-        .unsupported, file: path, found: "a NumPy array", expected: "text, CSV or IDX labels",
-        advice: "Write it as text: numpy.savetxt(\"labels.txt\", labels, fmt=\"%d\")")
+      self.init(
+        labels, classNames: numbered, isByName: false, file: path, notes: [], inputs: inputs)
     } else {
       guard file.size <= limits.encodedBytes else {
         throw ImageDataError(
@@ -52,8 +137,15 @@ public struct LabelTable: Sendable, Hashable {
       }
       let bytes = try file.bytes(at: 0, exactly: file.size)
       let words = try LabelText(bytes, file: path).labels(for: source)
-      let (labels, names) = try LabelTable.numbers(words, source.classNames, file: path)
-      self.init(labels, classNames: names, file: path, input: input)
+      if let numbers = try LabelTable.numbers(words, file: path) {
+        self.init(
+          numbers, classNames: numbered, isByName: false, file: path, notes: [], inputs: inputs)
+      } else {
+        let (labels, names) = try LabelTable.names(words, source.classNames, file: path)
+        self.init(
+          labels, classNames: names, isByName: numbered.isEmpty, file: path, notes: [],
+          inputs: inputs)
+      }
     }
     guard labels.count == source.count else {
       throw ImageDataError(
@@ -62,133 +154,58 @@ public struct LabelTable: Sendable, Hashable {
     }
   }
 
-  private static func numbers(
-    _ words: [String], _ known: [String], file: String
-  ) throws(ImageDataError) -> ([Int], [String]) {
-    let numbers = words.map { Int($0) }
-    if let first = numbers.firstIndex(where: { $0 == nil }) {
-      // Names are compared byte by byte: two spellings of one text are two classes.
-      let keys = words.map { Array($0.utf8) }
-      let names: [[UInt8]] =
-        known.isEmpty ? Set(keys).sorted(by: bytewiseLess) : known.map { Array($0.utf8) }
-      var index: [[UInt8]: Int] = [:]
-      for (i, name) in names.enumerated() { index[name] = index[name] ?? i }
-      var labels: [Int] = []
-      labels.reserveCapacity(keys.count)
-      for (i, key) in keys.enumerated() {
-        guard let label = index[key] else {
-          throw ImageDataError(
-            .mismatch, file: file, place: "label of image \(i)", found: "\"\(words[i])\"",
-            expected: "one of the \(names.count) class names, such as \"\(known[0])\"",
-            advice: numbers.count(where: { $0 == nil }) == 1
-              ? "All labels but number \(first) are numbers" : nil)
-        }
-        labels.append(label)
-      }
-      return (labels, names.map(displayText))
-    }
-    let labels = numbers.compactMap { $0 }
-    if let i = labels.firstIndex(where: { !(0...Int(Int32.max)).contains($0) }) {
+  /// The words as numbers; nil if some are names.
+  private static func numbers(_ words: [String], file: String) throws(ImageDataError) -> [Int]? {
+    if let i = words.firstIndex(of: "") {
       throw ImageDataError(
-        .damaged, file: file, place: "label of image \(i)", found: "\(labels[i])",
-        expected: "a class number from 0 on")
+        .damaged, file: file, place: "label of image \(i)", found: "nothing",
+        expected: "a class, or -1 for none")
     }
-    return (labels, known)
-  }
-}
-
-/// The lines of a label file.
-private struct LabelText {
-  private let file: String
-  private var rows: [(line: Int, id: String?, label: String)] = []
-
-  init(_ bytes: [UInt8], file: String) throws(ImageDataError) {
-    self.file = file
-    var bytes = bytes[...]
-    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
-    let newline = UInt8(ascii: "\n")
-    var isTable = false
-    var columns = 0
-    for (i, line) in bytes.split(separator: newline, omittingEmptySubsequences: false).enumerated()
-    {
-      let content = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
-      if content.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { continue }
-      guard let text = String(validating: content, as: UTF8.self) else {
+    // numpy.savetxt writes whole numbers with a fraction unless told otherwise.
+    let values = words.map { word in Double(word).flatMap { $0.isFinite ? $0 : nil } }
+    guard values.allSatisfy({ $0 != nil }) else { return nil }
+    var numbers: [Int] = []
+    numbers.reserveCapacity(words.count)
+    for (i, value) in values.enumerated() {
+      guard let value, let number = Int(exactly: value), number <= largest else {
         throw ImageDataError(
-          .damaged, file: file, place: "line \(i + 1)", found: "bytes that are not UTF-8",
-          expected: "one label a line, or id,label")
+          .damaged, file: file, place: "label of image \(i)", found: words[i],
+          expected: "a whole number: a class from 0 on, or a negative one for none")
       }
-      if columns == 0 { isTable = content.contains(UInt8(ascii: ",")) }
-      guard isTable else {
-        columns = 1
-        rows.append((i + 1, nil, LabelText.trimmed(text)))
+      numbers.append(number)
+    }
+    return numbers
+  }
+
+  private static func names(
+    _ words: [String], _ known: [String], file: String
+  ) throws(ImageDataError) -> ([Int?], [String]) {
+    let isNone = words.map { word in Int(word).map { $0 < 0 } ?? false }
+    // Names are compared byte by byte: two spellings of one text are two classes.
+    let keys = words.map { Array($0.utf8) }
+    let names: [[UInt8]] =
+      known.isEmpty
+      ? Set(zip(keys, isNone).compactMap { $1 ? nil : $0 }).sorted(by: bytewiseLess)
+      : known.map { Array($0.utf8) }
+    var index: [[UInt8]: Int] = [:]
+    for (i, name) in names.enumerated() { index[name] = index[name] ?? i }
+    let areMostlyNumbers = words.count(where: { Double($0) == nil }) == 1 && words.count > 1
+    var labels: [Int?] = []
+    labels.reserveCapacity(keys.count)
+    for (i, key) in keys.enumerated() {
+      if isNone[i] {
+        labels.append(nil)
         continue
       }
-      let fields = LabelText.fields(text)
-      guard fields.count == 2 else {
+      guard let label = index[key] else {
+        let first = words.firstIndex { Double($0) == nil } ?? i
         throw ImageDataError(
-          .damaged, file: file, place: "line \(i + 1)", found: "\(fields.count) columns",
-          expected: "2: id,label", advice: "Put a name that contains a comma in double quotes")
-      }
-      let isHeader = ["label", "class", "target", "class_name"].contains(fields[1].lowercased())
-      if columns > 0 || !isHeader { rows.append((i + 1, fields[0], fields[1])) }
-      columns = 2
-    }
-  }
-
-  /// The labels in the source's order.
-  func labels(for source: any ImageSource) throws(ImageDataError) -> [String] {
-    guard rows.contains(where: { $0.id != nil }) else { return rows.map(\.label) }
-    var byID: [[UInt8]: String] = [:]
-    for row in rows {
-      guard byID.updateValue(row.label, forKey: Array((row.id ?? "").utf8)) == nil else {
-        throw ImageDataError(
-          .damaged, file: file, place: "line \(row.line)", found: "\(row.id ?? "") once more",
-          expected: "one line an image")
-      }
-    }
-    var labels: [String] = []
-    labels.reserveCapacity(source.count)
-    for i in 0..<source.count {
-      let id = source.id(i)
-      guard let label = byID[Array(id.utf8)] else {
-        throw ImageDataError(
-          .mismatch, file: file, found: "no label for \(id)",
-          expected: "a line for each of the \(source.count) images",
-          advice: "An id is the path below the data folder, or file#index")
+          .mismatch, file: file, place: "label of image \(i)", found: "\"\(words[i])\"",
+          expected: "one of the \(names.count) class names, such as \"\(known[0])\"",
+          advice: areMostlyNumbers ? "All labels but number \(first) are numbers" : nil)
       }
       labels.append(label)
     }
-    return labels
-  }
-
-  /// The columns of a line, as RFC 4180 quotes them.
-  private static func fields(_ line: String) -> [String] {
-    var fields: [[UInt8]] = [[]]
-    let (quote, comma) = (UInt8(ascii: "\""), UInt8(ascii: ","))
-    var isQuoted = false
-    var wasQuote = false
-    for byte in line.utf8 {
-      if byte == quote {
-        // A quote right after a closing one stands for itself.
-        if !isQuoted && wasQuote { fields[fields.count - 1].append(quote) }
-        isQuoted.toggle()
-        wasQuote = !isQuoted
-        continue
-      }
-      wasQuote = false
-      if byte == comma && !isQuoted {
-        fields.append([])
-      } else {
-        fields[fields.count - 1].append(byte)
-      }
-    }
-    return fields.map { trimmed(String(decoding: $0, as: UTF8.self)) }
-  }
-
-  private static func trimmed(_ text: String) -> String {
-    let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-    let head = text.drop(while: isBlank)
-    return String(head.reversed().drop(while: isBlank).reversed())
+    return (labels, names.map(displayText))
   }
 }

@@ -3,14 +3,15 @@ import Testing
 @testable import Images
 
 @Suite struct DecodingTests {
-  /// Every variant of PNG and JPEG against Pillow's `convert("RGB")`, bit for bit.
-  @Test func equalsPillow() throws {
-    let cases = try Fixture.table("codecs/cases.txt")
+  /// Every variant of every format against Pillow's `convert("RGB")`, bit for bit.
+  @Test(arguments: ["codecs", "formats"])
+  func equalsPillow(_ folder: String) throws {
+    let cases = try Fixture.table("\(folder)/cases.txt")
     #expect(cases.count > 40)
     for row in cases {
-      let image = try DecodedImage(decoding: Fixture.bytes("codecs/\(row[0])"), name: row[0])
+      let image = try DecodedImage(decoding: Fixture.bytes("\(folder)/\(row[0])"), name: row[0])
       #expect([String(image.width), String(image.height)] == [row[1], row[2]], "\(row[0])")
-      let expected = try Fixture.bytes("codecs/\(row[0]).rgb")
+      let expected = try Fixture.bytes("\(folder)/\(row[0]).rgb")
       #expect(largestDifference(image.rgb, expected) == 0, "\(row[0])")
     }
   }
@@ -21,10 +22,29 @@ import Testing
     #expect(image.channels == 1)
   }
 
-  @Test func sixteenBitGreyIsNoted() throws {
-    let image = try DecodedImage(decoding: Fixture.bytes("codecs/grey16.png"), name: "a")
+  @Test(arguments: [
+    "codecs/grey16.png", "formats/grey16.tif", "formats/deep.pgm", "formats/largest1000.pgm",
+  ])
+  func sixteenBitGreyIsNoted(_ name: String) throws {
+    let image = try DecodedImage(decoding: Fixture.bytes(name), name: "a")
     #expect(image.note?.contains("16-bit grey") == true)
     #expect(try DecodedImage(decoding: Fixture.bytes("codecs/rgb8.png"), name: "a").note == nil)
+  }
+
+  @Test(arguments: ["pages.tif", "animated.webp"])
+  func furtherPagesAreNoted(_ name: String) throws {
+    let image = try DecodedImage(decoding: Fixture.bytes("formats/\(name)"), name: name)
+    #expect(image.note?.contains("the first is read") == true)
+  }
+
+  /// Legal, but with colours that are not defined here.
+  @Test func exoticVariantsAreRefused() throws {
+    for name in try Fixture.names("formats/refused") {
+      let error = errorOf {
+        _ = try DecodedImage(decoding: Fixture.bytes("formats/refused/\(name)"), name: name)
+      }
+      #expect(error?.kind == .unsupported, "\(name)")
+    }
   }
 
   @Test func arithmeticCodingIsRefused() throws {
@@ -95,11 +115,14 @@ import Testing
   }
 
   @Test(arguments: [
-    "rgb8-interlaced.png", "palette4.png", "grey16.png", "one-pixel.png", "420.jpg",
-    "progressive.jpg", "cmyk.jpg",
+    "codecs/rgb8-interlaced.png", "codecs/palette4.png", "codecs/grey16.png",
+    "codecs/one-pixel.png", "codecs/420.jpg", "codecs/progressive.jpg", "codecs/cmyk.jpg",
+    "formats/palette4.bmp", "formats/rgb565.bmp", "formats/binary.ppm", "formats/rgb.tif",
+    "formats/rgb-tiles-apart.tif", "formats/rgb-tiff_lzw.tif", "formats/lossy.webp",
+    "formats/lossless-alpha.webp",
   ])
   func truncatedAtEveryByte(_ name: String) throws {
-    let bytes = try Fixture.bytes("codecs/\(name)")
+    let bytes = try Fixture.bytes(name)
     for length in 0..<bytes.count {
       let error = errorOf {
         _ = try DecodedImage(decoding: Array(bytes[..<length]), name: name)
@@ -126,8 +149,11 @@ import Testing
     var limits = ImageLimits()
     limits.pixels = 1 << 20
     var (decoded, refused) = (0, 0)
-    for name in try Fixture.names("codecs") where name.hasSuffix("g") {
-      let bytes = try Fixture.bytes("codecs/\(name)")
+    let names =
+      try Fixture.names("codecs").filter { $0.hasSuffix("g") }.map { "codecs/\($0)" }
+      + Fixture.table("formats/cases.txt").map { "formats/\($0[0])" }
+    for name in names {
+      let bytes = try Fixture.bytes(name)
       for _ in 0..<120 {
         let mutant = mutate(bytes, &numbers)
         do {
@@ -147,7 +173,8 @@ import Testing
   @Test func otherFormatsAreNamed() throws {
     let cases: [([UInt8], String)] = [
       ([], "empty"), (Array("GIF89a......".utf8), "GIF"), (Array("RIFF....WEBP".utf8), "WebP"),
-      (Array("BM......".utf8), "BMP"), ([0x49, 0x49, 0x2A, 0, 8, 0], "TIFF"),
+      (Array("P7\nWIDTH 1".utf8), "PAM"), (Array("BM......".utf8), "BMP"),
+      ([0x49, 0x49, 0x2A, 0, 8, 0], "TIFF"),
       ([1, 2, 3], "01 02 03"), ([0xFF, 0xD8], "signature"),
     ]
     for (bytes, word) in cases {

@@ -58,9 +58,9 @@ import Testing
     let scratch = try ScratchFolder()
     #expect(errorOf { _ = try ImageDataSet.open(scratch.path) }?.kind == .mismatch)
     #expect(errorOf { _ = try ImageDataSet.open(scratch.path + "/x") }?.kind == .notFound)
-    try scratch.write("a.webp", [1])
+    try scratch.write("a.gif", [1])
     let error = errorOf { _ = try ImageDataSet.open(scratch.path) }
-    #expect(error?.found.contains("a.webp") == true)
+    #expect(error?.found.contains("a.gif") == true)
   }
 
   @Test func imagesBesideClassFolders() throws {
@@ -70,14 +70,24 @@ import Testing
     #expect(errorOf { _ = try ImageDataSet.open(scratch.path) }?.kind == .mismatch)
   }
 
-  @Test func otherFormatsAreCounted() throws {
+  /// All endings that torchvision's `ImageFolder` takes, in any case.
+  @Test func endingsOfImages() throws {
+    let scratch = try ScratchFolder()
+    let names = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "TIF", "WebP"]
+    for name in names { try scratch.write("a/x.\(name)", image) }
+    let data = try ImageDataSet.open(scratch.path)
+    #expect(data.count == names.count)
+    #expect(data.notes.isEmpty)
+  }
+
+  @Test func otherFilesAreCountedByEnding() throws {
     let scratch = try ScratchFolder()
     try scratch.write("a.png", image)
-    try scratch.write("b.webp", [1])
-    try scratch.write("c.bmp", [1])
+    for name in ["b.gif", "c.GIF", "d.txt", "README"] { try scratch.write(name, [1]) }
     let data = try ImageDataSet.open(scratch.path)
     #expect(data.count == 1)
-    #expect(data.notes.first?.contains("2 files") == true)
+    let note = try #require(data.notes.first)
+    #expect(note.contains("2 .gif, 1 without an ending, 1 .txt (README)"))
   }
 
   @Test func loopsOfLinks() throws {
@@ -88,7 +98,8 @@ import Testing
     symlink("self", scratch.path + "/a/self")
     let data = try ImageDataSet.open(scratch.path)
     #expect(ids(data) == ["a/x.png"])
-    #expect(data.notes.count == 2)
+    #expect(data.notes.count(where: { $0.contains("leads back") }) == 2)
+    #expect(data.notes.contains { $0.contains("1 without an ending (self)") })
   }
 
   @Test func linksToImagesAndFolders() throws {

@@ -262,11 +262,55 @@ private func gzip(_ bytes: [UInt8]) -> [UInt8] {
   }
 
   @Test(arguments: [
-    "1\n2", "1\n2\n3\n4", "", "1\n-2\n3", "a#0,1\na#1,2", "a#0,1\na#0,2\na#1,1\na#2,1",
+    "1\n2", "1\n2\n3\n4", "", "1\n0.5\n3", "1\n1e300\n3", "a#0,1\na#1,\na#2,1", "a#0,1\na#1,2",
+    "a#0,1\na#0,2\na#1,1\na#2,1",
     "a#0,1,2\n", "1\n2\n99999999999999999",
   ])
   func hostileText(_ text: String) {
     #expect(errorOf { _ = try labels(text) } != nil)
+  }
+
+  /// A negative number is no label, beside numbers and beside names.
+  @Test func negativeNumbersAreNoLabels() throws {
+    #expect(try labels("5\n-1\n-100\n").labels == [5, nil, nil])
+    #expect(try labels("2.000e+00\n-1.0\n0").labels == [2, nil, 0])
+    let named = try labels("a#0,dog\na#1,-1\na#2,cat\n")
+    #expect(named.labels == [1, nil, 0])
+    #expect(named.classNames == ["cat", "dog"])
+    #expect(LabelTable([3, -1, nil]).labels == [3, nil, nil])
+    let data = try ImageDataSet(source(3), name: "s", labels: LabelTable([3, -1, nil]))
+    #expect(
+      data.notes.first?.contains("2 of 3 images of s have no label (the first is a#1)") == true)
+    #expect(data.subset(limit: 1).notes.isEmpty)
+  }
+
+  @Test func arraysOfLabels() throws {
+    func table(_ values: [Float], _ shape: [Int], count: Int = 3) throws -> LabelTable {
+      try LabelTable(values, shape: shape, count: count, file: "l.npy")
+    }
+    #expect(try table([4, -1, 0], [3]).labels == [4, nil, 0])
+    for shape in [[3, 1], [1, 3], [3, 1, 1]] {
+      let squeezed = try table([4, -1, 0], shape)
+      #expect(squeezed.labels == [4, nil, 0])
+      #expect(squeezed.notes.first?.contains("squeezed") == true)
+    }
+    let oneHot = try table([0, 1, 0, 0, 0, 1], [2, 3], count: 2)
+    #expect(oneHot.labels == [1, 2])
+    #expect(oneHot.notes.first?.contains("one-hot") == true)
+    #expect(try table([0, 0, 1], [1, 3], count: 1).labels == [2])
+    let wrong: [([Float], [Int], String)] = [
+      ([1, 2], [2], "2 labels"), ([1, 2, 3, 4], [4], "4 labels"),
+      ([1, 2, 3, 4], [4, 1], "[4, 1]"),
+      ([1, 0.5, 0], [3], "0.5"), ([1, .nan, 0], [3], "nan"), ([1, 3e9, 0], [3], "3e+09"),
+      ([1, 1, 0, 1, 1, 0], [3, 2], "row 0"), ([0, 1, 0, 0, 1, 0], [3, 2], "row 1"),
+      ([0.5, 0.5, 0, 1, 1, 0], [3, 2], "row 0"), ([1, 0, 1, 0, 0, 1], [2, 3], "[2, 3]"),
+      ([1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1], [3, 2, 2], "[3, 2, 2]"),
+    ]
+    for (values, shape, word) in wrong {
+      let error = errorOf { _ = try table(values, shape) }
+      #expect(
+        error?.description.contains(word) == true, "\(shape): \(error?.description ?? "read")")
+    }
   }
 
   @Test func bytesThatAreNotText() throws {
@@ -288,7 +332,14 @@ private func gzip(_ bytes: [UInt8]) -> [UInt8] {
       scratch.path + "/data", labels: scratch.path + "/labels.csv")
     #expect((0..<2).map(data.label) == [1, 1])
     #expect(data.classNames == ["ant", "bee"])
+    #expect(data.isLabelledByName)
     #expect(data.inputFiles.map(\.path).last == scratch.path + "/labels.csv")
+    // Numbers are numbers, whatever folders are called.
+    try scratch.write("labels.csv", Array("ant/1.png,7\nbee/2.png,-1\n".utf8))
+    let numbered = try ImageDataSet.open(
+      scratch.path + "/data", labels: scratch.path + "/labels.csv")
+    #expect((0..<2).map(numbered.label) == [7, nil])
+    #expect(numbered.classNames.isEmpty && !numbered.isLabelledByName)
     try scratch.write("labels.csv", Array("ant/1.png,bee\nbee/2.png,cow\n".utf8))
     let error = errorOf {
       _ = try ImageDataSet.open(scratch.path + "/data", labels: scratch.path + "/labels.csv")

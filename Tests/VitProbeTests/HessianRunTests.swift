@@ -226,10 +226,11 @@ import Testing
 
   @Test func planSaysWhatIsToBeDone() throws {
     let prepared = try run { ($0.steps, $0.traceProbes) = (20, 3) }
-    #expect(prepared.plannedProducts == 3 * 23)
+    // And one for each of the five values and both ends.
+    #expect(prepared.plannedProducts == 3 * 30)
     #expect(prepared.imageCount == 10)
     let text = prepared.plan.joined(separator: "\n")
-    for part in ["1083 parameters", "3 minibatches of 4", "69 products", "multiply-adds", "MB"] {
+    for part in ["1083 parameters", "3 minibatches of 4", "90 products", "multiply-adds", "MB"] {
       #expect(text.contains(part), "\(part) in \(text)")
     }
   }
@@ -249,7 +250,8 @@ import Testing
     #expect(calls.last.map { $0.0 == $0.1 } == true)
     let products = try #require(report.tables[0].cells("matvecs"))
     #expect(products.allSatisfy { $0 == .integer(8) })
-    #expect(calls.last?.0 == 24)
+    let measured = try Set(reals(report.tables[0], "eigenvalue").compactMap(\.self)).count
+    #expect(calls.last?.0 == (scope == .batch ? 3 * 8 + measured : 3 * (8 + measured)))
     #expect(try texts(report.tables[1], "status") == ["not_converged"])
     #expect(report.notes.contains { $0.contains("more --steps help") })
     let power = try self.run(batchLimit: 1) { ($0.solver, $0.maximumIterations) = (.power, 2) }()

@@ -26,7 +26,7 @@ enum FuzzTarget: String, CaseIterable {
   /// `config.json` beside the weights of a small network, of every family in turn.
   case config
   /// An image file.
-  case png, jpeg
+  case png, jpeg, netpbm, bmp, tiff, webp
   /// Images or labels in IDX, plain or gzip.
   case idx
   /// The binary version of CIFAR: bytes spread over records, so that a few lines of input fill one.
@@ -64,7 +64,7 @@ enum FuzzTarget: String, CaseIterable {
     case .png:
       Self.decode(Array(bytes))
       Self.decode(Self.withChunkChecksums(Array(bytes)))
-    case .jpeg: Self.decode(Array(bytes))
+    case .jpeg, .netpbm, .bmp, .tiff, .webp: Self.decode(Array(bytes))
     case .idx: onFile(bytes) { try Self.readImages($0) }
     case .cifar:
       let records = Self.records(bytes)

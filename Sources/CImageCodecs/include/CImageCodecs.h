@@ -3,6 +3,11 @@
 // libpng and libjpeg report errors through longjmp, which must not cross Swift frames: every setjmp
 // and every longjmp is inside this target. No function here keeps global state; different decoders
 // may be used from different threads at the same time.
+//
+// Every decoder has the same three functions. `open` reads the header of the file in `bytes`, which
+// must stay in place until `close`: on success `*decoder` is set and `info` describes the output;
+// otherwise `*decoder` is NULL and `info->message` says why. `read` writes height x width x channels
+// bytes, rows top to bottom, channels last; to be called once.
 #ifndef CIMAGECODECS_H
 #define CIMAGECODECS_H
 
@@ -20,6 +25,7 @@ enum {
 enum {
   CIC_NOTE_GREY16 = 1,    // 16-bit grey, saturated at 255
   CIC_NOTE_WARNINGS = 2,  // the codec met damage that it could step over
+  CIC_NOTE_FIRST_PAGE = 4,  // of several pages or frames the first is read
 };
 
 enum { CIC_MESSAGE_SIZE = 256 };
@@ -39,14 +45,13 @@ typedef struct {
 
 typedef struct cic_png cic_png;
 typedef struct cic_jpeg cic_jpeg;
+typedef struct cic_webp cic_webp;
+typedef struct cic_tiff cic_tiff;
+typedef struct cic_bmp cic_bmp;
+typedef struct cic_netpbm cic_netpbm;
 
-// Reads the header of the PNG in `bytes`, which must stay in place until cic_png_close.
-// On success `*decoder` is set and `info` describes the output; otherwise `*decoder` is NULL and
-// `info->message` says why.
 int cic_png_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
                  cic_png **decoder);
-// Writes height x width x channels bytes, rows top to bottom, channels last. To be called once.
-//
 // Colour as in Pillow's convert("RGB"): alpha and tRNS are dropped, not composited; palettes are
 // expanded, with black for an index beyond the palette; 1, 2 and 4 bits are scaled to 0..255; of
 // 16-bit colour and of 16-bit grey with alpha the high byte is kept; 16-bit grey without alpha
@@ -61,6 +66,36 @@ int cic_jpeg_open(const uint8_t *bytes, size_t size, const cic_limits *limits, c
                   cic_jpeg **decoder);
 int cic_jpeg_read(cic_jpeg *decoder, uint8_t *pixels, cic_info *info);
 void cic_jpeg_close(cic_jpeg *decoder);
+
+// WebP, lossy and lossless; alpha is dropped, of an animation the first frame is read.
+int cic_webp_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
+                  cic_webp **decoder);
+int cic_webp_read(cic_webp *decoder, uint8_t *pixels, cic_info *info);
+void cic_webp_close(cic_webp *decoder);
+
+// TIFF of grey (1, 2, 4, 8, 16 bits), palettes, RGB, CMYK (8, 16 bits) and YCbCr, in strips or tiles,
+// with whatever compression libtiff has but old-style JPEG. As Pillow: of 16-bit colour the high byte
+// is kept, 16-bit grey saturates at 255, alpha is dropped after colours that were multiplied by it
+// are divided, orientation is followed, the first page is read. Floats, signed and 32-bit samples,
+// L*a*b* and logarithmic colour are refused.
+int cic_tiff_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
+                  cic_tiff **decoder);
+int cic_tiff_read(cic_tiff *decoder, uint8_t *pixels, cic_info *info);
+void cic_tiff_close(cic_tiff *decoder);
+
+// Windows bitmaps of 1, 4, 8, 16, 24 and 32 bits, plain or run-length encoded. The fourth byte of
+// 32-bit pixels is dropped.
+int cic_bmp_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
+                 cic_bmp **decoder);
+int cic_bmp_read(cic_bmp *decoder, uint8_t *pixels, cic_info *info);
+void cic_bmp_close(cic_bmp *decoder);
+
+// PBM, PGM and PPM: P1 to P6. Values are scaled to 0..255 by the largest value of the header; grey
+// with a larger one than 255 to 0..65535, which saturates at 255.
+int cic_netpbm_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
+                    cic_netpbm **decoder);
+int cic_netpbm_read(cic_netpbm *decoder, uint8_t *pixels, cic_info *info);
+void cic_netpbm_close(cic_netpbm *decoder);
 
 typedef enum {
   CIC_BOX = 0,

@@ -38,7 +38,7 @@ struct CaptureCommand: ParsableCommand {
       .prepareCapture(as: format)
     let capture = prepared.capture
     Terminal.note("\(capture.subject.label): \(capture.subject.summary)")
-    for note in capture.subject.notes + capture.data.notes { Terminal.note("note: \(note)") }
+    for note in capture.subject.notes + capture.notes { Terminal.note("note: \(note)") }
     Terminal.note("\(capture.data.name): \(capture.data.count) images")
     let estimate = try capture.estimate()
     if options.dryRun { Terminal.data(plan(capture, estimate)) }
@@ -52,6 +52,7 @@ struct CaptureCommand: ParsableCommand {
       bar.update($0, of: $1)
     }
     bar.finish()
+    for note in outcome.notes { Terminal.note("note: \(note)") }
     for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
     if output.json {
       Terminal.data(

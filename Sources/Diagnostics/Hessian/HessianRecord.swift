@@ -10,7 +10,7 @@ public struct HessianRecord: Sendable, Codable {
     public let rank: Int
     /// With the weight decay's shift.
     public let value: Double
-    /// `|Hv - λv|`.
+    /// `|Hv - λv|`, measured by a product with v.
     public let residual: Double
     /// Products that went into it.
     public let iterations: Int
@@ -49,7 +49,7 @@ public struct HessianRecord: Sendable, Codable {
   public let loss: Double
   /// The values found.
   public let eigenvalues: [Eigenvalue]
-  /// Products made in all.
+  /// Products made in all, but for those that residuals were measured by.
   public let products: Int
   /// The trace, if asked for.
   public let trace: Trace?
@@ -57,8 +57,8 @@ public struct HessianRecord: Sendable, Codable {
   public let density: Density?
   /// `ok`, or why there are no values.
   public let status: String
-  /// Remarks of the solver.
-  public let notes: [String]
+  /// Remarks of the solver, and on the images.
+  public var notes: [String]
 
   /// A loss whose Hessian could not be had.
   public init(undefined status: String, batch: Int?, images: Int, loss: Double, note: String) {
@@ -99,11 +99,15 @@ public struct HessianRecord: Sendable, Codable {
       solver.threads = threads
       solver.seed = settings.seed
       solver.direction = gradient()
-      let spectrum = try solver.solve(shifted) { _ in try progress() }
+      let found = try solver.solve(shifted) { _ in try progress() }
+      // The recurrence's own figure falls far below what products in Float32 can mean. One vector at a
+      // time, so that no more of them are in memory than while solving.
+      let spectrum = try found.measuringResiduals(
+        with: shifted, vectorsAtOnce: 1, progress: progress)
       values = spectrum.top.enumerated().map { Eigenvalue($1, which: "mag", rank: $0) }
       values.append(Eigenvalue(spectrum.largest, which: "max", rank: 0))
       values.append(Eigenvalue(spectrum.smallest, which: "min", rank: 0))
-      products += spectrum.products
+      products += found.products
       notes += spectrum.notes.map(\.description)
     case .power:
       var solver = PowerIteration()

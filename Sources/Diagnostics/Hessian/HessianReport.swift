@@ -14,18 +14,27 @@ public struct HessianReport {
     public let checkpoint: String
     /// The epoch of the checkpoint, if it says one.
     public let epoch: Int?
+    /// `ok`, or what was assumed of the labels.
+    public let labelStatus: String
     /// The records in batch order.
     public let records: [HessianRecord]
 
     /// A model with its records.
     public init(
-      label: String, family: String, checkpoint: String, epoch: Int?, records: [HessianRecord]
+      label: String, family: String, checkpoint: String, epoch: Int?, labelStatus: String = "ok",
+      records: [HessianRecord]
     ) {
       self.label = label
       self.family = family
       self.checkpoint = checkpoint
       self.epoch = epoch
+      self.labelStatus = labelStatus
       self.records = records
+    }
+
+    /// A status beside what was assumed of the labels.
+    func status(_ own: String) -> String {
+      labelStatus == "ok" ? own : own == "ok" ? labelStatus : own + ";" + labelStatus
     }
 
     /// The values of largest magnitude of all records.
@@ -114,7 +123,8 @@ public struct HessianReport {
           row += [
             .integer(value.rank), .text(value.which), Cell(value.value),
             Cell(value.value - settings.weightDecay), Cell(value.residual),
-            .integer(value.iterations), .integer(record.products), .text(value.status),
+            .integer(value.iterations), .integer(record.products),
+            .text(subject.status(value.status)),
           ]
           table.append(row)
         }
@@ -122,7 +132,7 @@ public struct HessianReport {
           table.append(
             head + [
               .empty, .empty, .empty, .empty, .empty, .empty, .integer(record.products),
-              .text(record.status),
+              .text(subject.status(record.status)),
             ])
         }
       }
@@ -153,7 +163,7 @@ public struct HessianReport {
       row += [
         Cell(mean(ends(subject, "max", by: max))), Cell(mean(ends(subject, "min", by: min))),
         Cell(mean(traces.map(\.value))), Cell(error(of: traces)), Cell(mean(fractions)),
-        .text(status(of: subject)),
+        .text(subject.status(status(of: subject))),
       ]
       table.append(row)
     }

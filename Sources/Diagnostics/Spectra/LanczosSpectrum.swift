@@ -117,8 +117,10 @@ public struct LanczosSpectrum {
   /// - Parameters:
   ///   - matrix: the operator.
   ///   - vectorsAtOnce: how many vectors one block product takes.
+  ///   - progress: called before every block. An error it throws ends the work and is passed on.
   public func measuringResiduals(
-    with matrix: some SymmetricOperator, vectorsAtOnce: Int = 8
+    with matrix: some SymmetricOperator, vectorsAtOnce: Int = 8,
+    progress: () throws -> Void = {}
   ) throws -> LanczosSpectrum {
     var all = ritzValues
     let chosen = Set(([largest, smallest] + top).map(\.index)).sorted()
@@ -127,6 +129,7 @@ public struct LanczosSpectrum {
     for start in stride(from: 0, to: chosen.count, by: size) {
       let indices = chosen[start..<min(start + size, chosen.count)]
       let vectors = indices.map { vector(of: all[$0]) }
+      try progress()
       var results = try matrix.product(
         with: vectors, solver: "lanczos residuals", product: start)
       for (column, index) in indices.enumerated() {

@@ -46,6 +46,7 @@ public struct PreparedCapture: Sendable {
     }
     var configuration = job.configuration(of: [capture.subject], on: capture.data, from: data)
     configuration += [
+      JSONValue.Member("classes", ClassMapping.json([capture.classes], of: [capture.subject])),
       JSONValue.Member("format", .string(format.rawValue)),
       JSONValue.Member("taps", .array(capture.taps.map { .string($0.tap.name) })),
     ]
@@ -53,11 +54,12 @@ public struct PreparedCapture: Sendable {
       arguments: job.arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
         capture.subject.inputFiles, data: capture.data.inputFiles),
-      seed: job.seed, estimators: [])
+      seed: job.seed, estimators: [],
+      notes: capture.subject.labelledNotes + capture.notes)
     let files = try folder.finish(
       provenance.manifest(
         images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),
-        wallSeconds: elapsed()))
+        notes: outcome.notes, wallSeconds: elapsed()))
     return (outcome, files)
   }
 }

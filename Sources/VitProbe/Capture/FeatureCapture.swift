@@ -18,6 +18,8 @@ public struct FeatureCapture: Sendable {
     public let images: Int
     /// Images left out, in order.
     public let skipped: [SkippedImage]
+    /// Remarks on images.
+    public let notes: [String]
   }
 
   /// Whose features.
@@ -26,6 +28,8 @@ public struct FeatureCapture: Sendable {
   public let data: SampleSet
   /// Which layers.
   public let taps: [PlannedTap]
+  /// Which outputs of the subject's head the labels are; nil without a head.
+  let classes: ClassMapping?
   private let batches: BatchPlan
   private let options: FeatureRun.Options
 
@@ -39,6 +43,7 @@ public struct FeatureCapture: Sendable {
     options: FeatureRun.Options = FeatureRun.Options()
   ) throws(VitProbeError) {
     try subject.require(data)
+    classes = try subject.classes(data.naming)
     guard data.count > 0 else {
       throw VitProbeError(.badData, "\(data.name) has no image; at least 1 is needed")
     }
@@ -62,6 +67,11 @@ public struct FeatureCapture: Sendable {
   public func checkSizes(all: Bool) throws {
     try (subject as? ModelSubject)?.require(
       sizesOf: data, all: all, onBadImage: options.badImages)
+  }
+
+  /// What is known before anything is computed: of the data, and of what labels mean.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes([classes], of: [subject], on: data)
   }
 
   /// The number of minibatches.
@@ -116,10 +126,11 @@ public struct FeatureCapture: Sendable {
       creating: path, format: format,
       shapes: taps.map { ($0.tap.name, [kept.count] + Self.storedShape($0)) },
       metadata: metadata(of: kept))
-    let job = Writing(capture: self, absent: gone, writer: writer)
+    let job = Writing(capture: self, absent: gone, writer: writer, shown: Shown())
     try UnitLoop(job: job, log: nil).run(progress: progress) { _, _ in }
     try writer.finish()
-    return Outcome(images: kept.count, skipped: skipped)
+    return Outcome(
+      images: kept.count, skipped: skipped, notes: job.shown.remarks.map(\.description))
   }
 
   /// The minibatches, written one after the other: each has all threads, and its place in the file.
@@ -129,6 +140,7 @@ public struct FeatureCapture: Sendable {
     let absent: Set<Int>
     /// Used by one unit at a time.
     let writer: FeatureFileWriter
+    let shown: Shown
 
     var units: [WorkUnit] { capture.batches.batches.indices.map { WorkUnit(batch: $0) } }
     func cost(of unit: WorkUnit) -> Int { capture.batches.batches[unit.batch].count }
@@ -140,11 +152,17 @@ public struct FeatureCapture: Sendable {
         throw VitProbeError(
           .inputOutput, "\(image.id) could be read before, and now: \(image.reason)")
       }
+      shown.remarks = ImageRemark.merged(shown.remarks + batch.remarks)
       guard batch.count > 0 else { return }
       let probe = CaptureProbe(writer, capture.taps)
       try capture.subject.forward(batch, probe: probe)
       if let failure = probe.failure { throw failure }
     }
+  }
+
+  /// What decoding the images has shown so far; used by one unit at a time.
+  private final class Shown {
+    var remarks: [ImageRemark] = []
   }
 
   private func batch(
@@ -178,7 +196,11 @@ public struct FeatureCapture: Sendable {
     metadata.preprocessing = subject.description["preprocessing"]?.compact
     metadata.imageSize = subject.imageSize
     if data.hasIDs { metadata.ids = kept.map(data.id) }
-    let labels = kept.map(data.label)
+    // As numbers of outputs: who reads them knows no names.
+    let labels = kept.map { place in
+      let label = data.label(place)
+      return classes.map { $0(label) } ?? (data.naming.names.isEmpty ? label : nil)
+    }
     if labels.contains(where: { $0 != nil }) { metadata.labels = labels }
     metadata.layers = taps.map {
       .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .featureMap)

@@ -7,6 +7,10 @@ public struct DataArgument: Sendable, Hashable {
   public var path: String?
   /// A file of labels, where the data carry none.
   public var labels: String?
+  /// A file that says which output of a head a class is; see ``ClassIndex``.
+  public var classIndex: String?
+  /// Whether outputs are the classes in the order of their names, by the user's word.
+  public var labelsAreSorted = false
   /// The first so many images; nil for all.
   public var limit: Int?
   /// The seed of a random order; nil for the data's own.
@@ -33,13 +37,28 @@ public struct DataArgument: Sendable, Hashable {
   ///
   /// - Throws: as ``open()``.
   public func samples() throws -> SampleSet {
-    SampleSet(try openWhole(), limit: limit, shuffleSeed: shuffleSeed)
+    let images = try openWhole()
+    return SampleSet(
+      images, limit: limit, shuffleSeed: shuffleSeed, naming: try naming(of: images))
+  }
+
+  /// What the classes of the images are called, and what the user says of them.
+  ///
+  /// - Throws: as ``ClassIndex``.
+  func naming(of images: ImageDataSet) throws -> ClassNaming {
+    var naming = ClassNaming(of: images)
+    naming.index = try classIndex.map { try ClassIndex(reading: $0) }
+    naming.isSorted = labelsAreSorted
+    return naming
   }
 
   private func openWhole() throws -> ImageDataSet {
     let path = try path ?? BundledData.images()
     if case .array = try ImageDataFormat.detect(path) { return try openArray(path) }
-    return try ImageDataSet.open(path, labels: labels)
+    let source = try openImageSource(path, hasLabels: labels != nil)
+    return try ImageDataSet(
+      source, name: lastComponent(path),
+      labels: try labels.map { try LabelTable(opening: $0, for: source) })
   }
 
   /// `.npy`, or one array of a `.npz` or `.safetensors`: `images`, `x`, or the only one of rank 3 or 4.
@@ -56,45 +75,85 @@ public struct DataArgument: Sendable, Hashable {
         "\(path): no array of images (found \(found)); expected uint8 [N,H,W,3] or [N,H,W], "
           + "or float32 [N,3,H,W], as the only array of rank 3 or 4 or called \"images\"")
     }
-    let element: ArrayImages.Element
+    let name = lastComponent(path)
+    let rows = try ImageRows(entry, name: name)
+    let source = try ArrayImages(
+      name: name, shape: entry.shape, element: rows.element,
+      inputFiles: file.files.map { InputFile(path: $0) }
+    ) { range throws(ImageDataError) in try rows.bytes(range) }
+    let table: LabelTable?
+    if let labels {
+      table = try LabelTable(opening: labels, for: source)
+    } else if let carried = LabelTable.names.lazy.filter({ $0 != entry.name })
+      .compactMap({ file[$0] }).first
+    {
+      table = try LabelTable(carried, count: source.count)
+    } else {
+      table = nil
+    }
+    return try ImageDataSet(
+      source, name: name, labels: table,
+      notes: [rows.note, try source.rangeNote()].compactMap(\.self))
+  }
+}
+
+/// The images of an array of any type of number: 8-bit samples, or values that are normalised already.
+private struct ImageRows: Sendable {
+  let element: ArrayImages.Element
+  private let name: String
+  private let rows: TensorRows
+
+  /// - Throws: ``VitProbeError`` `.badData` for a type that is no number.
+  init(_ entry: TensorEntry, name: String) throws {
     switch entry.dtype {
-    case .uint8: element = .uint8
-    case .float32: element = .float32
+    case .uint8, .int8, .uint16, .int16, .uint32, .int32, .uint64, .int64: element = .uint8
+    case .float16, .bfloat16, .float32, .float64: element = .float32
     default:
       throw VitProbeError(
         .badData,
-        "\(path): images of type \(entry.dtype); expected uint8, or float32 already "
-          + "normalised")
+        "\(entry.file): images of type \(entry.dtype); expected uint8, or floats already normalised"
+      )
     }
-    let carried = ["labels", "y", "targets"].lazy.compactMap { file[$0] }.first
-    var numbers: [Int]?
-    if let carried, labels == nil, carried.shape == [entry.shape[0]] {
-      numbers = try carried.floats().enumerated().map { index, value in
-        guard let label = Int(exactly: value) else {
-          throw VitProbeError(
-            .badData,
-            "\(path): \"\(carried.name)\" has \(value) at \(index); expected a whole "
-              + "number")
+    self.name = name
+    rows = try TensorRows(entry)
+  }
+
+  /// What the conversion of other types is, in a sentence.
+  var note: String? {
+    switch rows.entry.dtype {
+    case .uint8, .float32: nil
+    case .float16, .bfloat16, .float64:
+      "\(name): images of type \(rows.entry.dtype) are read as 32-bit floats, already normalised"
+    default: "\(name): images of type \(rows.entry.dtype) are read as 8-bit samples of 0...255"
+    }
+  }
+
+  /// The bytes of one image as ``element``.
+  func bytes(_ range: Range<Int>) throws(ImageDataError) -> [UInt8] {
+    do throws(CheckpointError) {
+      if rows.entry.dtype == .uint8 || rows.entry.dtype == .float32 { return try rows.bytes(range) }
+      var values = [Float](repeating: 0, count: rows.valuesPerRow)
+      let row = range.lowerBound / range.count
+      var failure: CheckpointError?
+      values.withUnsafeMutableBufferPointer { buffer in
+        do throws(CheckpointError) {
+          try rows.copyFloats([row], into: buffer)
+        } catch {
+          failure = error
         }
-        return label
       }
-    }
-    let rows = try TensorRows(entry)
-    let name = path.split(separator: "/").last.map(String.init) ?? path
-    let source = try ArrayImages(
-      name: name, shape: entry.shape, element: element, labels: numbers,
-      inputFiles: file.files.map { InputFile(path: $0) }
-    ) { range throws(ImageDataError) in
-      do throws(CheckpointError) {
-        return try rows.bytes(range)
-      } catch {
-        throw ImageDataError(error)
+      if let failure { throw failure }
+      if element == .float32 { return values.withUnsafeBytes { Array($0) } }
+      guard let wrong = values.first(where: { UInt8(exactly: $0) == nil }) else {
+        return values.map { UInt8($0) }
       }
+      throw CheckpointError(
+        .malformed, file: name, place: "image \(row)", found: "\(wrong) as \(rows.entry.dtype)",
+        expected: "samples of 0...255",
+        advice: "Give 8-bit samples, or floats that are normalised already")
+    } catch {
+      throw ImageDataError(error)
     }
-    let table = try labels.map { path throws(ImageDataError) in
-      try LabelTable(reading: path, for: source)
-    }
-    return try ImageDataSet(source, name: name, labels: table)
   }
 }
 

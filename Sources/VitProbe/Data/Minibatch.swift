@@ -25,6 +25,9 @@ public struct Minibatch: Sendable {
     BatchIdentity(number: number, ids: ids, positions: positions, labels: labels)
   }
 
+  /// What decoding its images has shown.
+  var remarks: [ImageRemark] { images?.remarks ?? [] }
+
   /// A minibatch of images of a whole set.
   public init(_ images: ImageBatch) { self.init(images) { $0 } }
 

@@ -12,9 +12,15 @@ public struct SampleSet: Sendable {
   private let places: [Int]
   /// The number of samples before a part was taken.
   public let wholeCount: Int
+  /// What classes are called, where labels number names.
+  public let naming: ClassNaming
 
   /// Images, or a part of them: the first `limit`, or in a random order.
-  public init(_ images: ImageDataSet, limit: Int? = nil, shuffleSeed: UInt64? = nil) {
+  public init(
+    _ images: ImageDataSet, limit: Int? = nil, shuffleSeed: UInt64? = nil,
+    naming: ClassNaming? = nil
+  ) {
+    self.naming = naming ?? ClassNaming(of: images)
     source = .images(images.subset(limit: limit, shuffleSeed: shuffleSeed))
     wholeCount = images.count
     places = ImageDataSet.order(count: images.count, limit: limit, shuffleSeed: shuffleSeed)
@@ -22,6 +28,7 @@ public struct SampleSet: Sendable {
 
   /// The samples of a feature file, or a part of them.
   init(_ samples: FeatureSamples, limit: Int? = nil, shuffleSeed: UInt64? = nil) {
+    naming = ClassNaming()
     source = .features(samples)
     wholeCount = samples.count
     places = ImageDataSet.order(count: samples.count, limit: limit, shuffleSeed: shuffleSeed)
@@ -69,7 +76,8 @@ public struct SampleSet: Sendable {
   public func label(_ position: Int) -> Int? {
     switch source {
     case .images(let images): images.label(position)
-    case .features(let samples): samples.labels?[places[position]]
+    case .features(let samples):
+      samples.labels.flatMap { $0[places[position]] }.flatMap { $0 < 0 ? nil : $0 }
     }
   }
 
@@ -84,8 +92,18 @@ public struct SampleSet: Sendable {
   public var notes: [String] {
     switch source {
     case .images(let images): images.notes
-    case .features: []
+    case .features(let samples):
+      samples.labels == nil ? [] : unlabelledNotes
     }
+  }
+
+  private var unlabelledNotes: [String] {
+    let without = (0..<count).filter { label($0) == nil }
+    guard let first = without.first, without.count < count else { return [] }
+    return [
+      "\(without.count) of \(count) samples of \(name) have no label (the first is \(id(first))); "
+        + "they are left out of metrics"
+    ]
   }
 
   /// The files that hold the images and their labels; those of features belong to their subjects.

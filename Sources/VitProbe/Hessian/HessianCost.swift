@@ -64,7 +64,8 @@ extension HessianSettings {
   var productsOfALoss: Int {
     let each: Int =
       switch solver {
-      case .lanczos: steps
+      // And one for each value, to measure its residual.
+      case .lanczos: steps + top + 2
       case .power: top * maximumIterations
       }
     return each + traceProbes + densityProbes * max(steps, HessianRecord.leastDensitySteps)
@@ -95,15 +96,12 @@ extension HessianRun {
             + "--resume (--keep 0: none)")
       }
     }
-    for subject in subjects {
-      let classes = subject.network.classCount ?? 0
-      if !data.classNames.isEmpty, data.classNames.count != classes {
-        lines.append(
-          "note: \(data.name) names \(data.classNames.count) classes and the head of "
-            + "\(subject.label) has \(classes); label i is taken for output i")
-      }
-    }
-    return lines
+    return lines + notes.map { "note: \($0)" }
+  }
+
+  /// What is known before anything is computed: of the data, and of what labels mean to each model.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes(classes, of: subjects, on: SampleSet(data))
   }
 
   private func figures(_ value: Double) -> String {

@@ -89,7 +89,8 @@ public struct HessianRecords: RecordKind {
     let subjects = settings.subjects.enumerated().map { index, model in
       HessianReport.Subject(
         label: model.settings.label, family: model.family, checkpoint: model.checkpoint,
-        epoch: model.epoch, records: records.filter { $0.unit.point == index }.map(\.record))
+        epoch: model.epoch, labelStatus: model.settings.classes?.status ?? "ok",
+        records: records.filter { $0.unit.point == index }.map(\.record))
     }
     return RunReport([
       (

@@ -16,6 +16,8 @@ public struct HessianRun: RecordedJob {
   public let loss: TrainingLoss
   /// Which share of the minibatches is looked at, if not all.
   public let shard: Shard?
+  /// Which outputs of each model's head the labels are.
+  let classes: [ClassMapping]
   let batches: BatchPlan
   let batchCount: Int
   let parameters: [ParameterVector]
@@ -28,6 +30,7 @@ public struct HessianRun: RecordedJob {
   /// Plans a run.
   ///
   /// - Parameters:
+  ///   - naming: what classes are called; nil for what the data say.
   ///   - batchSize: images in a minibatch.
   ///   - batchLimit: minibatches looked at, from the first; nil for all.
   ///   - memory: bytes for what is recorded of losses and gradients.
@@ -35,8 +38,9 @@ public struct HessianRun: RecordedJob {
   /// - Throws: ``VitProbeError`` for a shard of the whole data set's Hessian, missing labels, too few
   ///   images, globs that match nothing, and a head that does not fit the labels.
   public init(
-    _ subjects: [ModelSubject], on data: ImageDataSet, settings: HessianSettings,
-    loss: TrainingLoss, batchSize: Int, batchLimit: Int?, memory: Int = 4 << 30,
+    _ subjects: [ModelSubject], on data: ImageDataSet, naming: ClassNaming? = nil,
+    settings: HessianSettings, loss: TrainingLoss, batchSize: Int, batchLimit: Int?,
+    memory: Int = 4 << 30,
     shard: Shard? = nil
   ) throws(VitProbeError) {
     guard shard == nil || settings.scope == .batch else {
@@ -52,35 +56,47 @@ public struct HessianRun: RecordedJob {
         "\(data.name) has \(data.count) images, fewer than one minibatch of \(batchSize); "
           + "lower --batch-size")
     }
+    let plan = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
+    let looked = plan.batches.prefix(batchLimit ?? .max).last?.upperBound ?? 0
     var largest = 0
-    for index in 0..<data.count {
+    for index in 0..<looked {
       guard let label = data.label(index) else {
+        let hasSome = (0..<data.count).contains { data.label($0) != nil }
         throw VitProbeError(
           .badData,
-          "\(data.id(index)) has no label, and the loss needs one; put images in class "
-            + "folders or give --labels PATH")
+          "\(data.id(index)) has no label, and the loss needs one; "
+            + (hasSome
+              ? "leave it out of the data, or give its class"
+              : "put images in class folders or give --labels PATH"))
       }
       largest = max(largest, label)
     }
+    var mappings: [ClassMapping] = []
     for subject in subjects {
       guard let classes = subject.network.classCount else {
         throw VitProbeError(
           .badData, "\(subject.label) has no classification head, and the loss needs one")
       }
-      guard largest < classes else {
+      let mapping = try subject.classes(naming ?? ClassNaming(of: data)) ?? .numbers
+      if mapping.basis == .unmapped {
+        throw VitProbeError(.badData, "\(subject.label): \(mapping.text ?? "")")
+      }
+      guard mapping.basis != .numbers || largest < classes else {
         throw VitProbeError(
           .badData,
           "labels of \(data.name) go up to \(largest), but the head of \(subject.label) "
             + "has \(classes) classes")
       }
+      mappings.append(mapping)
     }
+    self.classes = mappings
     self.subjects = subjects
     self.data = data
     self.settings = settings
     self.loss = loss
     self.memory = memory
     self.shard = shard
-    batches = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
+    batches = plan
     batchCount = min(batches.batches.count, batchLimit ?? .max)
     var parameters: [ParameterVector] = []
     for subject in subjects {
@@ -152,9 +168,10 @@ public struct HessianRun: RecordedJob {
     let dataFiles = Set(data.inputFiles.map(\.path))
     return try HessianRecords(
       HessianRecords.Settings(
-        subjects: zip(subjects, parameters).map { subject, parameters in
-          HessianRecords.Settings.Model(
-            settings: SubjectSettings(subject, inputs), family: subject.family,
+        subjects: zip(zip(subjects, classes), parameters).map { subject, parameters in
+          let (subject, classes) = subject
+          return HessianRecords.Settings.Model(
+            settings: SubjectSettings(subject, inputs, classes: classes), family: subject.family,
             checkpoint: subject.sourceName, epoch: subject.epoch, parameters: parameters.count)
         },
         data: DataSettings(
@@ -185,13 +202,15 @@ public struct HessianRun: RecordedJob {
     _ number: Int, of index: Int, _ hand: UnitInHand
   ) throws -> HessianRecord {
     let subject = subjects[index]
-    let batch = try lossBatch(number, subject)
+    let batch = try lossBatch(number, index)
     let hessian = try NetworkHessian(
       subject.network, parameters: parameters[index], batches: [batch], memory: memory)
-    return try record(
+    var found = try record(
       hessian, loss: hessian.loss, gradient: { hessian.gradient }, images: batch.count,
       number: number, threads: hand.threads,
       { blame(subject, imagesAreFinite: batch.images.isFinite) }, hand.step)
+    found.notes += batch.remarks
+    return found
   }
 
   func record(
@@ -228,13 +247,14 @@ public struct HessianRun: RecordedJob {
       : "images hold NaN or infinity"
   }
 
-  func lossBatch(_ number: Int, _ subject: ModelSubject) throws -> LossBatch {
+  func lossBatch(_ number: Int, _ index: Int) throws -> LossBatch {
+    let subject = subjects[index]
     let batch = Minibatch(try data.batch(number, of: batches))
-    let labels = batch.labels.compactMap(\.self)
+    let labels = batch.labels.compactMap { classes[index]($0) }
     let images = try subject.images(of: batch)
     let (mixed, targets) = loss.prepare(
       images, labels: labels, classes: subject.network.classCount ?? 0, batch: number)
-    return LossBatch(images: mixed, targets: targets)
+    return LossBatch(images: mixed, targets: targets, remarks: batch.remarks.map(\.text))
   }
 }
 

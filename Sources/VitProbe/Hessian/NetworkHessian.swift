@@ -58,6 +58,8 @@ struct ParameterVector: Sendable {
 struct LossBatch: Sendable {
   let images: Tensor
   let targets: Tensor
+  /// What decoding its images has shown.
+  var remarks: [String] = []
   var count: Int { images.shape[0] }
 }
 
@@ -109,6 +111,9 @@ final class NetworkHessian: SymmetricOperator {
   }
 
   var dimension: Int { parameters.count }
+
+  /// What decoding the images has shown.
+  var remarks: [String] { Set(batches.flatMap(\.remarks)).sorted() }
 
   func apply(_ vectors: [[Double]]) throws -> [[Double]] {
     let parts = vectors.map { parameters.split($0) }

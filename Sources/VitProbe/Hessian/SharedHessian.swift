@@ -34,10 +34,12 @@ extension HessianRun {
     RankOrder.open(index).give(to: ranks)
     let hessian = try shared(index, ranks)
     hand.log?.products?.begin(model: index, dimension: hessian.dimension)
-    return try record(
+    var found = try record(
       KeptProducts(base: hessian, log: hand.log), loss: hessian.loss, gradient: hessian.gradient,
       images: imageCount, number: nil, threads: hand.threads,
       { blame(subjects[index], imagesAreFinite: hessian.imagesAreFinite) }, hand.step)
+    found.notes += hessian.own.remarks
+    return found
   }
 
   /// Does a share of the work that the first rank leads, until it is done or stops.
@@ -64,7 +66,7 @@ extension HessianRun {
     try RankedHessian(images: imageCount, ranks: ranks) {
       let own = Shard(index: ranks.rank, count: ranks.count)
       let batches = try (0..<batchCount).filter(own.contains).map {
-        try lossBatch($0, subjects[index])
+        try lossBatch($0, index)
       }
       let hessian = try NetworkHessian(
         subjects[index].network, parameters: parameters[index], batches: batches,

@@ -30,7 +30,7 @@ public struct TrainingLoss: Sendable, Codable, Hashable {
   ///
   /// - Parameters:
   ///   - images: `[N, H, W, C]`.
-  ///   - labels: the class of each.
+  ///   - labels: the class of each, below `classes`.
   ///   - batch: the number of the minibatch: what is drawn depends on it and the seed alone.
   /// - Returns: images of the same shape, and targets `[N, classes]`.
   func prepare(
@@ -38,6 +38,9 @@ public struct TrainingLoss: Sendable, Codable, Hashable {
   ) -> (images: Tensor, targets: Tensor) {
     let (off, on) = (smoothing / Double(classes), 1 - smoothing + smoothing / Double(classes))
     let count = labels.count
+    precondition(
+      count == images.shape[0] && labels.allSatisfy { (0..<classes).contains($0) },
+      "\(count) labels for \(images.shape[0]) images, all of which must be below \(classes)")
     var targets = [Float](repeating: Float(off), count: count * classes)
     for (row, label) in labels.enumerated() { targets[row * classes + label] = Float(on) }
     guard mixup > 0 || cutmix > 0 else {

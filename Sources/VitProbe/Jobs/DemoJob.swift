@@ -53,7 +53,10 @@ public struct DemoJob: Sendable {
     reports.append(("hessian", try curvature { progress("products", $0, $1) }))
     for (_, report) in reports { try report.write(to: folder, as: formats) }
     var manifest = try prepared.provenance().manifest(
-      images: outcome.images, notes: outcome.allNotes, wallSeconds: elapsed())
+      images: outcome.images,
+      notes: outcome.notes
+        + reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
+      wallSeconds: elapsed())
     if case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [

@@ -47,7 +47,6 @@ public struct FeatureJob: Sendable {
       try run.checkSizes(all: false)
       return PreparedRun(
         run: run,
-        notes: subjects.flatMap { subject in subject.notes.map { "\(subject.label): \($0)" } },
         provenance: { try provenance(of: run, from: argument) })
     }
   }
@@ -102,6 +101,7 @@ extension FeatureJob {
   func provenance(of run: FeatureRun, from data: DataArgument) throws -> Provenance {
     var configuration = configuration(of: run.subjects, on: run.data, from: data)
     configuration += [
+      JSONValue.Member("classes", ClassMapping.json(run.classes, of: run.subjects)),
       JSONValue.Member("analyses", run.settings),
       JSONValue.Member(
         "taps",
@@ -123,6 +123,7 @@ extension FeatureJob {
       arguments: arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
-      seed: seed, estimators: analyses.map { "\(type(of: $0).name): \($0.settings.compact)" })
+      seed: seed, estimators: analyses.map { "\(type(of: $0).name): \($0.settings.compact)" },
+      notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }
 }

@@ -64,12 +64,12 @@ public struct HessianJob: Sendable {
     }
     let set = try data.open()
     let run = try HessianRun(
-      models, on: set, settings: settings, loss: loss, batchSize: batchSize,
-      batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
+      models, on: set, naming: try data.naming(of: set), settings: settings, loss: loss,
+      batchSize: batchSize, batchLimit: batchLimit, memory: memory ?? 4 << 30, shard: shard)
     // Models are worked on one after the other: images that do not fit the last are an error now.
     if ranks.count == 1 { try run.checkSizes(all: false) }
     return PreparedRun(
-      run: run, notes: models.flatMap { model in model.notes.map { "\(model.label): \($0)" } },
+      run: run,
       products: settings.scope == .dataset && keptBytes != 0
         ? ProductKeeping(ranks: ranks.count, limit: keptBytes) : nil,
       provenance: { try provenance(of: run) })
@@ -84,6 +84,7 @@ public struct HessianJob: Sendable {
           "path": data.path.map(JSONValue.string) ?? "bundled", "images": .integer(run.data.count),
           "labels": data.labels.map(JSONValue.string) ?? .null,
         ]),
+      .init("classes", ClassMapping.json(run.classes, of: run.subjects)),
       .init("batch_size", .integer(batchSize)), .init("batches", .integer(run.minibatches)),
       .init("loss", .string(loss.name)), .init("hessian", settings.json),
     ]
@@ -92,6 +93,7 @@ public struct HessianJob: Sendable {
       arguments: arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
         run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
-      seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"])
+      seed: settings.seed, estimators: ["hessian: \(settings.json.compact)"],
+      notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }
 }

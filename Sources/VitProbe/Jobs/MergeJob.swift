@@ -76,6 +76,8 @@ public struct MergeJob: Sendable {
     }
     var manifest = try provenance(parts).manifest()
     manifest.kernels = kernels
+    manifest.notes +=
+      notes + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } }
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])
@@ -192,6 +194,7 @@ public struct MergeJob: Sendable {
         ])
     }
     merged.arguments = arguments
+    merged.notes = all.flatMap(\.notes).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     return merged
   }
 

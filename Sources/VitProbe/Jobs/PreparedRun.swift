@@ -5,8 +5,6 @@ import Reports
 public struct PreparedRun<Work: RecordedJob>: Sendable {
   /// The job.
   public let run: Work
-  /// Remarks on subjects and data, for the manifest.
-  var notes: [String] = []
   /// Whether, and how, the products of long solvers are kept.
   var products: ProductKeeping?
   /// Every setting, and every input with its digest: all inputs are read.
@@ -33,7 +31,7 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
     wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
     try outcome.write(
-      to: folder, formats: formats, notes: notes, manifest: manifest(log), wallSeconds: wallSeconds)
+      to: folder, formats: formats, manifest: manifest(log), wallSeconds: wallSeconds)
   }
 
   /// Writes the one file of a shard: its records.
@@ -62,18 +60,16 @@ extension RunOutcome {
   /// Writes every report and the manifest: all files appear, or none.
   ///
   /// - Parameters:
-  ///   - notes: remarks that stand before those of the outcome.
-  ///   - manifest: what the run was given.
+  ///   - manifest: what the run was given, with remarks that stand before those of the outcome.
   /// - Returns: the names of the files.
   func write(
-    to folder: OutputFolder, formats: Set<ReportFormat>, notes: [String] = [],
-    manifest: Manifest, wallSeconds: Double
+    to folder: OutputFolder, formats: Set<ReportFormat>, manifest: Manifest, wallSeconds: Double
   ) throws -> [String] {
     for (_, report) in reports { try report.write(to: folder, as: formats) }
     var manifest = manifest
     manifest.imageCount = images
     manifest.skipped = skipped.map(Manifest.Skip.init)
-    manifest.notes = notes + allNotes
+    manifest.notes += allNotes
     manifest.wallSeconds = wallSeconds
     return try folder.finish(manifest)
   }

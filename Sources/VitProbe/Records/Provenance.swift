@@ -15,6 +15,8 @@ struct Provenance: Sendable {
   var seed: Int
   /// The estimator of each analysis, in words.
   var estimators: [String]
+  /// What was found and assumed before anything was computed.
+  var notes: [String]
 
   var json: JSONValue {
     [
@@ -24,18 +26,20 @@ struct Provenance: Sendable {
           ["path": .string($0.path), "sha256": .string($0.sha256), "size": .integer($0.size)]
         }),
       "seed": .integer(seed), "estimators": .array(estimators.map(JSONValue.string)),
+      "notes": .array(notes.map(JSONValue.string)),
     ]
   }
 
   init(
     arguments: [String], configuration: JSONValue, inputs: [Manifest.Input], seed: UInt64,
-    estimators: [String]
+    estimators: [String], notes: [String]
   ) {
     self.arguments = arguments
     self.configuration = configuration
     self.inputs = inputs
     self.seed = Int(truncatingIfNeeded: seed)
     self.estimators = estimators
+    self.notes = notes
   }
 
   /// Reads what ``json`` wrote; what is missing is left empty, since no result depends on it.
@@ -47,6 +51,7 @@ struct Provenance: Sendable {
     arguments = strings("arguments")
     configuration = document["configuration"] ?? .null
     estimators = strings("estimators")
+    notes = strings("notes")
     seed = if case .integer(let value) = document["seed"] { value } else { 0 }
     inputs = (document["inputs"]?.arrayValue ?? []).compactMap { input in
       guard let path = input["path"]?.stringValue, let digest = input["sha256"]?.stringValue,
@@ -57,6 +62,8 @@ struct Provenance: Sendable {
   }
 
   /// The manifest of a run that was given this.
+  ///
+  /// - Parameter notes: what else came to light.
   func manifest(
     images: Int = 0, skipped: [Manifest.Skip] = [], notes: [String] = [], wallSeconds: Double = 0
   ) -> Manifest {
@@ -66,7 +73,7 @@ struct Provenance: Sendable {
     manifest.inputs = inputs
     manifest.estimators = estimators
     manifest.skipped = skipped
-    manifest.notes = notes
+    manifest.notes = self.notes + notes
     manifest.kernels = [Threads.kernels]
     manifest.wallSeconds = wallSeconds
     return manifest
@@ -102,9 +109,12 @@ public struct SubjectSettings: Sendable, Codable, Equatable {
   let description: EmbeddedJSON
   /// SHA-256 of each of its files.
   let filesSHA256: [String]
+  /// What labels mean to it; nil without a head.
+  let classes: ClassMapping?
 
-  init(_ subject: any Subject, _ inputs: [Manifest.Input]) {
+  init(_ subject: any Subject, _ inputs: [Manifest.Input], classes: ClassMapping?) {
     label = subject.label
+    self.classes = classes
     var description = subject.description
     if case .object(let members) = description {
       // The same file may stand in another folder next time.

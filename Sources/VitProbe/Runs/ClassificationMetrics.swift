@@ -118,8 +118,9 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
   /// - Parameters:
   ///   - parts: of all minibatches, in batch order.
   ///   - labels: the names of the models.
-  static func report(_ all: [Part], labels: [String]) -> Report? {
-    guard !all.isEmpty else { return nil }
+  ///   - classes: what labels mean to each.
+  static func report(_ all: [Part], labels: [String], classes: [ClassMapping?]) -> Report? {
+    guard !all.isEmpty || classes.contains(where: { $0?.basis == .unmapped }) else { return nil }
     var table = Table(
       "metrics",
       columns: [
@@ -128,6 +129,11 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
       ])
     var notes: [String] = []
     for (index, label) in labels.enumerated() {
+      let mapping = classes[index] ?? .numbers
+      if mapping.basis == .unmapped {
+        table.append([.text(label), 0, .empty, .empty, .empty, .empty, .text(mapping.status)])
+        continue
+      }
       let parts = all.filter { $0.subject == index }
       guard let classes = parts.first?.classes else { continue }
       let sum = parts.reduce(ClassificationMetrics()) { $0 + $1.metrics }
@@ -143,7 +149,7 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
         .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
         Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),
         Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
-        .text(sum.nonfinite > 0 ? "nan_input" : "ok"),
+        .text(mapping.status(beside: sum.nonfinite > 0 ? "nan_input" : "ok")),
       ])
     }
     return Report(tables: [table], figures: [], summary: table, notes: notes)

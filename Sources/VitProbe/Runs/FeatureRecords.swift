@@ -11,6 +11,8 @@ public struct FeatureRecord: Sendable {
     /// Whether they were too few for the analyses.
     var isLeftOut: Bool
     var skipped: [SkippedImage]
+    /// What decoding the images has shown.
+    var remarks: [ImageRemark]
     /// Where NaN or infinities appear, a value for each subject that has some.
     var nonfinite: [NonfiniteValue]
   }
@@ -119,6 +121,8 @@ public struct FeatureRecords: RecordKind {
       "minibatch \($0.unit.batch) has fewer than \(minimum.count) images that can be read and was "
         + "left out"
     }
+    report.notes += ImageRemark.merged(records.flatMap(\.record.minibatch.remarks))
+      .map(\.description)
     let nonfinite = records.flatMap { unit, record in
       record.minibatch.nonfinite.map { (unit.batch, $0) }
     }

@@ -27,6 +27,8 @@ public struct FeatureRun: RecordedJob {
   public let subjects: [any Subject]
   /// The images, or the samples of feature files.
   public let data: SampleSet
+  /// Which outputs of each subject's head the labels are; nil without a head.
+  let classes: [ClassMapping?]
   private let batches: BatchPlan
   private let analyses: [any PlannedAnalysis]
   private let options: Options
@@ -42,6 +44,11 @@ public struct FeatureRun: RecordedJob {
     precondition(!subjects.isEmpty && !analyses.isEmpty, "A run needs subjects and analyses")
     try checkLabels(subjects.map(\.label))
     for subject in subjects { try subject.require(data) }
+    var classes: [ClassMapping?] = []
+    for subject in subjects {
+      classes.append(options.reportsMetrics ? try subject.classes(data.naming) : nil)
+    }
+    self.classes = classes
     self.subjects = subjects
     self.data = data
     self.options = options
@@ -54,7 +61,7 @@ public struct FeatureRun: RecordedJob {
       subjects.contains(where: { $0.taps.contains { $0.tap.isClassScores } })
     {
       planned.append(
-        try Self.plan(MetricsAnalyzer(), subjects, TapSelection(), batches: batches))
+        try Self.plan(MetricsAnalyzer(.init(classes: classes)), subjects, TapSelection(), batches: batches))
     }
     self.analyses = planned
     let minimum = planned.minimumBatch
@@ -87,6 +94,11 @@ public struct FeatureRun: RecordedJob {
 
   /// What each analysis looks at, in the order asked for.
   public var plans: [(analysis: String, plan: Plan)] { analyses.map { ($0.name, $0.plan) } }
+
+  /// What is known before anything is computed: of the data, and of what labels mean to each subject.
+  public var notes: [String] {
+    data.notes + ClassMapping.notes(classes, of: subjects, on: data)
+  }
 
   /// The settings of each analysis, for the manifest.
   public var settings: JSONValue {
@@ -142,7 +154,7 @@ public struct FeatureRun: RecordedJob {
     let dataFiles = Set(data.inputFiles.map(\.path))
     return try FeatureRecords(
       FeatureSettings(
-        subjects: subjects.map { SubjectSettings($0, inputs) },
+        subjects: zip(subjects, classes).map { SubjectSettings($0, inputs, classes: $1) },
         data: DataSettings(
           count: data.count, files: inputs.filter { dataFiles.contains($0.path) }
         ) { (data.id($0), data.label($0)) },
@@ -158,7 +170,7 @@ public struct FeatureRun: RecordedJob {
     ) { Threads.forEach($0, $1) }
     var minibatch = FeatureRecord.Minibatch(
       images: batch.count, isLeftOut: batch.count < analyses.minimumBatch.count, skipped: skipped,
-      nonfinite: [])
+      remarks: batch.remarks, nonfinite: [])
     guard !minibatch.isLeftOut else { return FeatureRecord(minibatch: minibatch, analyses: []) }
     let atWork = analyses.map { $0.begin(batch.identity) }
     for (index, subject) in subjects.enumerated() {

@@ -7,8 +7,14 @@ import Tensors
 struct MetricsAnalyzer: Analyzer {
   typealias Record = [ClassificationMetrics.Part]
 
-  /// Nothing can be set.
-  struct Configuration: Codable, Sendable {}
+  /// What labels mean to each subject; nil without a head.
+  struct Configuration: Codable, Sendable {
+    var classes: [ClassMapping?] = []
+
+    func mapping(_ subject: Int) -> ClassMapping? {
+      classes.indices.contains(subject) ? classes[subject] : nil
+    }
+  }
 
   static let name = "metrics"
   /// Class scores are of no ordering.
@@ -25,7 +31,7 @@ struct MetricsAnalyzer: Analyzer {
   func isOfEveryOrdering(_ tap: Tap) -> Bool { true }
 
   func begin(_ batch: BatchIdentity, plan: Plan) -> any BatchObserver<Record> {
-    Observer(batch)
+    Observer(batch, configuration)
   }
 
   func isValid(_ record: Record, plan: Plan) -> Bool {
@@ -33,19 +39,26 @@ struct MetricsAnalyzer: Analyzer {
   }
 
   func report(_ records: [Record], plan: Plan) -> Report {
-    ClassificationMetrics.report(records.flatMap(\.self), labels: plan.subjects.map(\.label))
+    ClassificationMetrics.report(
+      records.flatMap(\.self), labels: plan.subjects.map(\.label),
+      classes: plan.subjects.indices.map(configuration.mapping))
       ?? Report(tables: [], figures: [], summary: Table("metrics", columns: []))
   }
 
   private final class Observer: BatchObserver {
     private let batch: BatchIdentity
+    private let configuration: Configuration
     private var parts: [Int: ClassificationMetrics.Part] = [:]
 
-    init(_ batch: BatchIdentity) { self.batch = batch }
+    init(_ batch: BatchIdentity, _ configuration: Configuration) {
+      (self.batch, self.configuration) = (batch, configuration)
+    }
 
     func observe(subject: Int, tap: Int, value: Tensor) {
       // The output is the last: scores before it are those of auxiliary heads.
-      parts[subject] = ClassificationMetrics.Part(value, labels: batch.labels, subject: subject)
+      let mapping = configuration.mapping(subject) ?? .numbers
+      parts[subject] = ClassificationMetrics.Part(
+        value, labels: batch.labels.map { mapping($0) }, subject: subject)
     }
 
     func finish() -> Record { parts.sorted { $0.key < $1.key }.map(\.value) }

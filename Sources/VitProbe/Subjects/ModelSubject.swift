@@ -26,6 +26,8 @@ public struct ModelSubject: Subject {
 
   /// The epoch that a training file says it is of.
   public let epoch: Int?
+  /// What the checkpoint calls its outputs; empty if it does not say.
+  public let classNames: [String]
 
   /// A loaded model as a subject.
   ///
@@ -33,7 +35,8 @@ public struct ModelSubject: Subject {
   ///   - overrides: changes to the preprocessing that the checkpoint or the variant brings.
   public init(
     _ loaded: LoadedModel, label: String, inputFiles: [String],
-    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil
+    overrides: PreprocessingOverrides = PreprocessingOverrides(), epoch: Int? = nil,
+    classNames: [String] = []
   ) throws {
     try self.init(
       loaded, report: loaded.report, preprocessing: loaded.preprocessing, label: label,
@@ -52,6 +55,7 @@ public struct ModelSubject: Subject {
     epoch: Int? = nil
   ) throws {
     self.label = label
+    self.classNames = classNames
     self.epoch = epoch
     self.network = network
     self.report = report
@@ -66,6 +70,9 @@ public struct ModelSubject: Subject {
     parameterCount = summary.parameterCount
     nonfiniteNote = network.nonfiniteNote
   }
+
+  /// The outputs of its head; nil for a backbone.
+  public var classCount: Int? { loaded.model.classCount }
 
   /// The architecture family, for colours.
   public var family: String { report.family }

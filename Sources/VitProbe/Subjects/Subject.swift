@@ -15,6 +15,10 @@ public protocol Subject: Sendable {
   var taps: [PlannedTap] { get }
   /// The side of the images in pixels; nil if it is not known.
   var imageSize: Int? { get }
+  /// The outputs of its head; nil without one.
+  var classCount: Int? { get }
+  /// What its outputs are called; empty if it is not known.
+  var classNames: [String] { get }
   /// What was opened, in a line for a person: family, variant, key mapping.
   var summary: String { get }
   /// Remarks: keys of the file that were not used.
@@ -39,6 +43,15 @@ public protocol Subject: Sendable {
 
   /// Bytes in use at once for a minibatch of `images` when `taps` are wanted, and of the parameters.
   func memory(images: Int, wanting taps: Set<String>) throws -> (pass: Int, parameters: Int)
+}
+
+extension Subject {
+  /// The extent of the class scores, if there are some.
+  public var classCount: Int? { taps.last { $0.tap.kind == .logits }?.shape.last }
+  /// Remarks that name the subject.
+  var labelledNotes: [String] { notes.map { "\(label): \($0)" } }
+  /// Not known.
+  public var classNames: [String] { [] }
 }
 
 /// The first subject with the label of an earlier one is an error: labels are unique.

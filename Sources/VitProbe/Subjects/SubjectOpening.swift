@@ -51,5 +51,6 @@ public func openSubject(
   }
   return try ModelSubject(
     loaded, label: name, inputFiles: checkpoint.files, overrides: preprocessing,
-    epoch: checkpoint.metadata["epoch"].flatMap { Int($0) })
+    epoch: checkpoint.metadata["epoch"].flatMap { Int($0) },
+    classNames: checkpoint.classNames)
 }

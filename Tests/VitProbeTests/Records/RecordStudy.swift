@@ -12,7 +12,7 @@ import TestSupport
 /// Runs of small models, to be interrupted, shared out and merged.
 enum RecordStudy {
   static let provenance = Provenance(
-    arguments: ["run"], configuration: .object([]), inputs: [], seed: 0, estimators: [])
+    arguments: ["run"], configuration: .object([]), inputs: [], seed: 0, estimators: [], notes: [])
 
   static let types: [any Analyzer.Type] = [
     CKAAnalyzer.self, FourierAnalyzer.self, VarianceAnalyzer.self,

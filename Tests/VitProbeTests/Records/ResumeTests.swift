@@ -66,7 +66,7 @@ import Testing
     var products = 0
     let interruption = #expect(throws: Interruption.self) {
       let log = try RecordStudy.log(run, in: folder.path)
-      _ = try run.collect(keeping: log, shouldStop: { products >= 4 * 8 + 12 }) { made, _ in
+      _ = try run.collect(keeping: log, shouldStop: { products >= 4 * 12 + 12 }) { made, _ in
         products = made
       }
     }
