@@ -7,7 +7,7 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test kernel-test build setup install docs bench instructions fuzz fuzz-smoke asan tsan lint clean
+.PHONY: demo test mpi-test kernel-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out
@@ -57,17 +57,6 @@ install: build
 	install -D .build/release/vitprobe $(DESTDIR)$(PREFIX)/bin/vitprobe
 	mkdir -p $(DESTDIR)$(PREFIX)/share/vitprobe
 	cp -r notebooks-data/checkpoints notebooks-data/images $(DESTDIR)$(PREFIX)/share/vitprobe/
-
-# The reference of the libraries, a folder each in .build/documentation; a link that leads nowhere is
-# an error.
-LIBRARIES := DurableFiles StrictJSON Tensors Checkpoints Images Reports Diagnostics Models VitProbe
-
-docs: setup
-	for library in $(LIBRARIES); do \
-	  swift package --allow-writing-to-directory .build/documentation generate-documentation \
-	    --target $$library --output-path .build/documentation/$$library --warnings-as-errors \
-	    || exit 1; \
-	done
 
 bench: build
 	$(PYTHON) Benchmarks/run.py

@@ -94,7 +94,7 @@ import Testing
     let loaded = try ModelLoader.random(architecture, seed: 1)
     let side = architecture.configuration.imageSize.side
     let images = DeterministicFill.values(
-      "input", [4, side.height, side.width, architecture.configuration.channels], isInput: true)
+      "input", [4, side, side, architecture.configuration.channels], isInput: true)
     let buffers = UpdatedBuffers()
     let context = Context(
       training: Training(

@@ -11,7 +11,7 @@ import Testing
     try withTemporaryFolder { folder in
       try writeSafetensors([("a", Tensor([1], shape: [1]))], to: folder + "/model.safetensors")
       for (name, text) in files { try writeText(text, to: folder + "/" + name) }
-      return Preprocessing(of: try Checkpoint.open(folder), fallback: fallback)
+      return try Preprocessing(of: try Checkpoint.open(folder), fallback: fallback)
     }
   }
 
@@ -159,12 +159,12 @@ import Testing
     #expect(raw.0 == [0, 0, 0] && raw.1 == [1, 1, 1])
     // v - 0.5 over 0.25 is v / 255 - 0.5 / 255 over 0.25 / 255.
     let bytes = try #require(try values(#""do_rescale":false"#))
-    #expect(bytes.0 == [0.5 / 255, 0.5 / 255, 0.5 / 255])
-    #expect(bytes.1 == [0.25 / 255, 0.25 / 255, 0.25 / 255])
+    let (mean, std): (Double, Double) = (0.5 / 255, 0.25 / 255)
+    #expect(bytes.0 == [mean, mean, mean])
+    #expect(bytes.1 == [std, std, std])
     let half = try #require(try values(#""rescale_factor":0.00784313725490196"#))
-    let (mean, std): (Double, Double) = (half.0[0], half.1[0])
-    #expect(abs(mean - 0.25) < 1e-12)
-    #expect(abs(std - 0.125) < 1e-12)
+    #expect(abs(half.0[0] - 0.25) < 1e-12)
+    #expect(abs(half.1[0] - 0.125) < 1e-12)
   }
 
   @Test func cropModesOfTimm() throws {

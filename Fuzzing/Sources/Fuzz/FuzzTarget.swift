@@ -59,7 +59,7 @@ enum FuzzTarget: String, CaseIterable {
         if let architecture = try? ModelLoader.detect(checkpoint) {
           _ = try? ModelSummary(architecture)
         }
-        _ = Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
+        _ = try? Preprocessing(of: checkpoint, fallback: .imageNet(224, crop: 0.9))
       }
     case .png:
       Self.decode(Array(bytes))

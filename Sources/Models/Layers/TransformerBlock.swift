@@ -101,7 +101,8 @@ struct TransformerBlock: Sendable {
         attendedTap,
         added(wanted(x), projection(wanted(mixed)), norm1, gain1, branch: attentionBranch))
       return context.tap(
-        done, added(attended, mlp(attended, hidden: hidden), norm2, gain2, branch: perceptronBranch))
+        done, added(attended, mlp(attended, hidden: hidden), norm2, gain2, branch: perceptronBranch)
+      )
     }
     let attended = context.tap(
       attendedTap,

@@ -103,7 +103,8 @@ private struct ResNetStem: Sendable {
     case .maximum:
       switch c.antialias {
       case .none: x = x.maxPooled(SlidingWindow(kernel: 3, stride: 2, padding: 1))
-      case .blur: x = x.maxPooled(SlidingWindow(kernel: 3, stride: 1, padding: 1)).blurred(stride: 2)
+      case .blur:
+        x = x.maxPooled(SlidingWindow(kernel: 3, stride: 1, padding: 1)).blurred(stride: 2)
       case .average: x = x.averagedByTwo(keepingLast: false)
       }
     }

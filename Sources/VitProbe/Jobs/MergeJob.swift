@@ -123,10 +123,10 @@ public struct MergeJob: Sendable {
     guard let found = OutputFolder.files(in: part, endingIn: RecordFile.suffix) else {
       return [part]
     }
-    let unfinished = OutputFolder.allRecords(in: part)
-    if !found.isEmpty { return allowsPartial ? found + unfinished : found }
-    if !unfinished.isEmpty {
-      guard !allowsPartial else { return unfinished }
+    if !found.isEmpty { return found }
+    let unfinished = OutputFolder.recordsPath(in: part)
+    if try AppendFile.contents(unfinished) != nil {
+      guard !allowsPartial else { return [unfinished] }
       throw VitProbeError(
         .badData,
         "\(part) holds the records of a run that was not finished; finish it with --resume, or "

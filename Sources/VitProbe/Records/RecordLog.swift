@@ -38,7 +38,7 @@ public final class RecordLog: Sendable {
   ) throws {
     self.header = header
     self.provenance = provenance
-    path = OutputFolder.recordsPath(in: folder, shard: header.outline.shard?.description)
+    path = OutputFolder.recordsPath(in: folder)
     productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
