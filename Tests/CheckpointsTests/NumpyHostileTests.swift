@@ -130,6 +130,7 @@ private let archives: [HostileFile] = [
   .init("local method differs", member { $0.localMethod = 8 }, says: "differs"),
   .init("local flags differ", member { $0.localFlags = 0x0800 }, says: "differs"),
   .init("local size differs", member { $0.localSize = 1 }, says: "differs"),
+  .init("local compressed size differs", member { $0.localCompressedSize = 1 }, says: "differs"),
   .init("local checksum differs", member { $0.localChecksum = 1 }, says: "differs"),
   .init("no local header", member { $0.offset = 4 }),
   .init("member beyond the file", member { $0.offset = 0x7000_0000 }),

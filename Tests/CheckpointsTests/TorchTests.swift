@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -46,6 +47,27 @@ import Testing
     try expect("one", [1, 3, 1], [0, 4, 8])
     #expect(try checkpoint["row"]?.payload().isMapped == true)
     #expect(try checkpoint["channels_last"]?.payload().isMapped == false)
+  }
+
+  /// PyTorch writes any stride there; the tensor is dense and stays in the file all the same.
+  @Test(arguments: [[3, 99, 1], [3, 0, 1], [3, 1, 1], [3, 3, 1]])
+  func theStrideOfAnAxisOfExtentOneDoesNotMatter(strides: [Int32]) throws {
+    let values: [Float] = [1, 2, 3, 4, 5, 6]
+    let scratch = Scratch()
+    let bytes = values.flatMap { little($0.bitPattern) }
+    let tensor = Pickle.tensor(
+      storage: Pickle.storage(count: 6), shape: [2, 1, 3], strides: strides)
+    let transposed = Pickle.tensor(
+      storage: Pickle.storage(count: 6), shape: [3, 1, 2], strides: [1, strides[1], 3])
+    let names = [(Pickle.string("a"), tensor), (Pickle.string("b"), transposed)]
+    scratch.write(
+      torchArchive([0x80, 2] + Pickle.dictionary(names) + Pickle.stop, storages: ["0": bytes]),
+      as: "a.pth")
+    let checkpoint = try Checkpoint.open(scratch.file("a.pth"))
+    #expect(try checkpoint["a"]?.floats() == values)
+    #expect(try checkpoint["a"]?.payload().bytes.count == 24)
+    #expect(checkpoint["a"]?.storage.strides == nil)
+    #expect(try checkpoint["b"]?.floats() == [1, 4, 2, 5, 3, 6])
   }
 
   @Test func readsParameters() throws {

@@ -19,6 +19,7 @@ struct ZipBuilder {
     var localFlags: UInt16?
     var localChecksum: UInt32?
     var localSize: UInt32?
+    var localCompressedSize: UInt32?
     var extra: [UInt8] = []
     var localExtra: [UInt8] = []
     /// Uncompressed size of deflated data.
@@ -55,7 +56,8 @@ struct ZipBuilder {
       result += little(member.localFlags ?? member.flags)
       result += little(member.localMethod ?? member.method) + little(UInt32(0))
       result += little(member.localChecksum ?? checksum)
-      result += little(compressed) + little(member.localSize ?? size)
+      result += little(member.localCompressedSize ?? compressed)
+      result += little(member.localSize ?? size)
       result += little(UInt16(localName.count)) + little(UInt16(member.localExtra.count))
       result += localName + member.localExtra + member.data + member.descriptor
       directory += little(UInt32(0x0201_4B50)) + little(UInt16(20)) + little(UInt16(20))

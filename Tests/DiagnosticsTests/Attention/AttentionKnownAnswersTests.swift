@@ -104,6 +104,23 @@ import Testing
     #expect(rows["similar_heads"] == 1)
   }
 
+  /// A query without attention to any patch is no query: of three rows the entropies are log 2, 0 and
+  /// 0, and of their mean (1, 1, 2, 2) / 6 it is log 3 + log 2 / 3.
+  @Test func emptyRowsAreNotCounted() throws {
+    let map: [Float] = [
+      0, 0, 0, 0,
+      0.5, 0.5, 0, 0,
+      0, 0, 1, 0,
+      0, 0, 0, 1,
+    ]
+    let rows = try report([map], 2, 2, pixels: 8)
+    let marginal = log(3.0) + log(2.0) / 3
+    #expect(agrees(rows["nmi", 0], log(3.0) / (log(3.0) * marginal).squareRoot(), 1e-6))
+    #expect(agrees(rows["entropy", 0], log(2.0) / 3, 1e-6))
+    // The second query attends to itself and to the patch on its left, 4 pixels away.
+    #expect(agrees(rows["distance", 0], 2.0 / 3, 1e-6))
+  }
+
   @Test func headsThatShareNothingAndHeadsThatShareAll() throws {
     let (own, next) = (permutation(9) { $0 }, permutation(9) { ($0 + 1) % 9 })
     let rows = try report([own, next, own], 3, 3, pixels: 9)

@@ -125,6 +125,40 @@ import Testing
     #expect(other.reals("ci_lo", of: "cka")[1] != low)
   }
 
+  /// Of 41 resamples the second from either end: the quantiles 0.025 and 0.975 fall on them. Each
+  /// resample is a ratio of sums of the definition's terms over minibatches drawn with replacement.
+  @Test func intervalsAreTheQuantilesOfTheirResamples() throws {
+    let (batches, images, resamples) = (9, 12, 41)
+    let study = related(
+      batches * images, [5, 6], batches: Array(repeating: images, count: batches))
+    let terms = (0..<batches).map { batch -> (ab: Double, aa: Double, bb: Double) in
+      let grams = zip(study.subjects[0].layers, [5, 6]).map { layer, width in
+        PlainCKA.linear(
+          Array(
+            PlainCKA.rows(layer.values, columns: width)[(batch * images)..<((batch + 1) * images)]))
+      }
+      return (
+        PlainCKA.unbiasedHSIC(grams[0], grams[1]), PlainCKA.unbiasedHSIC(grams[0], grams[0]),
+        PlainCKA.unbiasedHSIC(grams[1], grams[1])
+      )
+    }
+    let random = CounterRandom(seed: 0, purpose: "bootstrap over minibatches")
+    let values = (0..<resamples).map { resample -> Double in
+      let drawn = (0..<batches).map {
+        terms[random.integer(below: batches, at: UInt64(resample * batches + $0))]
+      }
+      let aa = drawn.reduce(0) { $0 + $1.aa }
+      let bb = drawn.reduce(0) { $0 + $1.bb }
+      return drawn.reduce(0) { $0 + $1.ab } / (aa * bb).squareRoot()
+    }.sorted()
+    let report = try study.report(analyzer { $0.bootstrap = resamples })
+    #expect(agrees(report.reals("ci_lo", of: "cka")[1], values[1], 1e-6))
+    #expect(agrees(report.reals("ci_hi", of: "cka")[1], values[39], 1e-6))
+    // No other pair of resamples is as near.
+    #expect(values[39] - values[38] > 1e-4 && values[40] - values[39] > 1e-4)
+    #expect(values[1] - values[0] > 1e-4 && values[2] - values[1] > 1e-4)
+  }
+
   @Test func intervalsNeedSeveralMinibatches() throws {
     let report = try related(12, [5, 6], batches: [12]).report(analyzer { $0.bootstrap = 100 })
     #expect(report.reals("ci_lo", of: "cka")[1] == nil)
