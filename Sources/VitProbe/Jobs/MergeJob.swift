@@ -76,8 +76,6 @@ public struct MergeJob: Sendable {
     }
     var manifest = try provenance(parts).manifest()
     manifest.kernels = kernels
-    manifest.notes +=
-      notes + outcome.reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } }
     if !missing.isEmpty, case .object(let members) = manifest.configuration {
       manifest.configuration = .object(
         members + [.init("missing_minibatches", .array(missing.map(JSONValue.integer)))])

@@ -40,7 +40,7 @@ public struct ModelSubject: Subject {
   ) throws {
     try self.init(
       loaded, report: loaded.report, preprocessing: loaded.preprocessing, label: label,
-      inputFiles: inputFiles, overrides: overrides, epoch: epoch)
+      inputFiles: inputFiles, overrides: overrides, epoch: epoch, classNames: classNames)
   }
 
   /// Any network as a subject.
@@ -49,10 +49,11 @@ public struct ModelSubject: Subject {
   ///   - report: where its weights came from.
   ///   - preprocessing: how images are prepared for it.
   ///   - overrides: changes to that.
+  ///   - classNames: what its outputs are called, in order; empty if nobody says.
   public init(
     _ network: any Network, report: LoadReport, preprocessing: Preprocessing, label: String,
     inputFiles: [String] = [], overrides: PreprocessingOverrides = PreprocessingOverrides(),
-    epoch: Int? = nil
+    epoch: Int? = nil, classNames: [String] = []
   ) throws {
     self.label = label
     self.classNames = classNames
@@ -72,7 +73,7 @@ public struct ModelSubject: Subject {
   }
 
   /// The outputs of its head; nil for a backbone.
-  public var classCount: Int? { loaded.model.classCount }
+  public var classCount: Int? { network.classCount }
 
   /// The architecture family, for colours.
   public var family: String { report.family }
