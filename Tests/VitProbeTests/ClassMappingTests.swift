@@ -138,9 +138,7 @@ import Testing
   private let outputs = ["zebra", "cat", "dog", "ant", "bee", "cow", "owl"]
 
   private func model(named: Bool) throws -> ModelSubject {
-    let plain = try Samples.model(Samples.vit)
-    return try ModelSubject(
-      plain.loaded, label: "m", inputFiles: [], classNames: named ? outputs : [])
+    try Samples.model(Samples.vit, classNames: named ? outputs : [])
   }
 
   @Test func metricsFollowTheNames() throws {

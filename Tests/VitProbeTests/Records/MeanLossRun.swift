@@ -32,7 +32,7 @@ struct MeanLossRun: RecordedJob {
   func kind(_ inputs: [Manifest.Input]) throws -> MeanLosses {
     MeanLosses(
       MeanLosses.Settings(
-        subject: SubjectSettings(subject, inputs),
+        subject: SubjectSettings(subject, inputs, classes: .numbers),
         data: DataSettings(count: data.count, files: inputs) { (data.id($0), data.label($0)) },
         batchImages: batches.batches.map(\.count), loss: loss, points: points.map(digest)))
   }

@@ -43,9 +43,11 @@ enum Samples {
     Family(architecture: "mixer(image=32,patch=8,dim=24,depth=2,classes=7)", maps: 0),
   ]
 
-  static func model(_ architecture: String, label: String = "m") throws -> ModelSubject {
+  static func model(
+    _ architecture: String, label: String = "m", classNames: [String] = []
+  ) throws -> ModelSubject {
     let loaded = try ModelLoader.random(Architecture(architecture), seed: 5)
-    return try ModelSubject(loaded, label: label, inputFiles: [])
+    return try ModelSubject(loaded, label: label, inputFiles: [], classNames: classNames)
   }
 
   /// Noise, with labels 0 … 6.
