@@ -53,7 +53,10 @@ let package = Package(
     // C
     .target(
       name: "CKernels",
-      cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=off"])],
+      // No vectors of unlike terms: the last values of a row would be rounded otherwise than those before.
+      cSettings: [
+        .unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=off", "-fno-slp-vectorize"])
+      ],
       linkerSettings: [.linkedLibrary("m")]),
     .target(
       name: "CImageCodecs",

@@ -63,7 +63,9 @@ public struct Architecture: Sendable {
     for family in ModelRegistry.families {
       if let found = find(base, in: family) { return found }
       if let reason = family.reasonAgainst(variant: base) {
-        throw ModelError(.unknownArchitecture, place: name, found: reason)
+        throw ModelError(
+          .unknownArchitecture, place: name, found: reason,
+          advice: suggestion(base, family.variantNames))
       }
     }
     let known = ModelRegistry.families.flatMap { $0.variantNames }

@@ -78,7 +78,8 @@ public struct ConfigurationSetting<Configuration: ModelConfiguration>: Sendable 
       return equal
         ? nil
         : Refusal(
-          isConflict: false, expected: values.map(\.compact).joined(separator: " or "))
+          isConflict: false,
+          expected: values.isEmpty ? "null" : values.map(\.compact).joined(separator: " or "))
     }
   }
 

@@ -188,7 +188,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "norm_pre.weight", "ln_pre.bias", "patch_embed.norm.weight", "absolute_pos_embed",
+    "ln_pre.bias", "absolute_pos_embed", "patch_embed.norm_post.weight",
     "rope.freqs", "rel_pos_bias.table", "storage_tokens", "prompt_embeddings", "mask.weight",
     "embed_norm.weight", "head.norm.weight", "head_norm.weight", "gate",
     "blocks.0.attn.q_norm.weight",

@@ -100,7 +100,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"input_size":[3,32,64],"crop_pct":1}"#, "input_size"),
+    (#"{"input_size":[3,0,64],"crop_pct":1}"#, "input_size"),
     (#"{"crop_pct":0}"#, "crop_pct"), (#"{"crop_mode":"tile"}"#, "crop_mode"),
     (#"{"interpolation":"random","crop_pct":1}"#, "interpolation"),
     (#"{"mean":[0.5,0.5],"std":[0.5,0.5,0.5]}"#, "std"),

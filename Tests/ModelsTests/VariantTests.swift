@@ -46,8 +46,8 @@ import Testing
       let folder = String(checkpoint.path.dropLast("/model.safetensors".count))
       try writeText(#"{"architecture":"\#(name)"}"#, to: folder + "/config.json")
       let told = try ModelLoader.detect(Checkpoint.open(folder))
-      #expect(told.text == architecture.text)
-      let same = isEqual(told.configuration, architecture.configuration)
+      #expect(told.text == expected.text)
+      let same = isEqual(told.configuration, expected.configuration)
       #expect(same)
     }
   }

@@ -80,8 +80,9 @@ extension ResNetConfiguration {
 
   /// Names of timm whose networks share the block structure and nothing else.
   public static func reasonAgainst(variant: String) -> String? {
-    guard variant.contains("resnet") || variant.contains("resnext") || variant.contains("senet")
-    else { return nil }
+    guard ["resnet", "resnext", "senet", "resnest"].contains(where: variant.contains) else {
+      return nil
+    }
     return "\(variant) is another network than a residual network of the forms known here, and is "
       + "not supported"
   }

@@ -35,7 +35,7 @@ extension ViTConfiguration {
   private mutating func readPositions(_ weights: WeightsView) throws(ModelError) {
     let shape = weights.shape("pos_embed") ?? []
     let rows = try shape.count == 2 ? shape[0] : weights.require("pos_embed", rank: 3)[1]
-    for candidate in [Positions.classes, .all, .patches] {
+    for candidate in [positions, .classes, .all, .patches] {
       positions = candidate
       if let side = squareRoot(rows - positionedPrefix), side > 0 {
         grid = side
