@@ -1,6 +1,8 @@
 extension SwinConfiguration {
   /// microsoft/Swin-Transformer (and timm before 0.9), timm, Hugging Face, and torchvision.
-  public static let keyMappings = [microsoft, timm, huggingFace, torchvision]
+  public static let keyMappings = [
+    microsoft, timm, huggingFace, torchvision, transformers,
+  ]
 
   /// Buffers that older files hold: they follow from the size of the window and the map.
   private static let buffers = ["*.relative_position_index", "*.attn_mask"]

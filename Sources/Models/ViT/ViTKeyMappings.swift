@@ -3,7 +3,7 @@ import Checkpoints
 extension ViTConfiguration {
   /// timm (and facebookresearch/deit, facebookresearch/dinov2), Hugging Face, torchvision, and
   /// xxxnell/how-do-vits-work.
-  public static let keyMappings = [timm, huggingFace, torchvision, hdv]
+  public static let keyMappings = [timm, huggingFace, torchvision, hdv] + transformers
 
   private static let timm = KeyMapping(
     "timm", signature: ["blocks.0.attn.qkv.weight", "patch_embed.proj.weight"],
