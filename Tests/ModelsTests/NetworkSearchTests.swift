@@ -105,6 +105,50 @@ import Testing
     #expect(wrong?.kind == .badArgument && wrong?.expected.contains("left.") == true)
   }
 
+  /// What transformers 5 calls in memory what its files still call otherwise, saved by another trainer.
+  @Test(arguments: [
+    ("vit-hf-plain", "layers"), ("vit-hf-deit-distilled", "layers"),
+    ("vit-hf-dinov2", "encoder.layer"), ("swin-hf", "encoder.layers"),
+  ])
+  func namesOfTransformersInMemoryAreRead(name: String, blocks: String) throws {
+    guard let fixture = try? Fixture(name) else {
+      Issue.record("no fixture \(name)")
+      return
+    }
+    let renames = [
+      ("encoder.layer.", blocks + "."), ("attention.attention.query", "attention.q_proj"),
+      ("attention.attention.key", "attention.k_proj"),
+      ("attention.attention.value", "attention.v_proj"),
+      ("attention.self.query", "attention.q_proj"), ("attention.self.key", "attention.k_proj"),
+      ("attention.self.value", "attention.v_proj"), ("attention.output.dense", "attention.o_proj"),
+      (
+        "attention.self.relative_position_bias_table",
+        "attention.relative_position_bias.relative_position_bias_table"
+      ),
+      (
+        "attention.self.relative_position_index",
+        "attention.relative_position_bias.relative_position_index"
+      ),
+      ("intermediate.dense", "mlp.fc1"), ("output.dense", "mlp.fc2"),
+    ]
+    let tensors = try fixture.keys().map { key in
+      var own = "model." + key.name
+      for (old, new) in renames {
+        if let range = own.firstRange(of: old) { own.replaceSubrange(range, with: new) }
+      }
+      return (own, DeterministicFill.values(key.name, key.shape))
+    }
+    #expect(tensors.contains { $0.0.contains("q_proj") })
+    let expected = try fixture.withWeights { checkpoint in
+      try ModelLoader.load(checkpoint, as: fixture.architecture()).model(try fixture.input()).values
+    }
+    try withCheckpoint(tensors) { checkpoint in
+      let loaded = try ModelLoader.load(checkpoint, as: fixture.architecture())
+      #expect(loaded.report.keyMapping == "Hugging Face" && loaded.report.unused.isEmpty)
+      #expect(loaded.model(try fixture.input()).values == expected)
+    }
+  }
+
   /// The same module under two names: torch.save writes its storages once.
   @Test func twoNamesOfTheSameTensorsAreOneNetwork() throws {
     try withHollowCheckpoint(try vit()) { checkpoint in

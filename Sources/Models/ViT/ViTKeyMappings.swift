@@ -4,9 +4,11 @@ extension ViTConfiguration {
   /// timm (and facebookresearch/deit, facebookresearch/dinov2), Hugging Face, torchvision,
   /// xxxnell/how-do-vits-work, lucidrains/vit-pytorch in two forms, google-research/vision_transformer, and
   /// the image towers of open_clip (and OpenAI) and of Hugging Face's CLIP.
-  public static let keyMappings = [
-    timm, huggingFace, torchvision, hdv, lucidrains, lucidrainsOld, jax, openCLIP, huggingFaceCLIP,
-  ]
+  public static let keyMappings =
+    [
+      timm, huggingFace, torchvision, hdv, lucidrains, lucidrainsOld, jax, openCLIP,
+      huggingFaceCLIP,
+    ] + transformers
 
   private static let timm = KeyMapping(
     "timm", signature: ["blocks.0.attn.qkv.weight", "patch_embed.proj.weight"],
