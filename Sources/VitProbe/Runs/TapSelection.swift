@@ -35,13 +35,16 @@ public struct TapSelection: Sendable, Hashable {
       imageSize: subject.imageSize)
   }
 
-  /// The taps of a subject that are written to a file.
+  /// The taps of a subject that are written to a file: where some are named, any; no result of these
+  /// changes its meaning with the others.
   ///
   /// - Throws: as ``plan(of:beside:for:)``.
   func taps(
     of subject: any Subject, standard: TapOrdering, for purpose: String
   ) throws(VitProbeError) -> [PlannedTap] {
-    try select(candidates(subject, standard), of: subject, beside: [], analysis: purpose)
+    let named = layers.contains { !$0.hasPrefix("!") }
+    return try select(
+      candidates(subject, named ? .all : standard), of: subject, beside: [], analysis: purpose)
   }
 
   /// The taps of the ordering: globs choose among these.
