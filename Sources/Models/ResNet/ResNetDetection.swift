@@ -15,7 +15,8 @@ extension ResNetConfiguration {
     c.width = c.widths.first ?? 0
     c.classes = weights.classes("fc.weight")
     try c.readShortcuts(weights)
-    if base == nil {
+    // What was asked for is said again by the caller where it was given.
+    if base?.stem != c.stem {
       (c.pool, c.stemStride) = c.stem == .cifar ? (.none, 1) : (.maximum, 2)
     }
     if weights.has("maxpool.0.weight") {

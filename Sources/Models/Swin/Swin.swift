@@ -28,7 +28,7 @@ struct Swin: VisionModel {
       weights["patch_embed"]["proj"], channels: c.channels, patch: c.patch, width: c.dim)
     patchNorm =
       c.form == .original
-      ? try LayerNorm(weights["patch_embed"]["norm"], c.dim, epsilon: c.epsilon) : nil
+      ? try LayerNorm(weights["patch_embed"]["norm"], c.dim, epsilon: c.patchEpsilon) : nil
     positions =
       c.absolutePositions
       ? try weights.weight("absolute_pos_embed", [1, c.grid * c.grid, c.dim])
@@ -46,7 +46,7 @@ struct Swin: VisionModel {
       merges.append(
         try PatchMerging(
           scope["downsample"], c.form, from: stage.width, to: stages[index + 1].width,
-          epsilon: c.epsilon))
+          epsilon: c.patchEpsilon))
     }
     self.blocks = blocks
     self.merges = merges

@@ -42,7 +42,7 @@ struct SwinBlock: Sendable {
     qkv = try Dense(scope["attn"]["qkv"], s.width, 3 * inner, bias: c.qkvBias)
     projection = try Dense(scope["attn"]["proj"], inner, s.width)
     norm2 = try LayerNorm(scope["norm2"], s.width, epsilon: c.epsilon)
-    mlp = try Perceptron(scope["mlp"], s.width, hidden: s.hidden)
+    mlp = try Perceptron(scope["mlp"], s.width, hidden: s.hidden, act: c.act)
     windows = stageWindows.plan(isShifted: isShifted, height: s.side, width: s.side)
       .windows(positions)
   }

@@ -62,8 +62,12 @@ public struct SwinConfiguration: ModelConfiguration {
   public var grid = 56
   /// Colour channels.
   public var channels = 3
-  /// Epsilon of normalisations.
+  /// The non-linearity of perceptrons.
+  public var act = ActivationFunction.gelu
+  /// Epsilon of the normalisations of blocks, and of the last.
   public var epsilon = 1e-5
+  /// Epsilon of the normalisations of patches and of what is merged: transformers sets it apart.
+  public var patchEpsilon = 1e-5
 
   /// Swin-T at 224.
   public init() {}
@@ -125,7 +129,11 @@ public struct SwinConfiguration: ModelConfiguration {
       "grid", \.grid, "side of the grid that absolute positions are stored for", in: 1...16384,
       origin: .adaptable, derived: { $0.imageSize.side / max(1, $0.patch) }),
     .channels,
+    .init("act", \.act, "non-linearity of perceptrons", default: .gelu, origin: .declaration),
     .epsilon(\.epsilon) { _ in 1e-5 },
+    .init(
+      "patch-eps", \.patchEpsilon, "epsilon of the norms of patches and of what is merged",
+      origin: .declaration, derived: { $0.epsilon }),
   ]
 
   /// ImageNet's statistics; images as they are if they are small.

@@ -81,14 +81,23 @@ extension SwinConfiguration {
   /// Hugging Face's `SwinConfig`, and the arguments of timm's `SwinTransformer`.
   public static let settings: [ConfigurationSetting<Self>]? = [
     .sets("image_size", "img_size", as: \.imageSize),
-    .sets("layer_norm_eps", as: \.epsilon),
+    ConfigurationSetting(keys: ["layer_norm_eps"], sets: [\Self.epsilon, \Self.patchEpsilon]) {
+      c, json in
+      guard let epsilon = json.doubleValue else {
+        return .init(isConflict: false, expected: "a number")
+      }
+      (c.epsilon, c.patchEpsilon) = (epsilon, 1e-5)
+      return nil
+    },
+    .sets("hidden_act", as: \.act, ActivationFunction.words),
+    .sets("act_layer", as: \.act, ActivationFunction.words),
     .repeats("embed_dim", of: \.dim), .repeats("patch_size", of: \.patch),
     .repeats("depths", of: \.depths), .repeats("num_heads", of: \.heads),
     .repeats("num_channels", "in_chans", of: \.channels), .repeats("mlp_ratio", of: \.mlpRatio),
     .repeats("qkv_bias", of: \.qkvBias),
     .repeats("use_absolute_embeddings", "ape", of: \.absolutePositions),
     windowSetting,
-    .only("model_type", "swin"), .only("hidden_act", "gelu"), .only("act_layer", "gelu"),
+    .only("model_type", "swin"),
     .only("norm_layer", "layernorm", "LayerNorm"), .only("patch_norm", true),
     .only("global_pool", "avg"), .only("always_partition", false), .only("head_dim"),
     .only("embed_layer"),

@@ -61,7 +61,8 @@ public struct FeatureRun: RecordedJob {
       subjects.contains(where: { $0.taps.contains { $0.tap.isClassScores } })
     {
       planned.append(
-        try Self.plan(MetricsAnalyzer(.init(classes: classes)), subjects, TapSelection(), batches: batches))
+        try Self.plan(
+          MetricsAnalyzer(.init(classes: classes)), subjects, TapSelection(), batches: batches))
     }
     self.analyses = planned
     let minimum = planned.minimumBatch

@@ -125,6 +125,6 @@ def swin_table():
     larger.load_state_dict(state, strict=False)
     x = normal(1, 3, 32, 32)
     with Case("files", "swin_other_window", "microsoft/Swin-Transformer #155",
-              capture("swin(image=32,patch=4,window=4,dim=8,depths=1-1,heads=2-2,classes=5,mlp-ratio=2)@m.pth", "x.npy"), output(larger, x)) as case:
+              capture("swin(image=32,depths=1-1,attended-windows=4-4)@m.pth", "x.npy"), output(larger, x)) as case:
         case.array(x)
         case.torch(trained.state_dict())

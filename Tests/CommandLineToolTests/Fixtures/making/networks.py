@@ -53,9 +53,10 @@ def output(model, x, pick=lambda o: o):
 class Block(nn.Module):
     """torchvision's BasicBlock, with the names of its parts and another shortcut where asked."""
 
-    def __init__(self, i, o, stride, shortcut="conv", act=nn.ReLU, dilation=1, part="downsample"):
+    def __init__(self, i, o, stride, shortcut="conv", act=nn.ReLU, dilation=1, first=None, part="downsample"):
         super().__init__()
-        self.conv1 = nn.Conv2d(i, o, 3, stride, dilation, dilation, bias=False)
+        first = first or dilation
+        self.conv1 = nn.Conv2d(i, o, 3, stride, first, first, bias=False)
         self.bn1 = nn.BatchNorm2d(o)
         self.conv2 = nn.Conv2d(o, o, 3, 1, dilation, dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(o)
@@ -104,14 +105,14 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, widths[0], stem, stem_stride if stem == 7 else 1, stem // 2, bias=False)
         self.bn1, self.act, self.pool, self.head = nn.BatchNorm2d(widths[0]), act(), pool, head
-        make = make or (lambda i, o, stride, dilation: Block(i, o, stride, act=act, dilation=dilation))
+        make = make or (lambda i, o, stride, dilation: Block(i, o, stride, act=act, dilation=dilation[1], first=dilation[0]))
         self.stages, before, dilation = len(widths), widths[0], 1
         for stage, width in enumerate(widths):
             stride = 1 if stage == 0 else 2
             first = dilation
             if stage in dilated:
                 dilation, stride = dilation * stride, 1
-            block = make(before, width, stride, first if stage in dilated else 1)
+            block = make(before, width, stride, (first if stage in dilated else 1, dilation))
             setattr(self, f"layer{stage + 1}", nn.Sequential(block))
             with torch.no_grad():
                 before = block.eval()(torch.zeros(1, before, 4, 4)).shape[1]

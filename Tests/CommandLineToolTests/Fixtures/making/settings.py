@@ -78,7 +78,8 @@ def cases():
     folder("hf_deit_tanh", quick, hf.DeiTForImageClassification, hf.DeiTConfig(**VIT, hidden_act="tanh"), x8,
            says=["hidden_act", "tanh"])
     folder("hf_dinov2_quick_gelu", quick, hf.Dinov2ForImageClassification, hf.Dinov2Config(**DINO, hidden_act="quick_gelu"), x8)
-    folder("hf_msn_relu", quick, hf.ViTMSNForImageClassification, hf.ViTMSNConfig(**VIT, hidden_act="relu"), x8)
+    folder("hf_msn_relu", quick, hf.ViTMSNForImageClassification, hf.ViTMSNConfig(**VIT, hidden_act="relu"), x8,
+           says=["no known family"])
     folder("hf_swin_silu", quick, hf.SwinForImageClassification, hf.SwinConfig(**SWIN, hidden_act="silu"), x16)
     folder("hf_resnet_gelu", quick, hf.ResNetForImageClassification, hf.ResNetConfig(**RESNET, hidden_act="gelu"), x24, 24)
     folder("hf_vit_eps", "own case", vit_class, config(**VIT, layer_norm_eps=0.05), x8)
@@ -89,23 +90,23 @@ def cases():
     for key in ("downsample_in_bottleneck", "downsample_in_first_stage"):
         folder(f"hf_resnet_{key}", msra, hf.ResNetForImageClassification, hf.ResNetConfig(**RESNET, **{key: True}), x24, 24)
     folder("hf_swinv2", "own case", hf.Swinv2ForImageClassification, hf.Swinv2Config(**{**SWIN, "pretrained_window_sizes": [0, 0]}),
-           x16, says=["swinv2"])
+           x16, says=["Swin V2"])
     folder("hf_vit_rectangle", "facebookresearch/dinov2 #506", vit_class, config(**{**VIT, "image_size": [4, 16]}),
            normal(1, 3, 4, 16), says=["image_size", "4", "16"])
     antialiased = "huggingface/pytorch-image-models PR #101; adobe/antialiased-cnns #3"
     narrow = dict(layers=(1, 1, 1, 1), channels=(8, 8, 8, 8), stem_width=4)
 
-    timm_folder("timm_resnetblur18", antialiased, "resnetblur18", narrow, 32, ["resnetblur18"], 32)
-    timm_folder("timm_resnetaa34d", antialiased, "resnetaa34d", narrow, 32, ["resnetaa34d"], 32)
+    timm_folder("timm_resnetblur18", antialiased, "resnetblur18", narrow, 32, size=32)
+    timm_folder("timm_resnetaa34d", antialiased, "resnetaa34d", narrow, 32, size=32)
     timm_folder("timm_rpn", "own case", "vit_base_patch16_rpn_224",
-                dict(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, mlp_ratio=2), 8, ["rpn"])
+                dict(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, mlp_ratio=2), 8)
     timm_folder("timm_quickgelu_name", quick, "vit_base_patch32_clip_quickgelu_224",
                 dict(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, mlp_ratio=2), 8)
     timm_folder("timm_act_layer", quick, "vit_tiny_patch16_224",
                 dict(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, mlp_ratio=2, act_layer="silu"), 8)
     timm_folder("timm_model_args", "own case", "vit_tiny_patch16_224",
                 dict(img_size=8, patch_size=4, embed_dim=8, depth=1, num_heads=2, mlp_ratio=2), 8)
-    timm_folder("timm_output_stride", "own case", "resnet18", dict(narrow, output_stride=8), 32, ["output_stride"], 32)
+    timm_folder("timm_output_stride", "own case", "resnet18", dict(narrow, output_stride=8), 32, size=32)
 
     # Nothing in these files says what they are: it can be said.
     bare("said_quick_gelu", quick, "vit(heads=2,act=quick-gelu)@m.pth", vit(act_layer="quick_gelu"), x8)
