@@ -164,7 +164,8 @@ extension ModelConfiguration {
           "It may change the network; if it does not, take it out of config.json")
       }
       guard let refusal = setting.read(&self, member.value) else {
-        guard imageSize.isSquare || Self.takesRectangles else {
+        let isSize = setting.places.contains(\Self.imageSize)
+        guard !isSize || imageSize.isSquare || Self.takesRectangles else {
           throw refuse(
             .unexpected, "a square: this family takes no other images", "That is not supported")
         }

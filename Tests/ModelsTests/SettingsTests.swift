@@ -38,12 +38,11 @@ import Testing
        "drop_path_rate": 0.1, "path_norm": true, "out_indices": null, "num_channels": 3}
       """)
     let c = try #require(loaded.architecture.configuration as? SwinConfiguration)
-    #expect(c.epsilon == 1e-3)
+    #expect(c.epsilon == 1e-3 && c.patchEpsilon == 1e-5)
     #expect(c.imageSize == 64)
   }
 
   static let refused: [(String, String, String)] = [
-    (swin, #""hidden_act": "relu""#, "hidden_act"),
     (swin, #""norm_layer": "rmsnorm""#, "norm_layer"),
     (swin, #""use_absolute_embeddings": true"#, "use_absolute_embeddings"),
     (swin, #""qkv_bias": false"#, "qkv_bias"), (swin, #""window_size": 7"#, ""),
@@ -51,6 +50,7 @@ import Testing
     (swin, #""model_type": "donut-swin""#, "model_type"), (swin, #""mlp_ratio": 2.5"#, "mlp_ratio"),
     (swin, #""embed_dim": 24"#, "embed_dim"), (swin, #""depths": [2, 6]"#, "depths"),
     (swin, #""res_post_norm": true"#, "res_post_norm"),
+    (swin, #""hidden_act": "mish""#, "hidden_act"),
     (swin, #""model_args": {"always_partition": true}"#, "always_partition"),
     (swin, #""model_args": {"head_dim": 8}"#, "head_dim"),
     (swin, #""architecture": "swinv2_tiny_window8_256.ms_in1k""#, "architecture"),
