@@ -164,13 +164,12 @@ extension ModelConfiguration {
           "It may change the network; if it does not, take it out of config.json")
       }
       guard let refusal = setting.read(&self, member.value) else {
-        let isSize = setting.places.contains(\Self.imageSize)
-        guard !isSize || imageSize.isSquare || Self.takesRectangles else {
+        let set = Self.parameters.filter { setting.places.contains($0.place) }.map(\.name)
+        guard !set.contains("image") || imageSize.isSquare || Self.takesRectangles else {
           throw refuse(
             .unexpected, "a square: this family takes no other images", "That is not supported")
         }
-        names.formUnion(
-          Self.parameters.filter { setting.places.contains($0.place) }.map(\.name))
+        names.formUnion(set)
         continue
       }
       throw refusal.isConflict
