@@ -101,11 +101,13 @@ public struct ConfigurationParameter<Configuration: Sendable>: Sendable {
 
 extension ConfigurationParameter where Configuration: ModelConfiguration {
   /// `image`, the size of the input images.
+  ///
+  /// - Parameter path: the place of the concrete type: that of the protocol is another to settings.
   public static func image(
-    derived: @escaping @Sendable (Configuration) -> Extents = { _ in 224 }
+    _ path: Path<Extents>, derived: @escaping @Sendable (Configuration) -> Extents = { _ in 224 }
   ) -> Self {
     .init(
-      "image", \.imageSize, "side of the input images in pixels, or HEIGHTxWIDTH", in: 1...16384,
+      "image", path, "side of the input images in pixels, or HEIGHTxWIDTH", in: 1...16384,
       origin: .declaration, isAlwaysShown: true, derived: derived)
   }
 

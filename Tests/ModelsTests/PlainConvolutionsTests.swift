@@ -69,7 +69,7 @@ public struct PlainConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
-    .image { _ in 32 },
+    .image(\.imageSize) { _ in 32 },
     .init(
       "widths", \.widths, "output channels", default: [16, 32], in: 1...65536, count: 1...16,
       isAlwaysShown: true),

@@ -49,7 +49,7 @@ public struct AlterNetConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
-    .image { $0.stem == .cifar ? 32 : 224 },
+    .image(\.imageSize) { $0.stem == .cifar ? 32 : 224 },
     .depths(\.depths, default: [3, 4, 6, 4]),
     .init(
       "msa", \.attentions, "attention blocks of each stage", in: 0...512, asMany: \.depths,

@@ -43,7 +43,7 @@ public struct PiTConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
-    .image(),
+    .image(\.imageSize),
     .patch(\.patch),
     .init(
       "stride", \.stride, "pixels from one patch to the next", in: 1...4096,

@@ -84,7 +84,7 @@ extension RefinerParameters {
   /// What stands first in the text.
   static var leadingParameters: [ConfigurationParameter<Self>] {
     [
-      .image(), .patch(\.patch), .dim(\.dim, default: 384), .depth(\.depth, default: 16),
+      .image(\.imageSize), .patch(\.patch), .dim(\.dim, default: 384), .depth(\.depth, default: 16),
       .init(
         "heads", \.heads, "attention heads", default: 12, in: 1...65536, atMost: \.dim,
         isAlwaysShown: true),

@@ -124,7 +124,7 @@ public struct ResNetConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
-    .image { $0.stem == .cifar ? 32 : 224 },
+    .image(\.imageSize) { $0.stem == .cifar ? 32 : 224 },
     .depths(\.depths, default: [3, 4, 6, 3]),
     .init("block", \.block, "kind of block", default: .bottleneck, isAlwaysShown: true),
     .classes,

@@ -79,7 +79,7 @@ public struct SwinConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
-    .image(),
+    .image(\.imageSize),
     .patch(\.patch, default: 4),
     .init(
       "window", \.window, "side of a window in tokens", default: 7, in: 1...64,

@@ -109,7 +109,7 @@ public struct ViTConfiguration: ModelConfiguration {
 
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
-    .image(),
+    .image(\.imageSize),
     .patch(\.patch),
     .dim(\.dim, default: 768),
     .depth(\.depth, default: 12),
