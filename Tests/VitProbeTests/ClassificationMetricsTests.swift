@@ -54,6 +54,22 @@ import Testing
     #expect(all.hits == 1 && all.topFive == 5 && all.count == 7)
   }
 
+  /// 100 images of 10 classes: a guess hits 10, with a deviation of 3.
+  @Test func aGuessIsAtChance() {
+    func hits(_ count: Int, of images: Int, classes: Int) -> ClassificationMetrics {
+      let right = [Float](repeating: 0, count: classes - 1) + [1]
+      return metrics((0..<images).map { (right, $0 < count ? classes - 1 : 0) })
+    }
+    #expect(hits(0, of: 100, classes: 10).isAtChance(classes: 10))
+    #expect(hits(16, of: 100, classes: 10).isAtChance(classes: 10))
+    #expect(!hits(17, of: 100, classes: 10).isAtChance(classes: 10))
+    #expect(!hits(0, of: 15, classes: 10).isAtChance(classes: 10))
+    #expect(hits(0, of: 16, classes: 1000).isAtChance(classes: 1000))
+    #expect(!hits(1, of: 16, classes: 1000).isAtChance(classes: 1000))
+    // Of two classes, few images cannot tell a guess from half of a network's hits.
+    #expect(!hits(8, of: 16, classes: 2).isAtChance(classes: 2))
+  }
+
   /// The table's numbers: two of three right, one of them only among five, a calibration of bins.
   @Test func theTableHoldsWhatWasCounted() throws {
     let even = [Float](repeating: 0, count: 10)

@@ -74,6 +74,15 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
     return bins.reduce(0) { $0 + abs(Double($1.hits) - $1.confidence) } / Double(count)
   }
 
+  /// Whether guessing among so many classes would hit as often: the hits are at most two standard
+  /// deviations above those of a guess, and there are enough images for a trained network to stand out.
+  func isAtChance(classes: Int) -> Bool {
+    guard classes > 1 else { return false }
+    let (n, share) = (Double(count), 1 / Double(classes))
+    let limit = n * share + 2 * (n * share * (1 - share)).squareRoot()
+    return limit < n / 2 && count >= 16 && Double(hits) <= limit
+  }
+
   /// What one minibatch says of one model.
   struct Part: Sendable, Hashable, Codable {
     /// The place of the model among the subjects.
@@ -144,12 +153,20 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
         continue
       }
       let n = Double(sum.count)
+      let isAtChance = sum.isAtChance(classes: classes)
+      if isAtChance {
+        let share = NumberText.significant(100 * Double(sum.hits) / n, digits: 3)
+        notes.append(
+          "\(label): \(share) % of \(sum.count) images are right, no more than a guess among "
+            + "\(classes) classes would be: weights, preprocessing or labels do not fit, unless the "
+            + "network is untrained")
+      }
       let known = sum.count > 0
       table.append([
         .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
         Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),
         Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
-        .text(mapping.status(beside: sum.nonfinite > 0 ? "nan_input" : "ok")),
+        .text(mapping.status(beside: sum.nonfinite > 0 ? "nan_input" : isAtChance ? "at_chance" : "ok")),
       ])
     }
     return Report(tables: [table], figures: [], summary: table, notes: notes)
