@@ -10,7 +10,7 @@ PYTHON ?= python3
 .PHONY: demo test mpi-test kernel-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
 
 demo: build
-	.build/release/vitprobe demo -o vitprobe-out
+	.build/release/vitprobe demo -o vitprobe-out --replace
 
 build: setup
 	swift build -c release --product vitprobe

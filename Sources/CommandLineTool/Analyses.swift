@@ -104,6 +104,7 @@ struct AnalysisCommand<Options: AnalysisOptions>: ParsableCommand {
     var job = try options.job(
       subject, analyses: [settings.analyzer(seed: options.seed)], layers: layers)
     job.options.reportsMetrics = Options.reportsMetrics
-    try FeatureCommandRunner(job: job, run: options, long: long, output: output)()
+    try FeatureCommandRunner(
+      command: Options.Analysis.name, job: job, run: options, long: long, output: output)()
   }
 }

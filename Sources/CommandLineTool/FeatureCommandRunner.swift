@@ -9,6 +9,8 @@ import VitProbe
 
 /// What all commands on features do once their analyses are known: plan, run, write, print.
 struct FeatureCommandRunner {
+  /// The command's name.
+  let command: String
   let job: FeatureJob
   let run: RunOptions
   let long: LongRunOptions
@@ -16,12 +18,13 @@ struct FeatureCommandRunner {
 
   func callAsFunction() throws {
     output.apply()
-    try long.check(output: output.output)
+    let root = output.path(for: command)
+    try long.check(output: root)
     var job = job
     job.options.shard = try long.share()
     let prepared = try job.prepare()
     for one in prepared { announce(one.run) }
-    guard output.output != "-" || prepared.count == 1 else {
+    guard root != "-" || prepared.count == 1 else {
       throw ValidationError("-o - streams one table; name a folder for several data sets")
     }
     if run.dryRun {
@@ -30,34 +33,29 @@ struct FeatureCommandRunner {
         try one.run.checkSizes(all: true)
         try run.checkMemory(try one.run.estimate())
       }
+      _ = try places(of: prepared, in: root)
       return
     }
     for one in prepared { try run.checkMemory(try one.run.estimate()) }
     // Opened before anything is computed: a folder that may not be written to is an error now.
-    var folders: [OutputFolder?] = []
-    for name in folderNames(prepared.map(\.run.data.name)) {
-      folders.append(
-        output.output == "-" ? nil : try OutputFolder(name, force: output.force))
-    }
+    let places = try places(of: prepared, in: root)
     var skipped = 0
     var objects: [JSONValue] = []
     var logs: [RecordLog] = []
-    for (one, folder) in zip(prepared, folders) {
-      let log = try folder.map { try one.openRecords(in: $0, resuming: long.resume) }
+    for (one, place) in zip(prepared, places) {
       let execution = RunExecution(
-        prepared: one, place: folder.flatMap { folder in log.map { (folder, $0) } },
-        unit: "images", long: long, output: output)
+        prepared: one, place: place, unit: "images", long: long, output: output)
       let (result, left) = try execution { log, bar in
         try one.run.collect(keeping: log, shouldStop: { Interrupts.isRequested }) {
           bar.update($0, of: $1)
         }
       }
       skipped += left
-      logs += log.map { [$0] } ?? []
+      logs += place.map { [$0.log] } ?? []
       // Kept until the last: a run that is interrupted on the second data set need not repeat the
       // first. Nothing is left once all is written, even if nobody reads what is printed.
       if logs.count == prepared.count { for log in logs { log.remove() } }
-      guard let result, let folder else { continue }
+      guard let result, let folder = place?.folder else { continue }
       let (outcome, files) = (result.outcome, result.files)
       if output.json {
         objects.append(
@@ -77,6 +75,15 @@ struct FeatureCommandRunner {
     if skipped > 0 { throw ExitCode(1) }
   }
 
+  /// The folder and the records of each run; nil where one table is streamed.
+  private func places(
+    of prepared: [PreparedRun<FeatureRun>], in root: String
+  ) throws -> [(folder: OutputFolder, log: RecordLog)?] {
+    try zip(prepared, folderNames(prepared.map(\.run.data.name), in: root)).map { one, path in
+      root == "-" ? nil : try long.open(path, of: one, for: command, output)
+    }
+  }
+
   /// Says what was detected.
   private func announce(_ one: FeatureRun) {
     for subject in one.subjects {
@@ -91,12 +98,12 @@ struct FeatureCommandRunner {
   }
 
   /// The output folder; with several data sets, one of its own for each.
-  private func folderNames(_ data: [String]) -> [String] {
-    guard data.count > 1 else { return [output.output] }
+  private func folderNames(_ data: [String], in root: String) -> [String] {
+    guard data.count > 1 else { return [root] }
     let names = data.map(slug)
     return names.indices.map { place in
       let same = names[..<place].count { $0 == names[place] }
-      return output.output + "/" + names[place] + (same == 0 ? "" : "-\(same + 1)")
+      return root + "/" + names[place] + (same == 0 ? "" : "-\(same + 1)")
     }
   }
 

@@ -5,7 +5,11 @@ import VitProbe
 
 /// Runs that take longer than a job may, or that are shared out.
 struct LongRunOptions: ParsableArguments {
-  @Flag(help: "Go on from what an interrupted run left in the output folder.")
+  @Flag(
+    help: """
+      Go on from what an interrupted run left in the output folder; a run that finds its own records \
+      does so unasked. With --shard, also from a finished one.
+      """)
   var resume = false
 
   @Option(
@@ -33,6 +37,17 @@ struct LongRunOptions: ParsableArguments {
     throw ValidationError("--resume and --shard keep files; -o - has no folder for them")
   }
 
+  /// The output folder of a run and its records, with a word on what is replaced there.
+  func open<Work: RecordedJob>(
+    _ path: String, of prepared: PreparedRun<Work>, for command: String, _ output: OutputOptions
+  ) throws -> (folder: OutputFolder, log: RecordLog) {
+    let place = try prepared.open(
+      path, for: command, found: output.replace ? .replace : resume ? .resume : .goOn,
+      force: output.force)
+    place.folder.sayWhatIsReplaced()
+    return place
+  }
+
   /// What is printed of a shard.
   func summary(of shard: Shard, _ files: [String], _ folder: String, isJSON: Bool) -> String {
     guard isJSON else { return "shard \(shard): \(files.joined(separator: ", ")) in \(folder)\n" }
@@ -40,5 +55,12 @@ struct LongRunOptions: ParsableArguments {
       .init("shard", .string(shard.description)), .init("output", .string(folder)),
       .init("files", .array(files.map(JSONValue.string))),
     ]).pretty
+  }
+}
+
+extension OutputFolder {
+  /// Results that stand in the folder and will be replaced.
+  func sayWhatIsReplaced() {
+    if let replaced { Terminal.note("note: \(path): the results of \(replaced) will be replaced") }
   }
 }

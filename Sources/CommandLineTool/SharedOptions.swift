@@ -14,8 +14,13 @@ extension FeatureLayout.Map: ExpressibleByArgument {}
 struct FolderOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("Folder for the results; - streams the main CSV.", valueName: "DIR"))
-  var output = "vitprobe-out"
+    help: ArgumentHelp(
+      "Folder for the results (default: vitprobe-out/COMMAND); - streams the main CSV.",
+      valueName: "DIR"))
+  var output: String?
+
+  @Flag(help: "Replace results of another command or of other settings in the output folder.")
+  var replace = false
 
   @Flag(help: "Replace files in the output folder that no earlier run wrote.")
   var force = false
@@ -35,6 +40,9 @@ struct FolderOptions: ParsableArguments {
   func validate() throws {
     if quiet && verbose { throw ValidationError("-q and -v exclude each other") }
   }
+
+  /// The folder of a command's results; `-` for the terminal.
+  func path(for command: String) -> String { output ?? "vitprobe-out/" + command }
 
   func apply() { Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal) }
 }
@@ -63,7 +71,8 @@ struct OutputOptions: ParsableArguments {
     }
   }
 
-  var output: String { folder.output }
+  func path(for command: String) -> String { folder.path(for: command) }
+  var replace: Bool { folder.replace }
   var force: Bool { folder.force }
   var json: Bool { folder.json }
   var noProgress: Bool { folder.noProgress }

@@ -30,7 +30,8 @@ import Testing
         result.errors.contains(text), "\(text) in: \(result.errors)",
         sourceLocation: sourceLocation)
     }
-    #expect(inputs.scratch.names(in: "vitprobe-out").isEmpty, sourceLocation: sourceLocation)
+    #expect(
+      inputs.scratch.names(in: "vitprobe-out/hessian").isEmpty, sourceLocation: sourceLocation)
   }
 
   @Test func mistakesAreToldWithTheirExitCode() throws {
@@ -59,7 +60,7 @@ import Testing
     #expect(result.code == 0)
     #expect(result.errors.contains("74 products with a Hessian planned"))
     #expect(result.errors.contains("multiply-adds"))
-    #expect(inputs.scratch.names(in: "vitprobe-out").isEmpty)
+    #expect(inputs.scratch.names(in: "vitprobe-out/hessian").isEmpty)
   }
 
   @Test func writesTablesAndAFigure() throws {
@@ -69,13 +70,14 @@ import Testing
     let result = try run(arguments + ["-q"])
     #expect(result.code == 0, "\(result.errors)")
     #expect(
-      inputs.scratch.names(in: "vitprobe-out") == [
+      inputs.scratch.names(in: "vitprobe-out/hessian") == [
         "hessian.svg", "hessian_density.csv", "hessian_eigs.csv", "hessian_summary.csv",
         "run.json",
       ])
     func text(_ name: String) -> String {
       String(
-        decoding: Scratch.read(inputs.scratch.file("vitprobe-out/\(name)")) ?? [], as: UTF8.self)
+        decoding: Scratch.read(inputs.scratch.file("vitprobe-out/hessian/\(name)")) ?? [],
+        as: UTF8.self)
     }
     let rows = text("hessian_eigs.csv").split(separator: "\n")
     #expect(rows.count == 1 + 2 * 7)
@@ -120,6 +122,6 @@ import Testing
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.errors.contains("blocks.0.mlp.fc2.bias holds NaN or infinity"))
     #expect(result.output.contains("nan_input"))
-    #expect(!inputs.scratch.names(in: "vitprobe-out").contains("hessian.svg"))
+    #expect(!inputs.scratch.names(in: "vitprobe-out/hessian").contains("hessian.svg"))
   }
 }

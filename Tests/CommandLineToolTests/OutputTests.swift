@@ -93,6 +93,54 @@ import Testing
     #expect(try JSONValue(parsing: Array(plan.output.utf8))["images"] == .integer(16))
   }
 
+  /// A folder keeps the results of another command and of other settings; the same again says so.
+  @Test func nothingDisappearsWithoutAWord() throws {
+    let data = inputs.images(16)
+    func run(_ command: String, _ more: String...) throws -> Program.Result {
+      try Program.run(
+        [command, Inputs.vit, "--data", data, "--no-progress"] + more, in: inputs.scratch.path)
+    }
+    #expect(try run("variance", "-o", "out").code == 0)
+    let before = text("out/run.json")
+    for other in [["fourier"], ["variance", "--batch-size", "4"], ["variance", "--shard", "1/2"]] {
+      for plan in [[], ["--dry-run"]] {
+        let result = try Program.run(
+          other + [Inputs.vit, "--data", data, "-o", "out"] + plan, in: inputs.scratch.path)
+        #expect(result.code == 73, "\(other)")
+        #expect(result.errors.contains("vitprobe variance"))
+        #expect(result.errors.contains("--replace"))
+      }
+    }
+    #expect(text("out/run.json") == before)
+    let again = try run("variance", "-o", "out")
+    #expect(again.code == 0)
+    #expect(again.errors.contains("the results of vitprobe variance will be replaced"))
+    let replaced = try run("fourier", "-o", "out", "--replace")
+    #expect(replaced.code == 0)
+    #expect(replaced.errors.contains("the results of vitprobe variance will be replaced"))
+    #expect(!inputs.scratch.names(in: "out").contains("variance.csv"))
+    // Each command has a folder of its own.
+    #expect(try run("variance").code == 0)
+    #expect(try run("fourier").code == 0)
+    #expect(inputs.scratch.names(in: "vitprobe-out") == ["fourier", "variance"])
+  }
+
+  @Test func shardsShareAFolder() throws {
+    let data = inputs.images(16)
+    func run(_ more: String...) throws -> Program.Result {
+      try Program.run(
+        ["variance", Inputs.vit, "--data", data, "--batch-size", "4"] + more,
+        in: inputs.scratch.path)
+    }
+    #expect(try run("-o", "whole").code == 0)
+    for shard in ["1/2", "2/2", "1/2"] {
+      #expect(try run("-o", "parts", "--shard", shard).code == 0, "\(shard)")
+    }
+    #expect(inputs.scratch.names(in: "parts").count == 3)
+    #expect(try inputs.run("merge", "parts", "-o", "merged").code == 0)
+    #expect(text("merged/variance.csv") == text("whole/variance.csv"))
+  }
+
   @Test func aReaderThatLeavesEndsItQuietly() throws {
     let data = inputs.images(16)
     let result = try Program.run(

@@ -15,10 +15,11 @@ import Testing
 
   @discardableResult
   private func run(
-    _ path: String, _ files: [(String, String)], force: Bool = false,
-    _ calls: FileSystemCalls = .system
+    _ path: String, _ files: [(String, String)], as identity: RunIdentity? = nil,
+    replace: Bool = false, force: Bool = false, _ calls: FileSystemCalls = .system
   ) throws(FileError) -> Manifest {
-    let folder = try OutputFolder(path, force: force, writing: [], calls)
+    let folder = try OutputFolder(
+      path, identity: identity, replace: replace, force: force, writing: [], calls)
     for (name, text) in files { try folder.write(text, to: name) }
     return try folder.commit(manifest)
   }
@@ -45,7 +46,8 @@ import Testing
     }
     #expect(
       members.map(\.name) == [
-        "tool", "version", "arguments", "configuration", "inputs", "outputs", "seed", "estimators",
+        "tool", "version", "run", "arguments", "configuration", "inputs", "outputs", "seed",
+        "estimators",
         "n_images", "skipped", "notes", "threads", "ranks", "kernels", "wall_seconds",
       ])
   }
@@ -197,7 +199,7 @@ import Testing
       // The next run opens the folder and changes nothing.
       do { _ = try OutputFolder(scratch.file("out")) }
       var after = scratch.contents
-      let listed = Manifest.outputNames(in: scratch.file("out"))
+      let listed = EarlierRun(in: scratch.file("out"))?.names
       after["out/run.json"] = nil
       func tree(_ files: [(String, String)]) -> [String: String] {
         Dictionary(
@@ -219,5 +221,82 @@ import Testing
       OutputFolder.files(in: scratch.path, endingIn: ".vpart")
         == ["a.vpart", "b.vpart"].map(scratch.file))
     #expect(OutputFolder.files(in: scratch.file("a.vpart"), endingIn: ".vpart") == nil)
+  }
+
+  // MARK: Whose results stand there
+
+  private func identity(_ command: String, _ settings: String, _ shard: String? = nil)
+    -> RunIdentity
+  {
+    RunIdentity(command: command, settingsSHA256: Digest.sha256(settings.utf8), shard: shard)
+  }
+
+  @Test func theSameRunReplacesItsResultsAndSaysSo() throws {
+    let scratch = Scratch()
+    try run(scratch.file("out"), [("a", "1"), ("b", "1")], as: identity("cka", "x"))
+    do {
+      let folder = try OutputFolder(scratch.file("out"), identity: identity("cka", "x"))
+      #expect(folder.replaced == "vitprobe cka")
+    }
+    try run(scratch.file("out"), [("a", "2")], as: identity("cka", "x"))
+    #expect(scratch.contents["out/a"] == "2")
+    #expect(scratch.contents["out/b"] == nil)
+    do {
+      let folder = try OutputFolder(scratch.file("new"), identity: identity("cka", "x"))
+      #expect(folder.replaced == nil)
+    }
+  }
+
+  @Test(
+    arguments: [("hessian", "x", nil), ("cka", "y", nil), ("cka", "x", "1/2")]
+      as [(
+        String, String, String?
+      )])
+  func resultsOfAnotherRunStay(_ command: String, _ settings: String, _ shard: String?) throws {
+    let scratch = Scratch()
+    try run(scratch.file("out"), [("a", "1"), ("b", "1")], as: identity("cka", "x"))
+    let before = scratch.contents
+    let other = identity(command, settings, shard)
+    let error = #expect(throws: FileError.self) {
+      try run(scratch.file("out"), [("a", "2")], as: other)
+    }
+    #expect(error?.kind == .cannotCreate)
+    #expect(error?.description.contains("vitprobe cka") == true)
+    #expect(error?.description.contains("--replace") == true)
+    #expect(scratch.contents == before)
+    try run(scratch.file("out"), [("a", "2")], as: other, replace: true)
+    #expect(scratch.contents["out/a"] == "2")
+    #expect(scratch.contents["out/b"] == nil)
+  }
+
+  @Test func resultsThatWereMovedAwayAreNoReasonToStop() throws {
+    let scratch = Scratch()
+    try run(scratch.file("out"), [("a", "1")], as: identity("cka", "x"))
+    unlink(scratch.file("out/a"))
+    try run(scratch.file("out"), [("b", "2")], as: identity("hessian", "x"))
+    #expect(scratch.contents["out/b"] == "2")
+  }
+
+  @Test func partsOfOneRunLiveSideBySide() throws {
+    let scratch = Scratch()
+    let path = scratch.file("out")
+    // Both at work at once; the second to begin is the first to end.
+    let first = try OutputFolder(path, identity: identity("cka", "x", "1/2"))
+    let second = try OutputFolder(path, identity: identity("cka", "x", "2/2"))
+    try first.write("1", to: "1-of-2.vpart")
+    try second.write("2", to: "2-of-2.vpart")
+    try second.commit(manifest)
+    let written = try first.commit(manifest)
+    #expect(written.outputs.map(\.name) == ["2-of-2.vpart", "1-of-2.vpart"])
+    #expect(scratch.contents["out/1-of-2.vpart"] == "1")
+    #expect(scratch.contents["out/2-of-2.vpart"] == "2")
+    // One of them again: it replaces its own part alone.
+    try run(path, [("1-of-2.vpart", "3")], as: identity("cka", "x", "1/2"))
+    #expect(scratch.contents["out/1-of-2.vpart"] == "3")
+    #expect(scratch.contents["out/2-of-2.vpart"] == "2")
+    let error = #expect(throws: FileError.self) {
+      try run(path, [("1-of-3.vpart", "4")], as: identity("cka", "y", "1/3"))
+    }
+    #expect(error?.kind == .cannotCreate)
   }
 }

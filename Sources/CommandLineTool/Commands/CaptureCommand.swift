@@ -31,7 +31,8 @@ struct CaptureCommand: ParsableCommand {
 
   func run() throws {
     output.apply()
-    guard output.output != "-" else {
+    let path = output.path(for: "capture")
+    guard path != "-" else {
       throw ValidationError("-o -: features are no CSV; name a folder")
     }
     let prepared = try options.job([subject], analyses: [], layers: layers)
@@ -45,10 +46,11 @@ struct CaptureCommand: ParsableCommand {
     try capture.checkSizes(all: options.dryRun)
     try options.checkMemory(estimate)
     if options.dryRun { return }
-    let folder = try OutputFolder(
-      output.output, force: output.force, writing: [format.fileName])
     let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
-    let (outcome, files) = try prepared.run(to: folder, elapsed: { bar.elapsed }) {
+    let (outcome, files) = try prepared.run(
+      to: path, replace: output.replace, force: output.force, opened: { $0.sayWhatIsReplaced() },
+      elapsed: { bar.elapsed }
+    ) {
       bar.update($0, of: $1)
     }
     bar.finish()
@@ -59,14 +61,14 @@ struct CaptureCommand: ParsableCommand {
         JSONValue.object([
           .init("data", .string(capture.data.name)), .init("images", .integer(outcome.images)),
           .init("skipped", .integer(outcome.skipped.count)),
-          .init("output", .string(folder.path)),
+          .init("output", .string(path)),
           .init("files", .array(files.map(JSONValue.string))),
           .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
         ]).pretty)
     } else {
       Terminal.data(
         "\(capture.taps.count) layers of \(outcome.images) images in "
-          + "\(folder.path)/\(format.fileName)\n")
+          + "\(path)/\(format.fileName)\n")
     }
     Terminal.cost(seconds: bar.elapsed)
     if !outcome.skipped.isEmpty { throw ExitCode(1) }

@@ -25,7 +25,9 @@ struct DemoCommand: ParsableCommand {
     if let threads, threads < 1 {
       throw ValidationError("--threads \(threads): at least 1 is needed")
     }
-    if output.output == "-" { throw ValidationError("the demo writes many files; give a folder") }
+    if output.path(for: "demo") == "-" {
+      throw ValidationError("the demo writes many files; give a folder")
+    }
   }
 
   func run() throws {
@@ -34,11 +36,13 @@ struct DemoCommand: ParsableCommand {
     let demo = try DemoJob(
       arguments: Array(CommandLine.arguments.dropFirst()), analyses: settings.analyzers(seed: 0),
       images: limit)
-    let folder = try OutputFolder(output.output, force: output.force)
     let images = ProgressBar(unit: "images", isEnabled: !output.noProgress)
     let products = ProgressBar(unit: "products", isEnabled: !output.noProgress)
-    let outcome = try demo(to: folder, formats: try output.formats, elapsed: { images.elapsed }) {
-      unit, done, total in
+    let outcome = try demo(
+      to: output.path(for: "demo"), replace: output.replace, force: output.force,
+      formats: try output.formats, opened: { $0.sayWhatIsReplaced() },
+      elapsed: { images.elapsed }
+    ) { unit, done, total in
       (unit == "images" ? images : products).update(done, of: total)
     }
     products.finish()
@@ -47,7 +51,7 @@ struct DemoCommand: ParsableCommand {
     }
     if output.json {
       let summary: JSONValue = [
-        "output": .string(folder.path), "files": .array(outcome.files.map(JSONValue.string)),
+        "output": .string(outcome.folder), "files": .array(outcome.files.map(JSONValue.string)),
         "analyses": .object(
           outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
       ]
@@ -57,6 +61,6 @@ struct DemoCommand: ParsableCommand {
     for (name, report) in outcome.reports {
       Terminal.data("\(name)\n\(report.summary.plainText(width: Terminal.width()))\n")
     }
-    Terminal.data("\(outcome.files.count) files in \(folder.path)\n")
+    Terminal.data("\(outcome.files.count) files in \(outcome.folder)\n")
   }
 }

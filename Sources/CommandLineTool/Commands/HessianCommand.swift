@@ -156,7 +156,11 @@ struct HessianCommand: ParsableCommand {
     if ranks.count > 1 {
       Terminal.note("\(ranks.count) ranks of \(Threads.count) threads share the minibatches")
     }
-    if options.dryRun { return try run.checkSizes(all: true) }
+    if options.dryRun {
+      try run.checkSizes(all: true)
+      if ranks.rank == 0 { _ = try open(prepared) }
+      return
+    }
     if ranks.rank > 0 {
       Interrupts.ignoreSignals()
       // The first opens the output folder meanwhile.
@@ -166,13 +170,15 @@ struct HessianCommand: ParsableCommand {
     try solve(prepared, ranks, in: try ranks.together { try open(prepared) })
   }
 
+  private var path: String { output.path(for: "hessian") }
+
   /// The processes that share the run.
   private func join() throws -> any Ranks {
     if hessian.scope == .batch {
-      try long.check(output: output.output)
+      try long.check(output: path)
       return SingleRank()
     }
-    try long.checkFolder(output: output.output)
+    try long.checkFolder(output: path)
     return try Launch.join()
   }
 
@@ -185,9 +191,8 @@ struct HessianCommand: ParsableCommand {
   private func open(
     _ prepared: PreparedRun<HessianRun>
   ) throws -> (folder: OutputFolder, log: RecordLog)? {
-    guard output.output != "-" else { return nil }
-    let folder = try OutputFolder(output.output, force: output.force)
-    return (folder, try prepared.openRecords(in: folder, resuming: long.resume))
+    guard path != "-" else { return nil }
+    return try long.open(path, of: prepared, for: "hessian", output)
   }
 
   /// What the first rank does, or the only one.

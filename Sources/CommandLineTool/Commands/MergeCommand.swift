@@ -32,10 +32,13 @@ struct MergeCommand: ParsableCommand {
     let merged = try job()
     let outcome = merged.run
     for note in outcome.allNotes { Terminal.note("note: \(note)") }
-    if output.output == "-" {
+    let path = output.path(for: "merge")
+    if path == "-" {
       Terminal.data(outcome.mainCSV)
     } else {
-      let folder = try OutputFolder(output.output, force: output.force)
+      let folder = try OutputFolder(
+        path, identity: merged.identity, replace: output.replace, force: output.force)
+      folder.sayWhatIsReplaced()
       let files = try merged.write(
         to: folder, formats: try output.formats,
         wallSeconds: (ContinuousClock.now - start) / .seconds(1))

@@ -28,6 +28,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let job = try options.job(subject, analyses: try analyzers, layers: layers)
-    try FeatureCommandRunner(job: job, run: options, long: long, output: output)()
+    try FeatureCommandRunner(
+      command: "run", job: job, run: options, long: long, output: output)()
   }
 }

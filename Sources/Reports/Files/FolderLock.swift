@@ -8,8 +8,13 @@ final class FolderLock {
   private let path: String
   private let file: Int32
 
-  init(_ folder: String, _ calls: FileSystemCalls) throws(FileError) {
-    path = PathKind.join(folder, Self.name)
+  /// - Parameters:
+  ///   - part: of a run that several processes carry out, each with a lock of its own.
+  ///   - isWaiting: whether to wait for the holder, who will let go at once.
+  init(
+    _ folder: String, part: String = "", isWaiting: Bool = false, _ calls: FileSystemCalls
+  ) throws(FileError) {
+    path = PathKind.join(folder, Self.name + part)
     while true {
       let file: Int32
       do {
@@ -17,7 +22,7 @@ final class FolderLock {
       } catch {
         throw error.error(.cannotCreate, folder, "cannot create a lock file in it")
       }
-      guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      guard flock(file, isWaiting ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
         let holder = Self.read(file)
         close(file)

@@ -56,6 +56,8 @@ public struct Manifest: Sendable, Equatable {
     }
   }
 
+  /// Which run this is; filled by ``OutputFolder/commit(_:)``.
+  public var identity: RunIdentity?
   /// The version of the program.
   public var version: String
   /// The full argument vector, the program name first.
@@ -106,6 +108,7 @@ public struct Manifest: Sendable, Equatable {
     [
       "tool": .string(Self.tool),
       "version": .string(version),
+      "run": identity?.json ?? .null,
       "arguments": .array(arguments.map(JSONValue.string)),
       "configuration": configuration,
       "inputs": .array(
@@ -127,19 +130,5 @@ public struct Manifest: Sendable, Equatable {
       "kernels": .array(kernels.map(JSONValue.string)),
       "wall_seconds": .real(wallSeconds),
     ]
-  }
-
-  /// The names that the `run.json` in a folder lists as outputs, itself included; nil if there is
-  /// none, or none of ours.
-  static func outputNames(in folder: String) -> Set<String>? {
-    let limit = 1 << 26
-    guard
-      let bytes = try? RegularFile.contents(PathKind.join(folder, fileName), limit: limit),
-      let document = try? JSONValue(parsing: bytes),
-      document["tool"]?.stringValue == tool, let outputs = document["outputs"]?.arrayValue
-    else { return nil }
-    // A name that is a path would let a foreign document remove files elsewhere.
-    let names = outputs.compactMap { $0["name"]?.stringValue }.filter(OutputFolder.isPlainName)
-    return Set(names).union([fileName])
   }
 }

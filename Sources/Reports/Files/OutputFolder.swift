@@ -10,17 +10,27 @@ import StrictJSON
 /// dies before that point leaves the earlier results untouched; one that dies after it leaves the
 /// rest of the moves to whoever opens the folder next.
 ///
-/// What an earlier run of the program wrote is known by its `run.json`; nothing else in the folder
-/// is replaced without `force`, and nothing else is ever removed.
+/// What an earlier run of the program wrote is known by its `run.json`. The same command with the same
+/// settings replaces it; results of another command or of other settings are only replaced when that
+/// is asked for, and parts of one sharded run live side by side. Nothing else in the folder is replaced
+/// without `force`, and nothing else is ever removed.
 public final class OutputFolder {
   /// The folder, as it was given.
   public let path: String
+  /// Whose results will be replaced: the command and its shard; nil if there are none.
+  public private(set) var replaced: String?
   /// What has been staged, in the order of writing.
   public private(set) var outputs: [Manifest.Output] = []
   private let calls: FileSystemCalls
+  private let identity: RunIdentity?
+  private let replace: Bool
   private let force: Bool
+  /// What the names of hidden files end in, for shards to work side by side.
+  private let part: String
   private let staging: String
   private var owned: Set<String> = []
+  /// What stands there of other parts of this run, to be kept.
+  private var kept: [Manifest.Output] = []
   /// Folders that did not exist, outermost first.
   private var made: [String] = []
   private var lock: FolderLock?
@@ -32,31 +42,39 @@ public final class OutputFolder {
   /// Makes or opens the folder, finishes or drops what a run that died here had staged, and keeps
   /// other runs out until the value is released.
   /// - Parameters:
+  ///   - identity: which run this is; nil replaces whatever an earlier run left.
+  ///   - replace: whether results of another command or of other settings may be replaced.
   ///   - force: whether files that no earlier run wrote may be replaced.
   ///   - names: what will be written, if known: a name that may not be replaced is an error now
   ///     rather than after hours.
   /// - Throws: ``FileError`` `.cannotCreate`.
   public convenience init(
-    _ path: String, force: Bool = false, writing names: [String] = []
+    _ path: String, identity: RunIdentity? = nil, replace: Bool = false, force: Bool = false,
+    writing names: [String] = []
   ) throws(FileError) {
-    try self.init(path, force: force, writing: names, .system)
+    try self.init(
+      path, identity: identity, replace: replace, force: force, writing: names, .system)
   }
 
-  init(_ path: String, force: Bool, writing names: [String], _ calls: FileSystemCalls)
-    throws(FileError)
-  {
+  init(
+    _ path: String, identity: RunIdentity?, replace: Bool, force: Bool, writing names: [String],
+    _ calls: FileSystemCalls
+  ) throws(FileError) {
     var trimmed = path.isEmpty ? "." : path
     while trimmed.count > 1 && trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.path = trimmed
+    self.identity = identity
+    self.replace = replace
     self.force = force
     self.calls = calls
-    staging = PathKind.join(trimmed, Self.stagingName)
+    part = identity?.shard.map { "-" + Self.fileName(ofShard: $0) } ?? ""
+    staging = PathKind.join(trimmed, Self.stagingName + part)
 
     try makeFolders()
     do {
       // Looked at before anything is written, for a foreign folder to stay as it is.
       try checkContents()
-      lock = try FolderLock(trimmed, calls)
+      lock = try FolderLock(trimmed, part: part, calls)
       try recover()
       try checkContents()
       for name in names { try checkName(name) }
@@ -109,8 +127,13 @@ public final class OutputFolder {
   @discardableResult
   public func commit(_ manifest: Manifest) throws(FileError) -> Manifest {
     precondition(!isDecided, "committed once")
+    // Another shard may have put its part there since this one began.
+    let whole = part.isEmpty ? nil : try FolderLock(path, isWaiting: true, calls)
+    defer { withExtendedLifetime(whole) {} }
+    if !part.isEmpty { try checkEarlier(EarlierRun(in: path)) }
     var manifest = manifest
-    manifest.outputs = outputs
+    manifest.identity = identity
+    manifest.outputs = kept.filter { old in !outputs.contains { $0.name == old.name } } + outputs
     var document = try AtomicFile(PathKind.join(staging, Manifest.fileName), calls)
     try document.append(Array(manifest.json.pretty.utf8))
     do {
@@ -177,7 +200,9 @@ public final class OutputFolder {
     guard let names = PathKind.names(in: path) else {
       throw FileError(.cannotCreate, path: path, message: "cannot list this folder", code: errno)
     }
-    owned = Manifest.outputNames(in: path) ?? []
+    let earlier = EarlierRun(in: path)
+    owned = earlier?.names ?? []
+    try checkEarlier(earlier)
     let foreign = names.filter { !$0.hasPrefix(AtomicFile.prefix) }
     guard let first = foreign.first, owned.isEmpty, !force else { return }
     throw FileError(
@@ -185,6 +210,27 @@ public final class OutputFolder {
       message: "holds files that no earlier run wrote (\(first)"
         + (foreign.count > 1 ? " and \(foreign.count - 1) more" : "")
         + "); name another folder, or pass --force to write among them")
+  }
+
+  /// Decides what becomes of the results that stand there.
+  private func checkEarlier(_ earlier: EarlierRun?) throws(FileError) {
+    (kept, replaced) = ([], nil)
+    guard let earlier, let identity, !replace else {
+      replaced = earlier.map { $0.identity?.text ?? "an earlier run" }
+      return
+    }
+    let stands = earlier.outputs.filter { PathKind.at(PathKind.join(path, $0.name)) == .file }
+    guard !stands.isEmpty else { return }
+    guard let other = earlier.identity, identity.isOfSameRun(as: other) else {
+      throw FileError(
+        .cannotCreate, path: path,
+        message: "holds results of \(earlier.identity?.text ?? "an earlier version")"
+          + (earlier.identity?.command == identity.command ? " with other settings" : "")
+          + " (\(stands[0].name)"
+          + (stands.count > 1 ? " and \(stands.count - 1) more" : "")
+          + "); name another folder, or pass --replace to delete them")
+    }
+    if identity.shard != nil { kept = stands } else { replaced = other.text }
   }
 
   private func checkName(_ name: String) throws(FileError) {
@@ -233,13 +279,13 @@ public final class OutputFolder {
   /// Finishes a run that was done but not yet in place, or drops one that was not done.
   private func recover() throws(FileError) {
     guard PathKind.at(staging, followingLinks: false) == .folder else { return }
-    if Manifest.outputNames(in: staging) != nil { try moveIntoPlace() } else { dropStaging() }
+    if EarlierRun(in: staging) != nil { try moveIntoPlace() } else { dropStaging() }
   }
 
   /// Can stop anywhere and be called again.
   private func moveIntoPlace() throws(FileError) {
-    let current = Manifest.outputNames(in: staging) ?? []
-    let stale = (Manifest.outputNames(in: path) ?? []).subtracting(current)
+    let current = EarlierRun(in: staging)?.names ?? []
+    let stale = (EarlierRun(in: path)?.names ?? []).subtracting(current)
     let staged = PathKind.names(in: staging) ?? []
     func place(_ name: String) throws(FileError) {
       do {
@@ -276,8 +322,21 @@ public final class OutputFolder {
 
 extension OutputFolder {
   /// Where a run keeps what it has so far, in the folder at `path`; never counted as foreign.
-  public static func recordsPath(in path: String) -> String {
-    PathKind.join(path, AtomicFile.prefix + "records")
+  ///
+  /// - Parameter shard: the share of a run that several processes carry out, `2/5`.
+  public static func recordsPath(in path: String, shard: String? = nil) -> String {
+    PathKind.join(
+      path, AtomicFile.prefix + "records" + (shard.map { "-" + fileName(ofShard: $0) } ?? ""))
+  }
+
+  /// The paths of all records that runs have left in the folder at `path`, in the order of their bytes.
+  public static func allRecords(in path: String) -> [String] {
+    (PathKind.names(in: path) ?? []).filter { $0.hasPrefix(AtomicFile.prefix + "records") }
+      .map { PathKind.join(path, $0) }.filter { PathKind.at($0) == .file }
+  }
+
+  private static func fileName(ofShard shard: String) -> String {
+    String(shard.map { $0 == "/" ? "-" : $0 })
   }
 
   /// Where a run keeps the long vectors of the work in hand, in the folder at `path`; never counted

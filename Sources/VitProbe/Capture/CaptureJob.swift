@@ -35,15 +35,17 @@ public struct PreparedCapture: Sendable {
   /// Carries the capture out into a folder, with its `run.json`: all files appear, or none.
   ///
   /// - Parameters:
+  ///   - path: the output folder.
+  ///   - replace: whether results of another command or of other settings may be replaced.
+  ///   - force: whether a file that no run wrote may be replaced.
+  ///   - opened: told of the folder before anything is computed.
   ///   - elapsed: the seconds since the start, asked for at the end.
   /// - Returns: what came of it, and the names of the files.
   public func run(
-    to folder: OutputFolder, elapsed: () -> Double,
+    to path: String, replace: Bool = false, force: Bool = false,
+    opened: (OutputFolder) -> Void = { _ in }, elapsed: () -> Double,
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> (outcome: FeatureCapture.Outcome, files: [String]) {
-    let outcome = try folder.write(format.fileName) { path in
-      try capture(to: path, format: format, progress: progress)
-    }
     var configuration = job.configuration(of: [capture.subject], on: capture.data, from: data)
     configuration += [
       JSONValue.Member("classes", ClassMapping.json([capture.classes], of: [capture.subject])),
@@ -56,6 +58,13 @@ public struct PreparedCapture: Sendable {
         capture.subject.inputFiles, data: capture.data.inputFiles),
       seed: job.seed, estimators: [],
       notes: capture.subject.labelledNotes + capture.notes)
+    let folder = try OutputFolder(
+      path, identity: provenance.identity(of: "capture"), replace: replace, force: force,
+      writing: [format.fileName])
+    opened(folder)
+    let outcome = try folder.write(format.fileName) { path in
+      try capture(to: path, format: format, progress: progress)
+    }
     let files = try folder.finish(
       provenance.manifest(
         images: outcome.images, skipped: outcome.skipped.map(Manifest.Skip.init),

@@ -79,10 +79,12 @@ extension HessianRun {
   /// A line a model on what will be done, and what it will cost.
   public var plan: [String] {
     var lines: [String] = []
+    let whole = batches.batches.count
+    let minibatches = numbers.count < whole ? "\(numbers.count) of \(whole)" : "\(whole)"
     for ((subject, parameters), cost) in zip(zip(subjects, parameters), costs) {
       lines.append(
         "\(subject.label): \(parameters.count) parameters in \(parameters.selected.count) tensors, "
-          + "\(numbers.count) minibatches of \(batches.batchSize), "
+          + "\(minibatches) minibatches of \(batches.batchSize), "
           + "\(settings.scope.rawValue) scope")
       let product = cost.product(images: batches.batchSize)
       let count = settings.productsOfALoss * numbers.count

@@ -10,6 +10,8 @@ public struct DemoJob: Sendable {
     public let reports: [(analysis: String, report: Report)]
     /// The names of the files written.
     public let files: [String]
+    /// The folder that they are in.
+    public let folder: String
   }
 
   /// The analyses of features, in one pass.
@@ -37,35 +39,44 @@ public struct DemoJob: Sendable {
   /// Carries the demo out and writes its files: all of them appear, or none.
   ///
   /// - Parameters:
+  ///   - path: the output folder.
+  ///   - replace: whether results of another command or of other settings may be replaced.
+  ///   - force: whether files that no run wrote may be replaced.
+  ///   - opened: told of the folder before anything is computed.
   ///   - elapsed: the seconds since the start, asked for at the end.
   ///   - progress: told of images, then of products, done and in all.
   public func callAsFunction(
-    to folder: OutputFolder, formats: Set<ReportFormat>, elapsed: () -> Double,
+    to path: String, replace: Bool = false, force: Bool = false, formats: Set<ReportFormat>,
+    opened: (OutputFolder) -> Void = { _ in }, elapsed: () -> Double,
     progress: @escaping @Sendable (_ unit: String, _ done: Int, _ total: Int) -> Void
   ) throws -> Outcome {
     var reports: [(analysis: String, report: Report)] = []
     guard let prepared = try features.prepare().first else {
       throw VitProbeError(.software, "the demo has no data")
     }
-    let outcome = try prepared.run { progress("images", $0, $1) }
-    reports += outcome.reports
     let curvature = try hessian.prepare().run
-    reports.append(("hessian", try curvature { progress("products", $0, $1) }))
-    for (_, report) in reports { try report.write(to: folder, as: formats) }
-    var manifest = try prepared.provenance().manifest(
-      images: outcome.images,
-      notes: outcome.notes
-        + reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
-      wallSeconds: elapsed())
-    if case .object(let members) = manifest.configuration {
-      manifest.configuration = .object(
+    var provenance = try prepared.provenance()
+    if case .object(let members) = provenance.configuration {
+      provenance.configuration = .object(
         members + [
           .init("hessian", hessian.settings.json),
           .init("hessian_batches", .integer(curvature.minibatches)),
           .init("hessian_batch_size", .integer(hessian.batchSize)),
         ])
     }
-    manifest.estimators.append("hessian: \(hessian.settings.json.compact)")
-    return Outcome(reports: reports, files: try folder.finish(manifest))
+    provenance.estimators.append("hessian: \(hessian.settings.json.compact)")
+    let folder = try OutputFolder(
+      path, identity: provenance.identity(of: "demo"), replace: replace, force: force)
+    opened(folder)
+    let outcome = try prepared.run { progress("images", $0, $1) }
+    reports += outcome.reports
+    reports.append(("hessian", try curvature { progress("products", $0, $1) }))
+    for (_, report) in reports { try report.write(to: folder, as: formats) }
+    let manifest = provenance.manifest(
+      images: outcome.images,
+      notes: outcome.notes
+        + reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
+      wallSeconds: elapsed())
+    return Outcome(reports: reports, files: try folder.finish(manifest), folder: folder.path)
   }
 }

@@ -28,6 +28,8 @@ public struct MergeJob: Sendable {
   public struct Outcome: Sendable {
     /// Reports, remarks and images.
     public fileprivate(set) var run: RunOutcome
+    /// Which merge this is: of which run.
+    public let identity: RunIdentity
     /// What `run.json` will say, without what came of it.
     fileprivate(set) var manifest: Manifest
 
@@ -85,7 +87,9 @@ public struct MergeJob: Sendable {
         .badData,
         "\(first.path): records of \"\(outline.kind)\", which this version does not know")
     }
-    var outcome = Outcome(run: try report(parts, as: kind), manifest: manifest)
+    var outcome = Outcome(
+      run: try report(parts, as: kind),
+      identity: RunIdentity(command: "merge", settingsSHA256: outline.digest), manifest: manifest)
     if !missing.isEmpty {
       notes.append(
         "the results stand on \(outcome.run.images) of \(outcome.run.total) images: "
@@ -121,10 +125,10 @@ public struct MergeJob: Sendable {
     guard let found = OutputFolder.files(in: part, endingIn: RecordFile.suffix) else {
       return [part]
     }
-    if !found.isEmpty { return found }
-    let unfinished = OutputFolder.recordsPath(in: part)
-    if try AppendFile.contents(unfinished) != nil {
-      guard !allowsPartial else { return [unfinished] }
+    let unfinished = OutputFolder.allRecords(in: part)
+    if !found.isEmpty { return allowsPartial ? found + unfinished : found }
+    if !unfinished.isEmpty {
+      guard !allowsPartial else { return unfinished }
       throw VitProbeError(
         .badData,
         "\(part) holds the records of a run that was not finished; finish it with --resume, or "

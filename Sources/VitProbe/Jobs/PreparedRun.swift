@@ -10,15 +10,27 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
   /// Every setting, and every input with its digest: all inputs are read.
   let provenance: @Sendable () throws -> Provenance
 
-  /// Opens the records of the run in its output folder; reads every input for its digest.
+  /// Opens the output folder of the run and the records in it; reads every input for its digest.
   ///
-  /// - Parameter resuming: whether to go on from what an interrupted run left there.
-  /// - Throws: ``VitProbeError`` for damaged records, or those of another run.
-  public func openRecords(in folder: OutputFolder, resuming: Bool = false) throws -> RecordLog {
+  /// - Parameters:
+  ///   - command: whose results they will be; those of another, or of other settings, are not replaced.
+  ///   - found: what becomes of records that are there; `replace` also replaces any results.
+  ///   - force: whether files that no run wrote may be replaced.
+  /// - Throws: ``VitProbeError`` for damaged records, or those of another run; `FileError`.
+  public func open(
+    _ path: String, for command: String, found: RecordsFound = .goOn, force: Bool = false
+  ) throws -> (folder: OutputFolder, log: RecordLog) {
     let provenance = try provenance()
-    return try RecordLog(
-      in: folder.path, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming, products: products)
+    let header = try run.recordHeader(provenance)
+    let folder = try OutputFolder(
+      path,
+      identity: RunIdentity(
+        command: command, settingsSHA256: header.outline.digest,
+        shard: header.outline.shard?.description),
+      replace: found == .replace, force: force)
+    let log = try RecordLog(
+      in: folder.path, header: header, provenance: provenance, found: found, products: products)
+    return (folder, log)
   }
 
   /// Writes what came of the run into a folder opened before it began: all files appear, or none.

@@ -61,6 +61,15 @@ struct Provenance: Sendable {
     }
   }
 
+  /// Which run this is, of a command whose results depend on nothing else.
+  func identity(of command: String) -> RunIdentity {
+    let whole: JSONValue = [
+      "configuration": configuration, "inputs": .array(inputs.map { .string($0.sha256) }),
+      "seed": .integer(seed),
+    ]
+    return RunIdentity(command: command, settingsSHA256: Digest.sha256(whole.compact.utf8))
+  }
+
   /// The manifest of a run that was given this.
   ///
   /// - Parameter notes: what else came to light.

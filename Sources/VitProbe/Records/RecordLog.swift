@@ -2,6 +2,16 @@ import DurableFiles
 import Reports
 import Synchronization
 
+/// What becomes of records that an interrupted run left.
+public enum RecordsFound: Sendable {
+  /// This run goes on from its own; those of another are an error.
+  case goOn
+  /// As ``goOn``, of a finished shard too; that there are none is said.
+  case resume
+  /// They are deleted.
+  case replace
+}
+
 /// The records of a run in its output folder: those that an earlier run left, and those that come.
 ///
 /// Each minibatch is saved as it is finished, in a hidden file. It appears with the first record and
@@ -29,27 +39,27 @@ public final class RecordLog: Sendable {
 
   /// - Parameters:
   ///   - folder: the path of the output folder, which this process has locked.
-  ///   - resuming: whether to go on from what is there.
+  ///   - found: what becomes of records that are there.
   ///   - products: whether, and how, the products of a solver are kept.
   /// - Throws: ``VitProbeError`` for records of another run or damaged ones, `FileError`.
   init(
-    in folder: String, header: RecordHeader, provenance: Provenance, resuming: Bool,
+    in folder: String, header: RecordHeader, provenance: Provenance, found policy: RecordsFound,
     products: ProductKeeping? = nil
   ) throws {
     self.header = header
     self.provenance = provenance
-    path = OutputFolder.recordsPath(in: folder)
+    path = OutputFolder.recordsPath(in: folder, shard: header.outline.shard?.description)
     productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
     var earlier: [RecordEntry] = []
     var file: AppendFile?
-    if resuming {
+    if policy != .replace {
       if let found {
         let records = try Self.read(found, path, for: header, &notes)
         earlier = records.entries
         file = try AppendFile(continuing: path, after: records.soundLength)
-      } else if let shard = header.outline.shard,
+      } else if policy == .resume, let shard = header.outline.shard,
         case let finished = folder + "/" + shard.fileName,
         let found = try AppendFile.contents(finished)
       {
@@ -58,17 +68,23 @@ public final class RecordLog: Sendable {
     }
     let log = products.map {
       HessianProductLog(
-        in: folder, header: header, resuming: resuming && found != nil, ranks: $0.ranks,
+        in: folder, header: header, resuming: policy != .replace && found != nil, ranks: $0.ranks,
         limit: $0.limit)
     }
-    if resuming {
+    switch policy {
+    case .replace:
+      if found != nil {
+        notes.append("the records of an interrupted run in \(folder) are replaced")
+      }
+    case .goOn:
+      notes +=
+        Self.start(header, earlier, log).map {
+          ["\(folder) holds the records of this run, interrupted: \($0)"]
+        } ?? []
+    case .resume:
       notes.append(
         Self.start(header, earlier, log)
           ?? "nothing to go on from in \(folder): starting from the first minibatch")
-    } else if found != nil {
-      notes.append(
-        "\(folder) holds the records of an interrupted run; they are replaced, since --resume was "
-          + "not given")
     }
     self.notes = notes
     self.earlier = earlier
@@ -107,14 +123,15 @@ public final class RecordLog: Sendable {
     {
       throw VitProbeError(
         .usage,
-        "\(path): --resume cannot go on: \(difference); give what was given before, or leave "
-          + "--resume out to start again")
+        "\(path): the records of an interrupted run, which this one cannot go on from: "
+          + "\(difference); give what was given before, or --replace to delete them and start again"
+      )
     }
     guard records.header.outline.shard == header.outline.shard else {
       let (ours, theirs) = (header.outline.shard, records.header.outline.shard)
       throw VitProbeError(
         .usage,
-        "\(path): --resume cannot go on: --shard is \(ours.map(\.description) ?? "not given") in "
+        "\(path): this run cannot go on from these records: --shard is \(ours.map(\.description) ?? "not given") in "
           + "this run and \(theirs.map(\.description) ?? "not given") in its records")
     }
     if records.header.outline.kernels != header.outline.kernels {

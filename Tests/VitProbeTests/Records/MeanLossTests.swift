@@ -54,7 +54,7 @@ import Testing
     func log(_ run: MeanLossRun, _ folder: String, resuming: Bool = false) throws -> RecordLog {
       try RecordLog(
         in: folder, header: run.recordHeader(RecordStudy.provenance),
-        provenance: RecordStudy.provenance, resuming: resuming)
+        provenance: RecordStudy.provenance, found: resuming ? .resume : .replace)
     }
     for stop in 0..<9 {
       let folder = scratch.folder("stop-\(stop)")

@@ -52,11 +52,11 @@ enum RecordStudy {
   }
 
   static func log(
-    _ run: FeatureRun, in folder: String, resuming: Bool = false
+    _ run: FeatureRun, in folder: String, resuming: Bool = false, found: RecordsFound? = nil
   ) throws -> RecordLog {
     try RecordLog(
       in: folder, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming)
+      found: found ?? (resuming ? .resume : .replace))
   }
 
   static func log(
@@ -65,7 +65,7 @@ enum RecordStudy {
   ) throws -> RecordLog {
     try RecordLog(
       in: folder, header: run.recordHeader(provenance), provenance: provenance,
-      resuming: resuming, products: products)
+      found: resuming ? .resume : .replace, products: products)
   }
 
   /// The bytes of every file that reports become.

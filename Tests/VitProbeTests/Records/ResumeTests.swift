@@ -117,12 +117,14 @@ import Testing
       ),
       ("batchSize is 7 in this run and 8", try RecordStudy.features(batchSize: 7)),
       ("length of analyses", try RecordStudy.features(analyses: [VarianceAnalyzer()])),
-      ("--shard is 1/2", try RecordStudy.features(Shard(index: 0, count: 2))),
     ]
     for (text, other) in cases {
-      let error = failure { _ = try RecordStudy.log(other, in: folder.path, resuming: true) }
-      #expect(error?.kind == .usage)
-      #expect(error?.message.contains(text) == true, "\(error?.message ?? "nothing thrown")")
+      for policy in [RecordsFound.resume, .goOn] {
+        let error = failure { _ = try RecordStudy.log(other, in: folder.path, found: policy) }
+        #expect(error?.kind == .usage)
+        #expect(error?.message.contains(text) == true, "\(error?.message ?? "nothing thrown")")
+        #expect(error?.message.contains("--replace") == true)
+      }
     }
     // Other contents of the same files.
     for inputs in [
@@ -138,7 +140,13 @@ import Testing
           }) == (inputs[0].sha256 == "aa"))
     }
     #expect(Scratch.read(folder.file(".vitprobe-records")) == before)
-    // Without --resume they stay until there is something new.
+    // A shard has records of its own.
+    let shard = try RecordStudy.features(Shard(index: 0, count: 2))
+    #expect(try RecordStudy.log(shard, in: folder.path, found: .goOn).earlier.isEmpty)
+    // The same run goes on unasked, and says so.
+    let same = try RecordStudy.log(run, in: folder.path, found: .goOn)
+    #expect(same.earlier.count > 0 && same.notes.count == 1)
+    // What is to be replaced stays until there is something new.
     let log = try RecordStudy.log(run, in: folder.path)
     #expect(log.earlier.isEmpty && log.notes.count == 1)
     #expect(Scratch.read(folder.file(".vitprobe-records")) == before)
