@@ -23,7 +23,9 @@ struct FeatureCommandRunner {
     var job = job
     job.options.shard = try long.share()
     let prepared = try job.prepare()
-    for one in prepared { announce(one.run) }
+    for one in prepared {
+      Terminal.announce(one.run.subjects, on: one.run.data, notes: one.run.notes)
+    }
     guard root != "-" || prepared.count == 1 else {
       throw ValidationError("-o - streams one table; name a folder for several data sets")
     }
@@ -84,19 +86,6 @@ struct FeatureCommandRunner {
     }
   }
 
-  /// Says what was detected.
-  private func announce(_ one: FeatureRun) {
-    for subject in one.subjects {
-      Terminal.note("\(subject.label): \(subject.summary)")
-      if let model = subject as? ModelSubject {
-        Terminal.detail("\(model.label): images \(model.preparation)")
-      }
-      for note in subject.notes { Terminal.note("note: \(subject.label): \(note)") }
-    }
-    for note in one.notes { Terminal.note("note: \(note)") }
-    Terminal.note("\(one.data.name): \(one.data.extent) images")
-  }
-
   /// The output folder; with several data sets, one of its own for each.
   private func folderNames(_ data: [String], in root: String) -> [String] {
     guard data.count > 1 else { return [root] }
@@ -144,9 +133,24 @@ struct FeatureCommandRunner {
   }
 }
 
+extension Terminal {
+  /// Says what was detected.
+  static func announce(_ subjects: [any Subject], on data: SampleSet, notes: [String]) {
+    for subject in subjects {
+      note("\(subject.label): \(subject.summary)")
+      if let model = subject as? ModelSubject {
+        detail("\(model.label): images \(model.preparation)")
+      }
+      for remark in subject.notes { note("note: \(subject.label): \(remark)") }
+    }
+    for remark in notes { note("note: \(remark)") }
+    note("\(data.name): \(data.extent) images")
+  }
+}
+
 extension SampleSet {
   /// How many samples there are, and how many of the whole they are.
-  fileprivate var extent: String {
+  var extent: String {
     count == wholeCount ? "\(count)" : "\(count) of \(wholeCount)"
   }
 }

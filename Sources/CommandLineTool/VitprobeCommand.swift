@@ -13,7 +13,8 @@ struct VitprobeCommand: ParsableCommand {
       """,
     version: VitProbeVersion.current,
     subcommands: Analyses.commands + [
-      HessianCommand.self, RunCommand.self, MergeCommand.self, CaptureCommand.self,
+      HessianCommand.self, LesionCommand.self, RunCommand.self, MergeCommand.self,
+      CaptureCommand.self,
       DemoCommand.self,
       ModelsCommand.self,
       InspectCommand.self, CheckCommand.self,

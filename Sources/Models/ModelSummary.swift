@@ -8,6 +8,8 @@ public struct ModelSummary: Sendable {
     public let tap: Tap
     /// The shape of its value, images included.
     public let shape: Shape
+    /// The block that it lies in, from 0; nil before the first, and in a network without blocks.
+    public let block: Int?
   }
 
   /// What the network takes.
@@ -101,7 +103,9 @@ public struct ModelSummary: Sendable {
     _ = run(images: batchSize, measured, recording: true)
     recordedBytes = meter.madeBytes - before
     let all = ShapeProbe { _ in true }
-    _ = run(images: batchSize, all)
+    all.look(
+      at: network,
+      Tensor(abstract: [batchSize, input.height, input.width, input.channels], meter: meter))
     taps = all.entries
     // 1 PiB: no machine, and far from where counts end.
     guard !meter.isSaturated, max(meter.peakBytes, recordedBytes) <= 1 << 50 else {
@@ -121,13 +125,29 @@ public struct ModelSummary: Sendable {
 private final class ShapeProbe: Probe {
   private let isWanted: (Tap) -> Bool
   private(set) var entries: [ModelSummary.Entry] = []
+  private var block: Int?
 
   init(wanting isWanted: @escaping (Tap) -> Bool) { self.isWanted = isWanted }
 
   func wants(_ tap: Tap) -> Bool { isWanted(tap) }
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
-    entries.append(.init(tap: tap, shape: value.shape))
+    entries.append(.init(tap: tap, shape: value.shape, block: block))
     return value
+  }
+
+  /// Runs a network block by block, where it has some.
+  func look(at network: any Network, _ images: Tensor) {
+    let context = Context(probe: self)
+    guard var pass = network.begin(images, context) else {
+      _ = network(images, context)
+      return
+    }
+    block = pass.block
+    while pass.block + 1 < pass.blockCount {
+      pass = pass.next(context)
+      block = pass.block
+    }
+    _ = pass.finish(context)
   }
 }

@@ -17,6 +17,9 @@ public protocol Network: Sendable {
   /// tap is offered to the context's probe. Class scores are a tap of kind `logits`.
   func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor
 
+  /// A pass up to the first block, to be gone on with block by block; nil for a network without blocks.
+  func begin(_ images: Tensor, _ context: Context) -> PartialPass?
+
   /// The same network from other weights: tracked ones, ones a step away, or shapes alone.
   ///
   /// - Parameter source: hands out every parameter and buffer by name, laid out as in ``parameters``.
@@ -52,6 +55,9 @@ extension Network {
     try rebuilt(from: GivenParameters(tensors))
   }
 
+  /// No blocks.
+  public func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
+
   /// Without anybody who looks.
   public func callAsFunction(_ images: Tensor) -> Tensor { self(images, Context()) }
 }
@@ -72,6 +78,13 @@ struct ArchitectureNetwork: Network {
   var inputShape: ImageShape { architecture.inputShape }
   var classCount: Int? { model.classCount }
   func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor { model(images, context) }
+
+  func begin(_ images: Tensor, _ context: Context) -> PartialPass? {
+    func begun(_ model: some VisionModel) -> PartialPass {
+      PartialPass(model, before: 0, model.embed(images, context))
+    }
+    return begun(model)
+  }
 
   func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
     try ArchitectureNetwork(architecture, source)

@@ -5,7 +5,7 @@ import Tensors
 /// code can be differentiated.
 public protocol VisionModel: Sendable {
   /// What is carried from block to block.
-  associatedtype State
+  associatedtype State: Sendable
 
   /// From images `[N, H, W, C]` to the state before the first block.
   func embed(_ images: Tensor, _ context: Context) -> State
@@ -35,8 +35,12 @@ extension VisionModel {
 
   /// The logits `[N, classes]` of normalised images `[N, H, W, C]`; without a head, pooled features.
   public func callAsFunction(_ images: Tensor, _ context: Context = Context()) -> Tensor {
-    var state = embed(images, context)
-    for index in 0..<max(0, blockCount - 1) {
+    run(from: 0, embed(images, context), context)
+  }
+
+  /// The rest of a pass that has come up to a block.
+  func run(from first: Int, _ state: consuming State, _ context: Context) -> Tensor {
+    for index in first..<max(first, blockCount - 1) {
       state = block(index, state, context.inBlock(index, of: blockCount))
     }
     let output = finish(state, context.inBlock(blockCount - 1, of: blockCount))

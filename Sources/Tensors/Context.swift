@@ -40,12 +40,12 @@ public struct Context {
   }
 
   /// The tap of a residual branch, before it is scaled and added, with what training does to it: dropout and
-  /// stochastic depth.
+  /// stochastic depth. Those who listen see it in the role ``Tap/Roles/branch``.
   ///
   /// - Parameters:
   ///   - look: gets the value before.
   public func branch(_ tap: @autoclosure () -> Tap, after look: InnerTap? = nil) -> InnerTap? {
-    let own = inner(tap())
+    let own = inner(tap().adding(.branch))
     let drop: InnerTap?
     if let training, training.dropout > 0 || training.stochasticDepth > 0 {
       let place = tap().name

@@ -48,6 +48,8 @@ public struct Tap: Hashable, Sendable, Codable {
     public static let sequence = Roles(rawValue: 1)
     /// One entry a whole block: the ordering of CKA curves (Zhou et al. 2021).
     public static let block = Roles(rawValue: 2)
+    /// A residual branch before it is scaled and added: what a lesion removes.
+    public static let branch = Roles(rawValue: 4)
   }
 
   /// The name, unique within a model: `blocks.3.attn_res`.
@@ -70,6 +72,13 @@ public struct Tap: Hashable, Sendable, Codable {
     self.stage = stage
     self.layout = layout
     self.roles = roles
+  }
+}
+
+extension Tap {
+  /// The same tap with further roles.
+  func adding(_ further: Roles) -> Tap {
+    Tap(name, kind, layout: layout, stage: stage, roles: roles.union(further))
   }
 }
 

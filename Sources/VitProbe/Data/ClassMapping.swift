@@ -217,3 +217,30 @@ extension Subject {
       to: ClassNaming.Head(label: label, count: classCount, names: classNames))
   }
 }
+
+extension ModelSubject {
+  /// Which outputs of its head the labels of some data are, for a loss that needs to know.
+  ///
+  /// - Parameters:
+  ///   - largest: the greatest label.
+  ///   - data: what the images are called.
+  /// - Throws: ``VitProbeError`` without a head, and where labels are not known to be its outputs.
+  func lossClasses(
+    _ naming: ClassNaming, largest: Int, of data: String
+  ) throws(VitProbeError) -> ClassMapping {
+    guard let count = classCount else {
+      throw VitProbeError(
+        .badData, "\(label) has no classification head, and the loss needs one")
+    }
+    let mapping = try classes(naming) ?? .numbers
+    if mapping.basis == .unmapped {
+      throw VitProbeError(.badData, "\(label): \(mapping.text ?? "")")
+    }
+    guard mapping.basis != .numbers || largest < count else {
+      throw VitProbeError(
+        .badData,
+        "labels of \(data) go up to \(largest), but the head of \(label) has \(count) classes")
+    }
+    return mapping
+  }
+}

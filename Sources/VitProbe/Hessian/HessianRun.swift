@@ -73,21 +73,9 @@ public struct HessianRun: RecordedJob {
     }
     var mappings: [ClassMapping] = []
     for subject in subjects {
-      guard let classes = subject.network.classCount else {
-        throw VitProbeError(
-          .badData, "\(subject.label) has no classification head, and the loss needs one")
-      }
-      let mapping = try subject.classes(naming ?? ClassNaming(of: data)) ?? .numbers
-      if mapping.basis == .unmapped {
-        throw VitProbeError(.badData, "\(subject.label): \(mapping.text ?? "")")
-      }
-      guard mapping.basis != .numbers || largest < classes else {
-        throw VitProbeError(
-          .badData,
-          "labels of \(data.name) go up to \(largest), but the head of \(subject.label) "
-            + "has \(classes) classes")
-      }
-      mappings.append(mapping)
+      mappings.append(
+        try subject.lossClasses(
+          naming ?? ClassNaming(of: data), largest: largest, of: data.name))
     }
     self.classes = mappings
     self.subjects = subjects

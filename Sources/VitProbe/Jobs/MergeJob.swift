@@ -13,7 +13,9 @@ public struct MergeJob: Sendable {
   /// The analyses that may be found.
   public var analyses: [any Analyzer.Type]
   /// The kinds of records that may be found.
-  public var kinds: [any RecordKind.Type] = [FeatureRecords.self, HessianRecords.self]
+  public var kinds: [any RecordKind.Type] = [
+    FeatureRecords.self, HessianRecords.self, EvaluationRecords<LesionStudy>.self,
+  ]
   /// Whether minibatches may be missing.
   public var allowsPartial = false
 

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Diagnostics
+import VitProbe
+
+extension LesionStudy.Replacement: ExpressibleByArgument {}
+
+/// `vitprobe lesion`
+struct LesionCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lesion",
+    abstract: "What each residual branch, or each head, is worth: accuracy without it.")
+
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  var subject: [String]
+
+  @Option(help: "What stands in for a branch: zero, or its mean over the images of a minibatch.")
+  var by = LesionStudy.Replacement.zero
+
+  @Flag(help: "Remove each attention head, too.")
+  var heads = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Only branches whose names match, as in 'blocks.*.attn_branch' ('…#2': a head); !GLOB leaves out.",
+      valueName: "GLOB"))
+  var layers: [String] = []
+
+  @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let (replacement, heads, layers) = (by, heads, layers)
+    let job = EvaluationJob(try options.job(subject, analyses: [])) { models in
+      try LesionEvaluation(models, by: replacement, heads: heads, layers: layers)
+    }
+    try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
+  }
+}

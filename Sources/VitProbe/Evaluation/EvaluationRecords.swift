@@ -1,0 +1,147 @@
+import Diagnostics
+import Images
+import Reports
+import Tensors
+
+/// How one variant of a model does on a minibatch.
+public struct EvaluationRecord: Codable, Sendable {
+  /// Images that could be read.
+  let images: Int
+  /// Those of them that have a label.
+  let scores: ImageScores
+  let skipped: [SkippedImage]
+  /// What decoding the images has shown.
+  let remarks: [ImageRemark]
+}
+
+/// The records of a study of variants: a unit is a variant of a model on a minibatch.
+public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
+  /// Everything that records and reports depend on.
+  public struct Settings: Sendable, Codable {
+    struct Model: Sendable, Codable {
+      let settings: SubjectSettings
+      let family: String
+    }
+    let subjects: [Model]
+    let dataName: String
+    let data: DataSettings
+    let batchSize: Int
+    /// Images in each minibatch before any is skipped.
+    let batchImages: [Int]
+    let onBadImage: String
+    let study: Study
+  }
+
+  /// The study's.
+  public static var name: String { Study.name }
+  /// What the records depend on.
+  public let settings: Settings
+  /// Model by model, the network as it is first.
+  public let units: [WorkUnit]
+
+  /// The records of the study that the settings name.
+  public init(_ settings: Settings) throws(VitProbeError) {
+    guard !settings.subjects.isEmpty, !settings.batchImages.isEmpty,
+      settings.batchImages.count <= 1 << 24,
+      settings.batchImages.allSatisfy({ (1...1 << 32).contains($0) }),
+      settings.study.isValid(models: settings.subjects.count)
+    else { throw VitProbeError(.badData, "its models, minibatches and variants make no sense") }
+    self.settings = settings
+    units = settings.subjects.indices.flatMap { model in
+      Self.interventions(settings.study, model).flatMap { intervention in
+        settings.batchImages.indices.map {
+          WorkUnit(point: model, intervention: intervention, batch: $0)
+        }
+      }
+    }
+  }
+
+  /// What is done to a model, nothing first.
+  static func interventions(_ study: Study, _ model: Int) -> [Intervention] {
+    [.none] + study.variants(of: model).map { Intervention(name: "\(Study.name):\($0)") }
+  }
+
+  /// Whether the scores are of images of the minibatch.
+  public func isValid(_ record: EvaluationRecord, of unit: WorkUnit) -> Bool {
+    (0...settings.batchImages[unit.batch]).contains(record.images)
+      && record.scores.isValid(images: record.images)
+  }
+
+  /// Minibatches that every variant of every model has been looked at on.
+  private func complete(_ records: [(unit: WorkUnit, record: EvaluationRecord)]) -> Set<Int> {
+    let needed = units.count / settings.batchImages.count
+    let found = records.reduce(into: [Int: Int]()) { $0[$1.unit.batch, default: 0] += 1 }
+    return Set(found.filter { $0.value == needed }.keys)
+  }
+
+  /// Images that every variant has been looked at on.
+  public func tally(_ records: [(unit: WorkUnit, record: EvaluationRecord)]) -> RunTally {
+    let complete = complete(records)
+    let first = records.filter {
+      $0.unit.point == 0 && $0.unit.intervention == .none && complete.contains($0.unit.batch)
+    }.map(\.record)
+    return RunTally(
+      images: first.reduce(0) { $0 + $1.images }, total: settings.batchImages.reduce(0, +),
+      skipped: first.flatMap(\.skipped).sorted { $0.position < $1.position })
+  }
+
+  /// The study's report on the minibatches that are complete, so that all differences are of the same images.
+  public func report(
+    _ records: [(unit: WorkUnit, record: EvaluationRecord)]
+  ) throws -> RunReport {
+    let complete = complete(records)
+    guard !complete.isEmpty else {
+      throw VitProbeError(.badData, "no minibatch has been looked at with every variant")
+    }
+    var scores: [Int: [Intervention: ImageScores]] = [:]
+    var (labelled, images) = (0, 0)
+    var remarks: [ImageRemark] = []
+    for (unit, record) in records where complete.contains(unit.batch) {
+      scores[unit.point, default: [:]][unit.intervention, default: ImageScores()]
+        .append(record.scores)
+      guard unit.point == 0, unit.intervention == .none else { continue }
+      labelled += record.scores.count
+      images += record.images
+      remarks += record.remarks
+    }
+    let models = settings.subjects.enumerated().map { index, model in
+      let all = Self.interventions(settings.study, index).map {
+        scores[index]?[$0] ?? ImageScores()
+      }
+      return EvaluatedModel(
+        label: model.settings.label, family: model.family,
+        labelStatus: model.settings.classes?.status ?? "ok", baseline: all[0],
+        variants: Array(all.dropFirst()))
+    }
+    var notes = ImageRemark.merged(remarks).map(\.description)
+    if labelled < images {
+      notes.append("\(images - labelled) of \(images) images have no label and were left out")
+    }
+    return RunReport(
+      [(Study.name, try settings.study.report(models, on: settings.dataName))], notes: notes)
+  }
+}
+
+extension ImageScores {
+  /// The scores of those images of a minibatch that have a label.
+  ///
+  /// - Parameters:
+  ///   - logits: `[N, classes]`.
+  ///   - labels: the output that each image's class is; below `classes`.
+  ///   - changes: of each image, what was added to it.
+  init(_ logits: Tensor, labels: [Int?], inputChanges changes: [Double]? = nil) {
+    let classes = logits.shape.last
+    var scores = ImageScores(inputChanges: changes.map { _ in [] })
+    logits.withValues { values in
+      for (row, label) in labels.enumerated() {
+        guard let label, label >= 0, label < classes else { continue }
+        var one = ClassificationMetrics()
+        one.add(values[(row * classes)..<((row + 1) * classes)], label: label)
+        scores.losses.append(one.count == 1 ? one.negativeLogLikelihood : .nan)
+        scores.hits.append(one.hits == 1)
+        if let change = changes?[row] { scores.inputChanges?.append(change) }
+      }
+    }
+    self = scores
+  }
+}

@@ -1,0 +1,207 @@
+import Diagnostics
+import Images
+import Models
+import Reports
+import Tensors
+import TestSupport
+import Testing
+
+@testable import VitProbe
+
+@Suite struct LesionTests {
+  /// A network that says nothing of its blocks.
+  private struct Blockless: Network {
+    let base: any Network
+    var inputShape: ImageShape { base.inputShape }
+    var classCount: Int? { base.classCount }
+    var parameters: [NamedParameter] { base.parameters }
+    func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor { base(images, context) }
+    func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
+      Blockless(base: try base.rebuilt(from: source))
+    }
+  }
+
+  private func losses(
+    _ subject: ModelSubject, on data: SampleSet, by replacement: LesionStudy.Replacement = .zero,
+    heads: Bool = false, batchSize: Int = 5
+  ) throws -> [String: [Double]] {
+    try EvaluationStudies.losses(
+      EvaluationStudies.run(
+        [subject], on: data, LesionEvaluation([subject], by: replacement, heads: heads),
+        batchSize: batchSize))
+  }
+
+  /// Branches and heads, by zero and by the mean, against float64.
+  @Test(arguments: LesionStudy.Replacement.allCases)
+  func lossesAreThoseOfTheReference(replacement: LesionStudy.Replacement) throws {
+    let small = try SmallViT()
+    let golden = try EvaluationStudies.golden("small-vit-lesions.json")
+    let found = try losses(
+      small.subject, on: SampleSet(small.data), by: replacement, heads: true)
+    #expect(found.count == 5)
+    for (name, losses) in found {
+      let expected = try #require(golden["\(name) \(replacement.rawValue)"])
+      #expect(losses.count == 10)
+      #expect(zip(losses, expected).allSatisfy { abs($0 - $1) < 2e-6 }, "\(name)")
+    }
+    #expect(found["none"] != found["blocks.0.attn_branch"])
+  }
+
+  /// Without a branch a network is, bit for bit, one whose branch ends in a layer of zeros; and there the
+  /// branch can be left out without any change.
+  @Test(arguments: [
+    (Samples.vit, "blocks.1.attn_branch", "blocks.1.attn.proj."),
+    (Samples.vit, "blocks.0.mlp_branch", "blocks.0.mlp.fc2."),
+    (Samples.resnet, "layer2.0.branch", "layer2.0.bn2."),
+  ])
+  func aBranchThatEndsInZerosIsWorthNothing(
+    architecture: String, branch: String, layer: String
+  ) throws {
+    let subject = try Samples.model(architecture)
+    let data = try Samples.images(10)
+    let whole = try EvaluationStudies.changed(subject) { _, tensor in tensor }
+    let zeroed = try EvaluationStudies.changed(subject) { name, tensor in
+      name == layer + "weight" || name == layer + "bias"
+        ? Tensor(repeating: 0, shape: tensor.shape) : tensor
+    }
+    let (own, other) = (try losses(whole, on: data), try losses(zeroed, on: data))
+    #expect(other[branch] == other["none"])
+    #expect(own[branch] == other["none"])
+    #expect(own[branch] != own["none"])
+  }
+
+  /// A pass that goes on from the block of the lesion has the bits of a whole one, in every family.
+  @Test(arguments: Samples.families)
+  func passesGoOnFromTheBlock(family: Samples.Family) throws {
+    let subject = try Samples.model(family.architecture)
+    let other = try EvaluationStudies.wrapped(Blockless(base: subject.network), as: subject)
+    let same = try EvaluationStudies.wrapped(subject.network, as: subject)
+    let data = try Samples.images(4)
+    let heads = subject.taps.contains { $0.tap.name.hasSuffix("attn_map") }
+    let found = try losses(same, on: data, by: .mean, heads: heads)
+    #expect(try found == losses(other, on: data, by: .mean, heads: heads))
+    #expect(
+      found.count > 2
+        && (!heads || found.keys.contains { $0.hasSuffix("#1") || $0.hasSuffix("#0") }))
+    #expect(found.values.allSatisfy { $0.count == 4 && $0.allSatisfy(\.isFinite) })
+    let evaluation = try LesionEvaluation([other], by: .zero)
+    #expect(evaluation.notes == ["m has no blocks to go on from: each lesion costs a whole pass"])
+    #expect(try LesionEvaluation([same], by: .zero).notes.isEmpty)
+  }
+
+  /// Where all images are the same, their mean changes nothing.
+  @Test func theMeanOfEqualImagesChangesNothing() throws {
+    let small = try SmallViT()
+    let image = try SampleSet(small.data).batch(
+      0, of: BatchPlan(count: 10, batchSize: 1, minimum: 1), decoding: true, onBadImage: .fail
+    ) { Threads.forEach($0, $1) }.batch
+    let pixels = try small.subject.images(of: image)
+    let one = pixels.values
+    // Channels first, as arrays of images have them.
+    let planar = (0..<3).flatMap { channel in (0..<64).map { one[$0 * 3 + channel] } }
+    let source = try ArrayImages(
+      name: "same", shape: [4, 3, 8, 8], element: .float32,
+      bytes: (0..<4).flatMap { _ in planar }.withUnsafeBytes { Array($0) }, labels: [0, 1, 2, 0])
+    let data = SampleSet(try ImageDataSet(source, name: "same"))
+    let found = try losses(small.subject, on: data, by: .mean, heads: true)
+    for (name, losses) in found { #expect(losses == found["none"], "\(name)") }
+  }
+
+  @Test func threadsShardsAndInterruptionsChangeNothing() throws {
+    try EvaluationStudies.checkBytes { shard in
+      let models = try [
+        Samples.model(Samples.vit, label: "v"), Samples.model(Samples.resnet, label: "r"),
+      ]
+      return try EvaluationStudies.run(
+        models, on: Samples.images(17), LesionEvaluation(models, by: .zero, heads: true),
+        shard: shard)
+    }
+  }
+
+  @Test func rowsAreThoseOfTheBranches() throws {
+    let models = try [
+      Samples.model(Samples.vit, label: "v"), Samples.model(Samples.resnet, label: "r"),
+    ]
+    let run = try EvaluationStudies.run(
+      models, on: Samples.images(10), LesionEvaluation(models, by: .zero))
+    let report = try #require(try run.collect().outcome().reports.first?.report)
+    let table = report.tables[0]
+    func texts(_ column: String) throws -> [String] {
+      try #require(table.cells(column)).map { if case .text(let text) = $0 { text } else { "" } }
+    }
+    #expect(
+      try texts("layer_name") == [
+        "none", "blocks.0.attn_branch", "blocks.0.mlp_branch", "blocks.1.attn_branch",
+        "blocks.1.mlp_branch", "none", "layer1.0.branch", "layer2.0.branch",
+      ])
+    #expect(try texts("kind") == ["", "msa", "mlp", "msa", "mlp", "", "conv", "conv"])
+    #expect(
+      table.cells("depth") == [
+        .empty, .real(0), .real(1 / 3), .real(2 / 3), .real(1), .empty, .real(0), .real(1),
+      ])
+    #expect(table.cells("stage")?.suffix(2) == [.integer(0), .integer(1)])
+    #expect(try texts("status").allSatisfy { $0 == "ok" })
+    // The network as it is has the accuracy that metrics report.
+    let metrics = try FeatureRun(
+      models, on: Samples.images(10), analyses: [VarianceAnalyzer()],
+      options: Samples.options(batchSize: 5))()
+    let known = try #require(metrics.reports.last?.report.tables.first?.cells("acc"))
+    #expect(table.cells("acc")?[0] == known[0] && table.cells("acc")?[5] == known[1])
+    #expect(report.figures.map(\.name) == ["lesion"] && report.figures[0].panels.count == 4)
+  }
+
+  @Test func whatCannotBeRunIsRefused() throws {
+    let vit = try Samples.model(Samples.vit, label: "v")
+    let resnet = try Samples.model(Samples.resnet, label: "r")
+    func refusal(_ body: () throws -> Void) -> String {
+      failure(body).map { "\($0.kind): \($0.message)" } ?? ""
+    }
+    #expect(
+      refusal { _ = try LesionEvaluation([resnet], by: .zero, heads: true) }
+        == "usage: --heads: r has no attention heads")
+    let both = try LesionEvaluation([vit, resnet], by: .zero, heads: true)
+    #expect(both.notes == ["r has no attention heads"])
+    #expect(
+      refusal {
+        _ = try LesionEvaluation([vit], by: .zero, heads: true, layers: ["blocks.0.attn_branch#3"])
+      }.hasPrefix(
+        "usage: --layers \"blocks.0.attn_branch#3\" matches no residual branch and no head"))
+    #expect(
+      refusal { _ = try LesionEvaluation([vit, resnet], by: .zero, layers: ["layer1*"]) }
+        .hasPrefix("usage: no residual branch of v is left"))
+    let unlabelled = try Samples.images(8, isLabeled: false)
+    #expect(
+      refusal {
+        _ = try EvaluationStudies.run([vit], on: unlabelled, LesionEvaluation([vit], by: .zero))
+      }.hasPrefix("badData: noise: no image that is looked at has a label"))
+    let backbone = try Samples.model("vit(image=32,patch=8,dim=24,depth=1,heads=3,classes=0)")
+    #expect(
+      refusal {
+        _ = try EvaluationStudies.run(
+          [backbone], on: Samples.images(8), LesionEvaluation([backbone], by: .zero))
+      } == "badData: m has no classification head, and the loss needs one")
+  }
+
+  /// Images without a label are left out and counted; scores that are not finite leave cells empty.
+  @Test func statesAreSaid() throws {
+    let bytes = (0..<8 * 3072).map { UInt8(truncatingIfNeeded: $0 &* $0 / 7) }
+    let source = try ArrayImages(
+      name: "x", shape: [8, 32, 32, 3], element: .uint8, bytes: bytes,
+      labels: [0, 1, -1, 2, 3, -1, 4, 5])
+    let subject = try EvaluationStudies.changed(Samples.model(Samples.vit)) { name, tensor in
+      name == "blocks.1.mlp.fc2.bias" ? tensor * Float.infinity : tensor
+    }
+    let run = try EvaluationStudies.run(
+      [subject], on: SampleSet(ImageDataSet(source, name: "x")),
+      LesionEvaluation([subject], by: .zero))
+    let outcome = try run.collect().outcome()
+    #expect(outcome.notes == ["2 of 8 images have no label and were left out"])
+    let table = outcome.reports[0].report.tables[0]
+    #expect(table.cells("n_images") == [Cell](repeating: 6, count: 5))
+    // Without the branch that overflows the network is sound, but there is nothing to compare it with.
+    #expect(
+      table.cells("status") == [Cell](repeating: "nan_input", count: 5))
+    #expect(table.cells("acc")?.dropLast().allSatisfy { $0 == .empty } == true)
+    #expect(table.cells("acc")?.last != .empty && table.cells("delta_acc_pp")?.last == .empty)
+  }
+}
