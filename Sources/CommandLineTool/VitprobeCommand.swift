@@ -13,7 +13,9 @@ struct VitprobeCommand: ParsableCommand {
       """,
     version: VitProbeVersion.current,
     subcommands: Analyses.commands + [
-      HessianCommand.self, LesionCommand.self, RunCommand.self, MergeCommand.self,
+      HessianCommand.self, LandscapeCommand.self, LesionCommand.self, RobustnessCommand.self,
+      RunCommand.self,
+      MergeCommand.self,
       CaptureCommand.self,
       DemoCommand.self,
       ModelsCommand.self,

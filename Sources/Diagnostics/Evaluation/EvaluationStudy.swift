@@ -38,14 +38,16 @@ public struct EvaluatedModel: Sendable {
   public let baseline: ImageScores
   /// Its variants, in the study's order.
   public let variants: [ImageScores]
+  /// How large the weights of each are; nil where they are the network's own.
+  public let weights: [WeightNorms?]
 
   /// A model and its scores.
   public init(
     label: String, family: String, labelStatus: String = "ok", baseline: ImageScores,
-    variants: [ImageScores]
+    variants: [ImageScores], weights: [WeightNorms?]
   ) {
     (self.label, self.family, self.labelStatus) = (label, family, labelStatus)
-    (self.baseline, self.variants) = (baseline, variants)
+    (self.baseline, self.variants, self.weights) = (baseline, variants, weights)
   }
 
   /// The status of a number that stands on some scores: `ok`, `missing` without an image, `nan_input` where

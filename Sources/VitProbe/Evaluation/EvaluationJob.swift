@@ -59,7 +59,7 @@ public struct EvaluationJob<Evaluation: VariantEvaluation>: Sendable {
     return Provenance(
       arguments: order.arguments, configuration: .object(configuration),
       inputs: try Manifest.Input.reading(
-        run.subjects.flatMap(\.inputFiles), data: run.data.inputFiles),
+        run.subjects.flatMap(\.inputFiles) + run.evaluation.inputFiles, data: run.data.inputFiles),
       seed: order.seed, estimators: [name],
       notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }

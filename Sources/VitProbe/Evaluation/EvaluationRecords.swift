@@ -9,6 +9,8 @@ public struct EvaluationRecord: Codable, Sendable {
   let images: Int
   /// Those of them that have a label.
   let scores: ImageScores
+  /// How large the weights are; nil where they are the network's own.
+  let weights: WeightNorms?
   let skipped: [SkippedImage]
   /// What decoding the images has shown.
   let remarks: [ImageRemark]
@@ -64,7 +66,7 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
   /// Whether the scores are of images of the minibatch.
   public func isValid(_ record: EvaluationRecord, of unit: WorkUnit) -> Bool {
     (0...settings.batchImages[unit.batch]).contains(record.images)
-      && record.scores.isValid(images: record.images)
+      && record.scores.isValid(images: record.images) && record.weights?.isValid ?? true
   }
 
   /// Minibatches that every variant of every model has been looked at on.
@@ -94,24 +96,28 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
       throw VitProbeError(.badData, "no minibatch has been looked at with every variant")
     }
     var scores: [Int: [Intervention: ImageScores]] = [:]
+    var weights: [Int: [Intervention: WeightNorms]] = [:]
     var (labelled, images) = (0, 0)
     var remarks: [ImageRemark] = []
     for (unit, record) in records where complete.contains(unit.batch) {
       scores[unit.point, default: [:]][unit.intervention, default: ImageScores()]
         .append(record.scores)
+      if let norms = record.weights {
+        weights[unit.point, default: [:]][unit.intervention] = norms
+      }
       guard unit.point == 0, unit.intervention == .none else { continue }
       labelled += record.scores.count
       images += record.images
       remarks += record.remarks
     }
     let models = settings.subjects.enumerated().map { index, model in
-      let all = Self.interventions(settings.study, index).map {
-        scores[index]?[$0] ?? ImageScores()
-      }
+      let interventions = Self.interventions(settings.study, index)
+      let all = interventions.map { scores[index]?[$0] ?? ImageScores() }
       return EvaluatedModel(
         label: model.settings.label, family: model.family,
         labelStatus: model.settings.classes?.status ?? "ok", baseline: all[0],
-        variants: Array(all.dropFirst()))
+        variants: Array(all.dropFirst()),
+        weights: interventions.dropFirst().map { weights[index]?[$0] })
     }
     var notes = ImageRemark.merged(remarks).map(\.description)
     if labelled < images {

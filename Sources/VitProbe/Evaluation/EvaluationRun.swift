@@ -15,6 +15,9 @@ public protocol VariantEvaluation: Sendable {
   /// What should be known before anything is computed, a sentence each.
   var notes: [String] { get }
 
+  /// Files that were read besides those of the models.
+  var inputFiles: [String] { get }
+
   /// The taps of a model that are looked at.
   func taps(of model: Int) -> Set<String>
 
@@ -29,6 +32,8 @@ extension VariantEvaluation {
   /// None.
   public var notes: [String] { [] }
   /// None.
+  public var inputFiles: [String] { [] }
+  /// None.
   public func taps(of model: Int) -> Set<String> { [] }
   /// None.
   public func heldBytes(of model: Int, images: Int) throws -> Int { 0 }
@@ -41,9 +46,12 @@ public struct VariantOutput {
   /// The mean square over the input of what was added to each image; nil where nothing was.
   public let inputChanges: [Double]?
 
-  /// Class scores, and what was done to the images.
-  public init(_ logits: Tensor, inputChanges: [Double]? = nil) {
-    (self.logits, self.inputChanges) = (logits, inputChanges)
+  /// How large the weights are; nil where they are the network's own.
+  public let weights: WeightNorms?
+
+  /// Class scores, and what was done to images and weights.
+  public init(_ logits: Tensor, inputChanges: [Double]? = nil, weights: WeightNorms? = nil) {
+    (self.logits, self.inputChanges, self.weights) = (logits, inputChanges, weights)
   }
 }
 
@@ -183,12 +191,14 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     let batch = try inHand.batch(unit.batch, model: model) { try prepare(unit.batch, model) }
     let labels = batch.minibatch.labels.map { classes[model]($0) }
     var scores = ImageScores()
+    var weights: WeightNorms?
     if labels.contains(where: { $0 != nil }) {
       let output = try run(unit.intervention, of: model, on: batch)
       scores = ImageScores(output.logits, labels: labels, inputChanges: output.inputChanges)
+      weights = output.weights
     }
     return EvaluationRecord(
-      images: batch.minibatch.count, scores: scores, skipped: batch.skipped,
+      images: batch.minibatch.count, scores: scores, weights: weights, skipped: batch.skipped,
       remarks: batch.minibatch.remarks)
   }
 

@@ -15,6 +15,7 @@ public struct MergeJob: Sendable {
   /// The kinds of records that may be found.
   public var kinds: [any RecordKind.Type] = [
     FeatureRecords.self, HessianRecords.self, EvaluationRecords<LesionStudy>.self,
+    EvaluationRecords<RobustnessStudy>.self, EvaluationRecords<LandscapeStudy>.self,
   ]
   /// Whether minibatches may be missing.
   public var allowsPartial = false

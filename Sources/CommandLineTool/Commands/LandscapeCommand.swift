@@ -1,0 +1,114 @@
+import ArgumentParser
+import Diagnostics
+import VitProbe
+
+extension LandscapeStudy.Direction: ExpressibleByArgument {
+  /// Those that a user may ask for by `--norm`.
+  static let random: [LandscapeStudy.Direction] = [.li, .hdvw, .layer, .none]
+}
+
+/// Directions and grid, as a user gives them.
+struct GridOptions: ParsableArguments {
+  @Option(
+    help: "Random directions: li (filter by filter), hdvw (the authors' code), layer or none.")
+  var norm = LandscapeStudy.Direction.li
+
+  @Flag(help: "One direction instead of two.")
+  var line = false
+
+  @Option(
+    help: ArgumentHelp(
+      "A line to another checkpoint of the network; twice: the plane through three.",
+      valueName: "SUBJECT"))
+  var to: [String] = []
+
+  @Option(
+    help: ArgumentHelp("Places along an axis (default 21; 25 to a checkpoint).", valueName: "N"))
+  var grid: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Both ends of an axis (default -1,1; -0.25,1.25 to a checkpoint).", valueName: "A,B"))
+  var extent: String?
+
+  @Option(help: ArgumentHelp("Minibatches, from the first (default: all).", valueName: "N"))
+  var batches: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Only tensors whose names match move ('*': all); !GLOB leaves out. By default those of two axes or more, and all on the way to a checkpoint.",
+      valueName: "GLOB"))
+  var params: [String] = []
+
+  func validate() throws {
+    guard LandscapeStudy.Direction.random.contains(norm) else {
+      throw ValidationError("--norm \(norm.rawValue): give --to SUBJECT for a checkpoint")
+    }
+    guard to.count <= 2 else {
+      throw ValidationError("--to is there \(to.count) times; a plane has two axes")
+    }
+    if let grid, !(2...1001).contains(grid) {
+      throw ValidationError("--grid \(grid): 2 to 1001 places are needed")
+    }
+    if let batches, batches < 1 {
+      throw ValidationError("--batches \(batches): at least 1 is needed")
+    }
+    _ = try range
+  }
+
+  private var range: ClosedRange<Double> {
+    get throws {
+      guard let extent else { return to.isEmpty ? -1...1 : -0.25...1.25 }
+      let parts = extent.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+      guard parts.count == 2, let low = parts[0], let high = parts[1], low < high, low.isFinite,
+        high.isFinite
+      else {
+        throw ValidationError("--extent \"\(extent)\": expected two numbers, as in -0.5,0.5")
+      }
+      return low...high
+    }
+  }
+
+  func plan(seed: UInt64) throws -> LandscapeEvaluation.Plan {
+    let axis = LandscapeStudy.axis(try range, count: grid ?? (to.isEmpty ? 21 : 25))
+    var plan = LandscapeEvaluation.Plan(
+      axes: [[Double]](repeating: axis, count: to.isEmpty ? (line ? 1 : 2) : to.count))
+    (plan.direction, plan.parameters, plan.seed) = (norm, params, seed)
+    return plan
+  }
+}
+
+/// `vitprobe landscape`
+struct LandscapeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "landscape",
+    abstract: "Loss and accuracy over a line or a plane of weights.")
+
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  var subject: [String]
+
+  @OptionGroup(title: "Grid") var grid: GridOptions
+  @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let plan = try grid.plan(seed: options.seed)
+    let order = try options.job(subject, analyses: [])
+    let ends = try options.job(grid.to, analyses: []).subjects
+    var job = EvaluationJob(order) { models in
+      let targets = try ends.map { end in
+        let subject = try openSubject(
+          end, label: end.label, preprocessing: order.preprocessing, features: order.features)
+        guard let model = subject as? ModelSubject else {
+          throw VitProbeError(
+            .usage, "--to \(end.text): a file of features; a line leads to a model's weights")
+        }
+        return model
+      }
+      return try LandscapeEvaluation(models, to: targets, plan)
+    }
+    job.batchLimit = grid.batches
+    try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
+  }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Diagnostics
+import VitProbe
+
+extension FrequencyNoise.Mask: ExpressibleByArgument {}
+extension FrequencyNoise.Renormalization: ExpressibleByArgument {}
+
+/// The noise, as a user gives it.
+struct NoiseOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Middles of the rings of frequencies, in units of π radians a pixel.", valueName: "LIST"))
+  var frequencies = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
+
+  @Option(
+    name: .customLong("half-width"),
+    help: ArgumentHelp("Half the width of a ring, in radians a pixel.", valueName: "S"))
+  var halfWidth = 0.2
+
+  @Option(help: ArgumentHelp("Size of the noise, in units of normalised inputs.", valueName: "E"))
+  var eps = 0.7
+
+  @Flag(inversion: .prefixedNo, help: "Noise of one size and either sign; otherwise normal.")
+  var sign = true
+
+  @Option(help: "Which frequencies a ring holds: hdvw (the authors' code) or symmetric.")
+  var mask = FrequencyNoise.Mask.hdvw
+
+  @Option(help: "Size of the noise after masking: none (as it is) or rms (each image to --eps).")
+  var renorm = FrequencyNoise.Renormalization.none
+
+  func validate() throws { _ = try middles }
+
+  /// The frequencies.
+  var middles: [Double] {
+    get throws {
+      guard eps >= 0, eps.isFinite else {
+        throw ValidationError("--eps \(eps): a number of at least 0 is needed")
+      }
+      guard halfWidth > 0, halfWidth.isFinite else {
+        throw ValidationError("--half-width \(halfWidth): a number above 0 is needed")
+      }
+      let parts = frequencies.split(separator: ",", omittingEmptySubsequences: false)
+      let values = parts.compactMap { Double($0) }.filter { (0...1).contains($0) }
+      guard values.count == parts.count, Set(values).count == values.count else {
+        throw ValidationError(
+          "--frequencies \"\(frequencies)\": expected numbers in 0...1 that differ, as in 0.1,0.5")
+      }
+      return values
+    }
+  }
+
+  func noise(seed: UInt64) -> FrequencyNoise {
+    var noise = FrequencyNoise()
+    (noise.mask, noise.renormalization) = (mask, renorm)
+    (noise.amplitude, noise.isSign, noise.halfWidth, noise.seed) = (eps, sign, halfWidth, seed)
+    return noise
+  }
+}
+
+/// `vitprobe robustness`
+struct RobustnessCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "robustness",
+    abstract: "Accuracy under noise of one frequency after the other.")
+
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  var subject: [String]
+
+  @OptionGroup(title: "Noise") var noise: NoiseOptions
+  @OptionGroup(title: "Run") var options: RunOptions
+  @OptionGroup(title: "Long runs") var long: LongRunOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  func run() throws {
+    let (white, frequencies) = (noise.noise(seed: options.seed), try noise.middles)
+    let job = EvaluationJob(try options.job(subject, analyses: [])) { models in
+      try RobustnessEvaluation(models, noise: white, frequencies: frequencies)
+    }
+    try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
+  }
+}

@@ -1,0 +1,54 @@
+import StrictJSON
+import TestSupport
+import Testing
+
+/// Commands that ask variants of a network.
+@Suite struct EvaluationCommandTests {
+  private let inputs = Inputs()
+
+  private func labelled() -> [String] {
+    inputs.scratch.write((0..<12).map { "\($0 % 7)\n" }.joined(), as: "labels.txt")
+    return ["--data", inputs.images(12), "--labels", "labels.txt", "--batch-size", "4"]
+  }
+
+  private func run(_ arguments: [String]) throws -> Program.Result {
+    try Program.run(arguments, in: inputs.scratch.path)
+  }
+
+  @Test(arguments: [["lesion", "--heads"], ["robustness", "--frequencies", "0.2,0.8"]])
+  func resultsAreWrittenAndStreamed(command: [String]) throws {
+    let name = command[0]
+    let arguments = command + [Inputs.vit] + labelled()
+    let planned = try run(arguments + ["--dry-run", "-o", "planned"])
+    #expect(planned.code == 0 && planned.output.contains("peak memory"), "\(planned.errors)")
+    #expect(inputs.scratch.names(in: "planned").isEmpty)
+    let result = try run(arguments + ["-o", "out", "--json"])
+    #expect(result.code == 0, "\(result.errors)")
+    let summary = try JSONValue(parsing: Array(result.output.utf8))
+    #expect(summary["images"] == .integer(12) && summary["analyses"]?[name] != nil)
+    let names = inputs.scratch.names(in: "out")
+    #expect(names.contains("\(name).csv") && names.contains("run.json"))
+    #expect(names.contains { $0.hasSuffix(".svg") })
+    let stream = try run(arguments + ["-o", "-", "-q"])
+    #expect(Array(stream.output.utf8) == Scratch.read(inputs.scratch.file("out/\(name).csv")))
+  }
+
+  @Test func whatCannotBeDoneHasItsCode() throws {
+    let data = labelled()
+    for (arguments, code, text) in [
+      (["lesion", Inputs.resnet, "--heads"] + data, Int32(64), "no attention heads"),
+      (["lesion", Inputs.vit, "--layers", "blocks.7*"] + data, 64, "matches no residual branch"),
+      (["lesion", Inputs.vit, "--by", "half"] + data, 64, "--by"),
+      (["lesion", Inputs.vit, "--data", "x.npy"], 65, "no image that is looked at has a label"),
+      (["lesion", "none.pth"] + data, 66, "none.pth"),
+      (["robustness", Inputs.vit, "--eps=-1"] + data, 64, "--eps"),
+      (["robustness", Inputs.vit, "--frequencies", "0.1,2"] + data, 64, "--frequencies"),
+      (["robustness", Inputs.vit, "--half-width", "0"] + data, 64, "--half-width"),
+      (["robustness", Inputs.vit, "--data", "x.npy", "--data", "y.npy"], 64, "one --data"),
+    ] {
+      let result = try run(arguments + ["-o", "bad"])
+      #expect(result.code == code && result.errors.contains(text), "\(arguments): \(result.errors)")
+    }
+    #expect(inputs.scratch.names(in: "bad").isEmpty)
+  }
+}
