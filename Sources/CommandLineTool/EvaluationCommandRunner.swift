@@ -13,7 +13,8 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
 
   func callAsFunction() throws {
     output.apply()
-    try long.check(output: output.output)
+    let (command, path) = (Evaluation.Study.name, output.path(for: Evaluation.Study.name))
+    try long.check(output: path)
     var job = job
     job.order.options.shard = try long.share()
     let prepared = try job.prepare()
@@ -25,12 +26,8 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
       try run.checkSizes(all: true)
     }
     try options.checkMemory(estimate)
+    let place = path == "-" ? nil : try long.open(path, of: prepared, for: command, output)
     if options.dryRun { return }
-    var place: (folder: OutputFolder, log: RecordLog)?
-    if output.output != "-" {
-      let folder = try OutputFolder(output.output, force: output.force)
-      place = (folder, try prepared.openRecords(in: folder, resuming: long.resume))
-    }
     let execution = RunExecution(
       prepared: prepared, place: place, unit: "images", long: long, output: output)
     let (result, skipped) = try execution { log, bar in

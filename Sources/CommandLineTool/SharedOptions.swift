@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import Images
+import Reports
 import Tensors
 import VitProbe
 
@@ -52,12 +53,20 @@ struct OutputOptions: ParsableArguments {
   @OptionGroup var folder: FolderOptions
 
   @Option(
-    help: ArgumentHelp("Files to write: csv, svg, vega, separated by commas.", valueName: "LIST"))
+    help: ArgumentHelp(
+      "Files to write: csv, svg, pdf, png, vega, separated by commas.", valueName: "LIST"))
   var format = "csv,svg"
 
-  func validate() throws { _ = try formats }
+  @OptionGroup var figures: FigureOptions
 
-  var formats: Set<ReportFormat> {
+  /// What is missing for PDF and PNG is said before anything is computed.
+  func validate() throws {
+    do { _ = try formats.printer() } catch let failure as FigurePrinter.Failure {
+      throw ValidationError("--format \(format): \(failure)")
+    }
+  }
+
+  var formats: ReportFormats {
     get throws {
       var formats: Set<ReportFormat> = []
       for part in format.split(separator: ",") {
@@ -67,7 +76,7 @@ struct OutputOptions: ParsableArguments {
         }
         formats.insert(one)
       }
-      return formats
+      return ReportFormats(formats, setting: try figures.setting)
     }
   }
 

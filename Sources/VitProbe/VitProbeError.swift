@@ -54,6 +54,7 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
         case .io: .inputOutput
         }
       self.init(kind, error.description)
+    case let error as FigurePrinter.Failure: self.init(.cannotCreate, error.description)
     case let error as ImageDataError: self.init(error.exitKind, error.description)
     case let error as ModelError: self.init(error.exitKind, error.description)
     case let error as CheckpointError: self.init(error.exitKind, error.description)

@@ -67,6 +67,46 @@ import Testing
     }
   }
 
+  @Test func figuresAreSetAsAsked() throws {
+    let data = inputs.images(16)
+    func run(_ options: String...) throws -> (code: Int32, errors: String) {
+      let result = try Program.run(
+        ["variance", Inputs.vit, "--data", data, "--batch-size", "8", "-o", "v"] + options,
+        in: inputs.scratch.path)
+      return (result.code, result.errors)
+    }
+    let tables = try run("--format", "csv,svg")
+    #expect(tables.code == 0, "\(tables.errors)")
+    let csv = text("v/variance.csv")
+    let set = try run(
+      "--format", "csv,svg", "--figure-width", "single", "--no-titles", "--font", "Source Sans 3")
+    #expect(set.code == 0, "\(set.errors)")
+    #expect(
+      inputs.scratch.names(in: "v") == ["run.json", "variance.csv", "variance.svg", "variance.txt"])
+    #expect(text("v/variance.csv") == csv)
+    #expect(text("v/variance.svg").contains("width=\"312\""))
+    #expect(text("v/variance.svg").contains("&#39;Source Sans 3&#39;, Helvetica"))
+    #expect(text("v/variance.txt").hasPrefix("Feature map variance over depth. n = 16 images"))
+    // PDF and PNG, or a word on what is missing before anything is computed.
+    let printed = try run("--format", "csv,pdf,png")
+    if printed.code == 0 {
+      #expect(
+        inputs.scratch.names(in: "v")
+          == ["run.json", "variance.csv", "variance.pdf", "variance.png"])
+    } else {
+      #expect(printed.code == 64 && printed.errors.contains("apt-get install"))
+    }
+    for wrong in [
+      ["--figure-width", "wide"], ["--figure-width", "1"], ["--figure-width", "nan"],
+      ["--scale", "1,0"], ["--scale", "0"], ["--scale", "0,inf"], ["--font", "a'b"],
+      ["--font", "A, B"], ["--format", "gif"],
+    ] {
+      let refused = try Program.run(
+        ["variance", Inputs.vit, "--data", data] + wrong, in: inputs.scratch.path)
+      #expect(refused.code == 64 && refused.errors.contains(wrong[0]), "\(wrong)")
+    }
+  }
+
   @Test func aStreamIsTheTableAlone() throws {
     let data = inputs.images(16)
     let result = try inputs.run("fourier", Inputs.vit, "--data", data, "-o", "-")

@@ -275,9 +275,9 @@ enum SampleFigures {
               Series(
                 "Heads", heads,
                 style: Style(
-                  color: Color.okabeIto[5], marker: .circle, width: 0, markerSize: 6, opacity: 0.8))
+                  color: Color.distinct[5], marker: .circle, width: 0, markerSize: 6, opacity: 0.8))
             ),
-            .series(Series("Mean", means, style: Style(color: Color.okabeIto[0], dash: .dashed))),
+            .series(Series("Mean", means, style: Style(color: Color.distinct[0], dash: .dashed))),
           ])
       ])
   }

@@ -29,7 +29,7 @@ struct AttentionFigures {
       return Figure.Panel(
         title: isAlone && groups.count > 1 ? subjects[group[0]].subject.label : "", x: .depth,
         y: Axis(statistic.title, unit: statistic.unit, includesZero: true),
-        (isAlone ? stages(group[0]) : [])
+        stages(group)
           + group.flatMap { marks(statistic, $0) })
     }
     return Figure(
@@ -56,11 +56,9 @@ struct AttentionFigures {
     return text + (counts.contains { $0.error != nil } ? "; bars: 95 % intervals over images" : "")
   }
 
-  private func stages(_ index: Int) -> [Mark] {
-    let results = subjects[index]
-    return results.subject.stageStarts.dropFirst().map { start, _ in
-      .position(results.layers[start].layer.depth, name: "Stage", dash: .dotted)
-    }
+  private func stages(_ group: [Int]) -> [Mark] {
+    let plan = Plan(subjects: subjects.map(\.subject), batchSizes: [], batchSize: 1)
+    return plan.stageMarks(of: group, styles: styles)
   }
 
   /// The lines and points of one subject; empty if it has nothing to show.
@@ -71,10 +69,11 @@ struct AttentionFigures {
     for (place, name) in series.enumerated() {
       let isMain = place == series.count - 1
       var style = styles[index]
+      // Of one model all maps have its colour and marker; those before the last are outlines.
       if !isMain {
-        style.dash = Dash.allCases[(place + 1) % Dash.allCases.count]
-        style.marker = Marker.allCases[(place + 3) % Marker.allCases.count]
-        style.color = Style.category(place + 3).color
+        let others = Dash.allCases.filter { $0 != styles[index].dash }
+        style.dash = others[place % others.count]
+        style.isHollow = true
       }
       let values = results.values(of: statistic, series: name)
       guard values.contains(where: { $0.estimate.value != nil }) else { continue }

@@ -194,10 +194,12 @@ struct CKAReport {
 
   // MARK: Figures
 
-  private var subtitle: String {
+  /// - Parameter hasIntervals: whether the figure draws them.
+  private func subtitle(hasIntervals: Bool) -> String {
     let kernel = settings.kernel == .linear ? "linear" : "RBF (scale \(settings.rbfScale))"
     let bars =
-      settings.bootstrap > 0 && estimates.batches > 1 ? ", 95 % bootstrap over minibatches" : ""
+      hasIntervals && settings.bootstrap > 0 && estimates.batches > 1
+      ? ", 95 % bootstrap over minibatches" : ""
     return
       "\(settings.estimator.rawValue) \(kernel) CKA, rows: \(settings.rows.rawValue), "
       + "n = \(estimates.images) images in \(estimates.batches) × \(plan.batchSize)\(bars)"
@@ -205,7 +207,9 @@ struct CKAReport {
 
   private var curveFigure: Figure? {
     let styles = Style.models(families: plan.subjects.map(\.family))
-    var marks: [Mark] = []
+    var marks = plan.stageMarks(
+      of: plan.subjects.indices.filter { plan.subjects[$0].taps.count > 1 }, styles: styles)
+    let isEmpty = !plan.subjects.contains { $0.taps.count > 1 }
     for (index, subject) in plan.subjects.enumerated() where subject.taps.count > 1 {
       let points = curve(index).enumerated().map { block, point -> Point in
         let name = subject.taps[block].tap.name
@@ -223,7 +227,7 @@ struct CKAReport {
       }
       marks.append(.series(Series(subject.label, points, style: styles[index])))
     }
-    guard !marks.isEmpty else { return nil }
+    guard !isEmpty else { return nil }
     let title: String
     switch settings.normalization {
     case .ratio: title = "CKA to last block / CKA of first to last"
@@ -232,10 +236,10 @@ struct CKAReport {
     }
     return Figure(
       name: "cka_curve", title: "Feature evolution: similarity to the last block",
-      subtitle: subtitle,
+      subtitle: subtitle(hasIntervals: settings.normalization != .minmax),
       summary: "How similar the features of each block are to those of the last block.",
       panels: [
-        Figure.Panel(x: Axis("Normalized depth", range: 0...1), y: Axis(title), marks)
+        Figure.Panel(x: .depth, y: Axis(title), marks)
       ])
   }
 
@@ -253,7 +257,7 @@ struct CKAReport {
     return Figure(
       name: "cka_\(plan.slugs[a])_\(plan.slugs[b])",
       title: a == b ? "CKA within \(first.label)" : "CKA: \(first.label) and \(second.label)",
-      subtitle: subtitle,
+      subtitle: subtitle(hasIntervals: false),
       summary: "Similarity of every layer of \(first.label) to every layer of \(second.label).",
       panels: [
         Figure.Panel(

@@ -38,6 +38,9 @@ extension SubjectPlan {
     }
   }
 
+  /// The depths at which stages begin, but for the first.
+  var stageDepths: [Double] { stageStarts.dropFirst().map { depth($0.start) } }
+
   /// The mean change of a quantity over all steps of a kind, those left out whose ends are unknown.
   func meanChange(over kind: Step, of values: [Double?]) -> Double? {
     let changes = taps.indices.compactMap { index -> Double? in
@@ -65,5 +68,19 @@ extension Plan {
   var panels: [[Int]] {
     let same = subjects.allSatisfy { $0.shades == subjects[0].shades }
     return same ? [Array(subjects.indices)] : subjects.indices.map { [$0] }
+  }
+
+  /// Dotted lines where stages begin, for the subjects of one panel; in the colours of their lines where
+  /// they differ.
+  func stageMarks(of group: [Int], styles: [Style]) -> [Mark] {
+    let staged = group.filter { !subjects[$0].stageDepths.isEmpty }
+    let isOne = Set(staged.map { subjects[$0].stageDepths }).count == 1
+    return (isOne ? Array(staged.prefix(1)) : staged).flatMap { index in
+      subjects[index].stageDepths.map { depth in
+        .position(
+          depth, name: isOne ? "Stage" : "Stage of \(subjects[index].label)", dash: .dotted,
+          color: isOne ? .frame : styles[index].color)
+      }
+    }
   }
 }

@@ -148,15 +148,34 @@ struct FourierReport {
       let name = subject.taps[0].tap.layout == .featureMap ? "Stem" : "Emb"
       marks.append(.note(x: frequency(curve, curve.points.count - 1), y: end, text: name))
     }
+    let axis = frequencyAxis(drawn.compactMap { curves[index][$0].bins })
     return Figure(
       name: "fourier_\(plan.slugs[index])",
       title: "Relative log amplitudes of Fourier-transformed feature maps: \(subject.label)",
       subtitle: images > 1
-        ? "\(subtitle); first and last layer with 95 % intervals over images" : subtitle,
+        ? "\(subtitle); first and last layer with 95 % intervals over images\(axis.remark)"
+        : subtitle + axis.remark,
       summary: "One line a layer, colored by depth: how much of each spatial frequency there is "
         + "relative to the constant part.",
-      panels: [Figure.Panel(x: .frequency, y: Axis("Δ Log amplitude"), marks)],
-      colorBar: Figure.ColorBar("Normalized depth", .plasma))
+      panels: [Figure.Panel(x: axis.axis, y: Axis("Δ Log amplitude"), marks)],
+      colorBar: Figure.ColorBar("Normalized depth", .ember))
+  }
+
+  /// The axis of maps of these sizes, and what must be said of it: on the reference axis all maps end at
+  /// the same place, whatever their highest frequency is.
+  private func frequencyAxis(_ maps: [FourierBins]) -> (axis: Axis, remark: String) {
+    guard settings.axis == .reference else { return (.frequency, "") }
+    let ends = maps.map { $0.frequency($0.count - 1) }
+    guard let least = ends.min(), let greatest = ends.max(), least < greatest else {
+      return (.stretchedFrequency(end: ends.first), "")
+    }
+    func text(_ value: Double) -> String {
+      value == 1 ? "π" : "\((value * 1000).rounded() / 1000)π"
+    }
+    return (
+      .stretchedFrequency(end: nil),
+      "; highest frequencies from \(text(least)) to \(text(greatest))"
+    )
   }
 
   private func frequency(_ curve: FourierCurve, _ k: Int) -> Double {
@@ -182,7 +201,7 @@ struct FourierReport {
         paint: .values(depths), interval: .bars, inLegend: false)
       return Figure.Panel(
         title: subject.label, x: .depth, y: Axis("Δ Log amplitude"),
-        subject.shades + [.series(series)])
+        subject.shades + plan.stageMarks(of: [index], styles: markers) + [.series(series)])
     }
     guard !panels.isEmpty else { return nil }
     return Figure(
@@ -192,6 +211,6 @@ struct FourierReport {
       summary:
         "How much of the highest spatial frequency each layer holds relative to the constant "
         + "part; steps into self-attention are shaded gray, subsampling blue.",
-      panels: panels, colorBar: Figure.ColorBar("Normalized depth", .plasma))
+      panels: panels, colorBar: Figure.ColorBar("Normalized depth", .ember))
   }
 }

@@ -255,6 +255,7 @@ public struct HessianReport {
     let samples = try subjects.map { try $0.sample() }
     let decades = areFarApart(samples)
     var marks: [EigenvalueSample.Side: [Mark]] = [:]
+    var hasBars = false
     for ((subject, sample), style) in zip(zip(subjects, samples), styles) {
       for side in EigenvalueSample.Side.allCases {
         if decades {
@@ -271,11 +272,13 @@ public struct HessianReport {
             // One value, or equal ones: a bar a tenth of a decade wide.
             let x = (side == .negative ? -1 : 1) * log10(abs(lone))
             let share = Double(sample.values(side).count) / Double(sample.values.count)
-            marks[side, default: []].append(
+            marks[side, default: []] += [
               .bars(
                 Bars(
                   subject.label, edges: [x - 0.05, x + 0.05], heights: [share / 0.1],
-                  style: plain(style))))
+                  style: plain(style))), note(sample, side, x: x + 0.05, y: share / 0.1),
+            ]
+            hasBars = true
           }
         } else if let smooth = try sample.density(side) {
           let points = zip(smooth.x, smooth.density).map { Point($0, $1) }
@@ -286,6 +289,14 @@ public struct HessianReport {
             .bars(
               Bars(
                 subject.label, edges: bars.edges, heights: bars.density, style: plain(style))))
+          if let top = bars.density.indices.max(by: { bars.density[$0] < bars.density[$1] }) {
+            marks[side]?.append(
+              note(sample, side, x: bars.edges[top + 1], y: bars.density[top]))
+          }
+          hasBars = true
+        }
+        if let open = unconverged(subject, side, style, decades: decades) {
+          marks[side, default: []].append(open)
         }
       }
     }
@@ -307,10 +318,52 @@ public struct HessianReport {
     let shift = settings.weightDecay == 0 ? "" : ", L2 \(settings.weightDecay) included"
     return Figure(
       name: "hessian", title: "Hessian eigenvalues of largest magnitude",
-      subtitle: "top \(settings.top) of \(of), \(settings.solver.rawValue), \(loss)\(shift), "
-        + "parameters: \(settings.parameterText)",
+      subtitle: "top \(settings.top) of \(of), "
+        + "\(settings.solver == .lanczos ? "Lanczos" : "power iteration"), \(lossInWords)\(shift), "
+        + (settings.parameters.isEmpty
+          ? "all parameters" : "parameters: \(settings.parameterText)")
+        + (hasBars ? "; bars: values too few for a density" : ""),
       summary: "Densities of the eigenvalues of largest magnitude, by sign.", panels: panels,
       sharesX: false, sharesY: true)
+  }
+
+  /// The loss without the marks of an identifier.
+  private var lossInWords: String {
+    loss.split(separator: "+").map { part in
+      String(part.map { $0 == "_" || $0 == "=" ? " " : $0 })
+    }.joined(separator: ", ")
+  }
+
+  /// What a bar stands for: a value alone, or several that are equal.
+  private func note(
+    _ sample: EigenvalueSample, _ side: EigenvalueSample.Side, x: Double, y: Double
+  ) -> Mark {
+    let values = sample.values(side)
+    let text = values.count == 1 ? "one value" : "\(values.count) values"
+    return .note(x: x, y: y, text: text)
+  }
+
+  /// Outlines on the axis at values that have not converged: how far they are off is not known from the
+  /// density.
+  private func unconverged(
+    _ subject: Subject, _ side: EigenvalueSample.Side, _ style: Style, decades: Bool
+  ) -> Mark? {
+    let values = subject.records.flatMap(\.eigenvalues).filter {
+      $0.which == "mag" && $0.status == "not_converged"
+        && (side == .negative ? $0.value < 0 : $0.value > 0)
+    }
+    guard !values.isEmpty else { return nil }
+    let sign: Double = side == .negative ? -1 : 1
+    var style = style
+    (style.width, style.isHollow) = (0, true)
+    return .series(
+      Series(
+        "\(subject.label), not converged",
+        values.map { value in
+          Point(
+            decades ? sign * log10(abs(value.value)) : value.value, 0,
+            label: "residual \(value.residual)")
+        }, style: style))
   }
 
   /// Whether one linear axis would squeeze the values of some model to a line: the medians of the

@@ -140,7 +140,8 @@ struct VarianceReport {
       }
       return Figure.Panel(
         title: groups.count > 1 ? plan.subjects[first].label : "", x: .depth,
-        y: Axis(title, includesZero: true), plan.subjects[first].shades + series)
+        y: Axis(title, includesZero: true),
+        plan.subjects[first].shades + plan.stageMarks(of: group, styles: styles) + series)
     }
     guard !panels.isEmpty else { return nil }
     return Figure(

@@ -49,5 +49,23 @@ public struct Axis: Sendable, Equatable {
   /// Frequency from 0 to π radians a pixel, in units of π.
   public static let frequency = Axis(
     "Frequency", range: 0...1,
-    ticks: [Tick(0, "0.0π"), Tick(0.5, "0.5π"), Tick(1, "1.0π")])
+    ticks: [Tick(0, "0"), Tick(0.5, "π/2"), Tick(1, "π")])
+
+  /// Frequency in parts of the highest one of each map, as the reference figures stretch it. The ticks
+  /// say what that is, where it is the same for all maps.
+  ///
+  /// - Parameter end: the highest frequency in units of π; nil if maps differ.
+  public static func stretchedFrequency(end: Double?) -> Axis {
+    guard let end else {
+      return Axis(
+        "Frequency / highest of the map", range: 0...1,
+        ticks: [Tick(0, "0"), Tick(0.5, "1/2"), Tick(1, "1")])
+    }
+    func name(_ part: Double) -> String {
+      let value = end * part
+      return value == 1 ? "π" : value == 0.5 ? "π/2" : NumberText.trimmed(value, 3) + "π"
+    }
+    return Axis(
+      "Frequency", range: 0...1, ticks: [Tick(0, "0"), Tick(0.5, name(0.5)), Tick(1, name(1))])
+  }
 }

@@ -208,7 +208,7 @@ struct Extent {
         y.include(-0.5)
         y.include(Double(map.rowNames.count) - 0.5)
       case .level(let value, _, _): y.include(value)
-      case .position(let value, _, _): x.include(value)
+      case .position(let value, _, _, _): x.include(value)
       case .note(let placeX, let placeY, _):
         x.include(placeX)
         y.include(placeY)

@@ -23,27 +23,33 @@ public struct Color: Sendable, Hashable {
   static let ink = Color(0x262626)
   static let mutedInk = Color(0x595959)
   static let grid = Color(0xE6E6E6)
-  static let frame = Color(0x4D4D4D)
+  /// Axes, and lines that belong to no model.
+  public static let frame = Color(0x4D4D4D)
   static let white = Color(0xFFFFFF)
 
-  /// The Okabe-Ito palette, which colour-blind readers can tell apart, dark enough for lines on
-  /// white first. (Okabe and Ito, "Color Universal Design", 2008.)
-  public static let okabeIto: [Color] = [
-    Color(0x0072B2), Color(0xD55E00), Color(0x009E73), Color(0xCC79A7), Color(0xE69F00),
-    Color(0x56B4E9), Color(0x000000),
+  /// Colours of models. The hues are those of Okabe and Ito ("Color Universal Design", 2008); the
+  /// lightness of each is moved until any two differ also as fills of 35 % on white and to readers
+  /// without green cones, where those have pairs that look alike. Dark enough for lines first.
+  public static let distinct: [Color] = [
+    Color(0x1257C8), Color(0xC8500A), Color(0x45A08C), Color(0x55156E), Color(0xF0B41C),
+    Color(0x78BCF2), Color(0x262626),
   ]
 }
 
 /// A continuous scale of colours over [0, 1].
 public enum ColorMap: String, Sendable, Hashable {
   case magma, viridis, plasma
+  /// Plasma without its lightest sixth, for lines: yellow does not show on white.
+  case ember
   /// Blue, white, red, for values on both sides of a meaningful zero.
   case diverging
 
   /// The colour at `position`, which is held to [0, 1]; a NaN has the first.
   public func color(at position: Double) -> Color {
     let stops = stops
-    let place = (position.isNaN ? 0 : min(max(position, 0), 1)) * Double(stops.count - 1)
+    let place =
+      (position.isNaN ? 0 : min(max(position, 0), 1)) * Double(stops.count - 1)
+      * (self == .ember ? 5.0 / 6 : 1)
     let index = min(Int(place), stops.count - 2)
     let weight = place - Double(index)
     let (low, high) = (stops[index], stops[index + 1])
@@ -62,7 +68,7 @@ public enum ColorMap: String, Sendable, Hashable {
     switch self {
     case .magma: Self.magmaStops
     case .viridis: Self.viridisStops
-    case .plasma: Self.plasmaStops
+    case .plasma, .ember: Self.plasmaStops
     case .diverging: Self.divergingStops
     }
   }

@@ -83,6 +83,8 @@ public struct Figure: Sendable, Equatable {
     set { size = newValue.map { Size(width: $0.width, height: $0.height) } }
   }
   private var size: Size?
+  /// How it is set: width, words, font.
+  public var setting = FigureSetting()
 
   private struct Size: Sendable, Equatable {
     var width: Double
@@ -102,7 +104,9 @@ public struct Figure: Sendable, Equatable {
     self.subtitle = subtitle
     self.summary = summary
     self.panels = panels
-    self.columns = min(columns ?? 4, panels.count)
+    self.columns =
+      columns.map { min($0, panels.count) }
+      ?? Self.balancedColumns(panels.count, atMost: 4)
     self.sharesX = sharesX
     self.sharesY = sharesY
     self.colorBar = colorBar

@@ -35,7 +35,7 @@ struct FigureDrawing {
         ("xmlns", "http://www.w3.org/2000/svg"), ("id", slug), ("width", width),
         ("height", height), ("viewBox", "0 0 \(width) \(height)"), ("role", "img"),
         ("aria-labelledby", "\(id("title")) \(id("desc"))"),
-        ("font-family", "Helvetica, Arial, 'Liberation Sans', sans-serif"),
+        ("font-family", figure.setting.families),
       ])
     svg.words("title", figure.title, [("id", id("title"))])
     let summary = [figure.subtitle, figure.summary].filter { !$0.isEmpty }
@@ -73,7 +73,7 @@ struct FigureDrawing {
         ])
       svg.end()
     }
-    if let bar = figure.colorBar {
+    if let bar = figure.shownColorBar {
       svg.begin(
         "linearGradient",
         [("id", id("scale")), ("x1", "0"), ("y1", "1"), ("x2", "0"), ("y2", "0")])
@@ -91,19 +91,19 @@ struct FigureDrawing {
   }
 
   private mutating func drawHeader() {
-    var y = FigureLayout.Size.margin - 4
+    let sizes = layout.sizes
+    var y = sizes.margin - 4
     for line in layout.titleLines {
-      y += 19
+      y += sizes.titleLine
       svg.label(
-        Label(line), at: .init(x: FigureLayout.Size.margin, y: y - 2),
-        .init(size: FigureLayout.Size.title, bold: true))
+        Label(line), at: .init(x: sizes.margin, y: y - 2), .init(size: sizes.title, bold: true))
     }
     y += 1
     for line in layout.subtitleLines {
-      y += 15
+      y += sizes.subtitleLine
       svg.label(
-        Label(line), at: .init(x: FigureLayout.Size.margin, y: y),
-        .init(size: FigureLayout.Size.subtitle, color: .mutedInk))
+        Label(line), at: .init(x: sizes.margin, y: y),
+        .init(size: sizes.subtitle, color: .mutedInk))
     }
   }
 
@@ -112,7 +112,7 @@ struct FigureDrawing {
     let frame = layout.frames[index]
     let clip = id("clip-\(index)")
     svg.begin("g", [("id", id("panel-\(index)"))])
-    for case .shade(let shade) in panel.marks { draw(shade, in: frame) }
+    drawShades(panel, in: frame)
     if panel.heatMap == nil { drawGrid(frame) }
     for mark in panel.marks {
       switch mark {
@@ -121,7 +121,8 @@ struct FigureDrawing {
       case .area(let area): draw(area, in: frame, clip: clip)
       case .bars(let bars): draw(bars, in: frame, clip: clip)
       case .level(let value, _, let dash): drawLine(across: frame, level: value, dash: dash)
-      case .position(let value, _, let dash): drawLine(up: frame, position: value, dash: dash)
+      case .position(let value, _, let dash, let color):
+        drawLine(up: frame, position: value, dash: dash, color: color)
       case .note(let x, let y, let text): drawNote(text, x: x, y: y, in: frame)
       case .shade: break
       }
@@ -145,8 +146,9 @@ struct FigureDrawing {
   private mutating func drawAxes(_ panel: Figure.Panel, _ frame: FigureLayout.Frame) {
     let plot = frame.plot
     let isHeat = panel.heatMap != nil
-    let size = isHeat ? FigureLayout.Size.cell : FigureLayout.Size.tick
-    let tickLength = FigureLayout.Size.tickLength
+    let sizes = layout.sizes
+    let size = isHeat ? sizes.cell : sizes.tick
+    let tickLength = sizes.tickLength
     let font = SVGWriter.Font(size: size)
 
     svg.element(
@@ -202,37 +204,41 @@ struct FigureDrawing {
     }
 
     let middle = plot.x + plot.width / 2
-    let title = SVGWriter.Font(size: FigureLayout.Size.axisTitle)
+    let title = SVGWriter.Font(size: sizes.axisTitle)
     if frame.showsX {
-      svg.label(
-        FigureLayout.shownTitle(frame.x, plot.width),
-        at: .init(x: middle, y: plot.bottom + frame.margins.xTitle - 2), title,
-        anchor: .middle)
+      for (line, words) in FigureLayout.titleLines(frame.x, plot.width, sizes).enumerated() {
+        let down = plot.bottom + frame.margins.xTitle - 2 + Double(line) * sizes.axisTitleLine
+        svg.label(words, at: .init(x: middle, y: down), title, anchor: .middle)
+      }
     }
     if frame.showsY {
-      svg.label(
-        FigureLayout.shownTitle(frame.y, plot.height),
-        at: .init(x: plot.x - frame.margins.yTitle, y: plot.y + plot.height / 2), title,
-        anchor: .middle, turn: -90)
+      // The last line is next to the axis.
+      let lines = FigureLayout.titleLines(frame.y, plot.height, sizes)
+      for (line, words) in lines.enumerated() {
+        let left = frame.margins.yTitle + Double(lines.count - 1 - line) * sizes.axisTitleLine
+        svg.label(
+          words, at: .init(x: plot.x - left, y: plot.y + plot.height / 2), title,
+          anchor: .middle, turn: -90)
+      }
     }
     if !panel.title.isEmpty {
-      let stages = panel.heatMap?.columnStages.isEmpty == false ? 16.0 : 0
+      let stages = panel.heatMap?.columnStages.isEmpty == false ? sizes.cell + 6 : 0
       svg.label(
-        Label(panel.shownTitle(plot.width)),
+        Label(panel.shownTitle(plot.width, sizes)),
         at: .init(x: middle, y: plot.y - 9 - stages),
-        .init(size: FigureLayout.Size.panelTitle, bold: true), anchor: .middle)
+        .init(size: sizes.panelTitle, bold: true), anchor: .middle)
     }
     for (line, remark) in frame.margins.remarks.enumerated() {
       svg.label(
         Label(remark),
         at: .init(
-          x: plot.x, y: plot.bottom + frame.margins.remarksTop + Double(line) * 15 + 9),
-        .init(size: FigureLayout.Size.note, color: .mutedInk, italic: true))
+          x: plot.x, y: plot.bottom + frame.margins.remarksTop + Double(line) * sizes.noteLine + 9),
+        .init(size: sizes.note, color: .mutedInk, italic: true))
     }
   }
 
   private mutating func drawColorBar() {
-    guard let bar = figure.colorBar, let box = layout.colorBar,
+    guard let bar = figure.shownColorBar, let box = layout.colorBar,
       let scale = layout.colorBarScale
     else { return }
     svg.begin("g", [("id", id("bar"))])
@@ -242,24 +248,25 @@ struct FigureDrawing {
         ("fill", "url(#\(id("scale")))"), ("stroke", Color.frame.hex), ("stroke-width", "0.8"),
       ],
       tooltip: bar.title)
-    let font = SVGWriter.Font(size: FigureLayout.Size.tick)
+    let sizes = layout.sizes
+    let font = SVGWriter.Font(size: sizes.tick)
     var widest = 0.0
     for tick in scale.ticks {
       let y = box.bottom - tick.place * box.height
       svg.line(
-        .init(x: box.right, y: y), .init(x: box.right + FigureLayout.Size.tickLength, y: y),
+        .init(x: box.right, y: y), .init(x: box.right + sizes.tickLength, y: y),
         color: .frame, width: 1)
       svg.label(
         tick.label,
-        at: .init(x: box.right + FigureLayout.Size.tickLength + 3, y: y + font.size * 0.35), font)
+        at: .init(x: box.right + sizes.tickLength + 3, y: y + font.size * 0.35), font)
       widest = max(widest, tick.label.width(size: font.size))
     }
     svg.label(
       scale.title,
       at: .init(
-        x: box.right + FigureLayout.Size.tickLength + 3 + widest + 8 + 8,
+        x: box.right + sizes.tickLength + 3 + widest + 4 + sizes.axisTitle * 0.9,
         y: box.y + box.height / 2),
-      .init(size: FigureLayout.Size.axisTitle), anchor: .middle, turn: -90)
+      .init(size: sizes.axisTitle), anchor: .middle, turn: -90)
     svg.end()
   }
 

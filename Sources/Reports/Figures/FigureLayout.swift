@@ -1,20 +1,6 @@
 /// Where everything stands on the page: computed from the lengths of the labels, so that nothing
 /// is cut off and nothing overlaps.
 struct FigureLayout {
-  enum Size {
-    static let margin = 16.0
-    static let title = 15.0
-    static let subtitle = 11.5
-    static let panelTitle = 13.0
-    static let axisTitle = 12.5
-    static let tick = 11.0
-    static let cell = 10.0
-    static let legend = 11.5
-    static let note = 10.5
-    static let tickLength = 4.0
-    static let barWidth = 13.0
-  }
-
   struct Rectangle {
     var x: Double
     var y: Double
@@ -41,36 +27,63 @@ struct FigureLayout {
     }
   }
 
-  struct Margins {
-    var left = 0.0
-    var right = 0.0
-    var top = 0.0
-    var bottom = 0.0
-    /// From the frame to the base line of the x title, and to the notes under it.
-    var xTitle = 0.0
-    var yTitle = 0.0
-    /// Lines under the axis, the first at this distance from the frame.
-    var remarks: [String] = []
-    var remarksTop = 0.0
-  }
-
+  let sizes: FigureSizes
   let titleLines: [String]
   let subtitleLines: [String]
   let frames: [Frame]
   let legend: [LegendEntry]
-  /// The corner of the legend; nil: there is none.
+  /// The legend's place; nil: there is none.
   let legendBox: Rectangle?
   let legendIsInside: Bool
+  /// Panels in a row.
+  let columns: Int
+  /// Entries in a row of the legend.
+  let legendColumns: Int
   let colorBar: Rectangle?
   let colorBarScale: AxisScale?
   let width: Double
   let height: Double
 
+  /// The layout for the figure's setting: of a page of fixed width, the one with the most panels in a
+  /// row that leaves each enough room.
   init(_ figure: Figure) {
-    let columns = figure.columns
+    guard let inches = figure.setting.width else {
+      self.init(figure, columns: figure.columns, page: nil, inner: nil)
+      return
+    }
+    let page = inches * 96
+    var columns = figure.columns
+    while true {
+      var inner = page / Double(columns)
+      var layout = FigureLayout(figure, columns: columns, page: page, inner: inner)
+      // Margins depend on ticks, and ticks on the width inside them.
+      for _ in 0..<8 where (layout.contentWidth - page).magnitude > 0.25 {
+        inner = min(max(inner - (layout.contentWidth - page) / Double(columns), 30), page)
+        layout = FigureLayout(figure, columns: columns, page: page, inner: inner)
+      }
+      let isWide = inner >= 84 && layout.contentWidth <= page + 0.5
+      if isWide || columns == 1 {
+        self = layout
+        return
+      }
+      columns = Figure.balancedColumns(figure.panels.count, atMost: columns - 1)
+    }
+  }
+
+  /// How wide the content comes out, whatever the page.
+  private let contentWidth: Double
+
+  /// - Parameters:
+  ///   - page: the width of the page; nil: as wide as the content.
+  ///   - inner: the mean width inside the axes of a panel; nil: that of a screen.
+  private init(_ figure: Figure, columns: Int, page: Double?, inner: Double?) {
+    let sizes = figure.setting.sizes
+    self.sizes = sizes
+    self.columns = columns
     let rows = (figure.panels.count + columns - 1) / columns
-    let sizes = Self.plotSizes(figure)
-    let scales = Self.scales(figure, sizes)
+    let plots = Self.plotSizes(figure, columns: columns, inner: inner)
+    let scales = Self.scales(figure, plots)
+    let bar = figure.shownColorBar
 
     // Margins of each panel.
     var margins: [Margins] = []
@@ -82,10 +95,10 @@ struct FigureLayout {
       let showsY = isHeat || !figure.sharesY || index % columns == 0
       shows.append((showsX, showsY))
       margins.append(
-        Self.margins(
-          panel, x: scales[index].x, y: scales[index].y, plot: sizes[index], showsX: showsX,
+        Margins(
+          panel, x: scales[index].x, y: scales[index].y, plot: plots[index], showsX: showsX,
           showsY: showsY, titled: figure.panels.contains { !$0.title.isEmpty },
-          colorRange: figure.colorBar?.range))
+          colorRange: bar?.range, sizes: sizes))
     }
 
     // Columns are as wide as their widest panel; rows as high as their highest.
@@ -94,33 +107,34 @@ struct FigureLayout {
     let columnIndices = (0..<columns).map { column in indices.filter { $0 % columns == column } }
     let rowIndices = (0..<rows).map { row in indices.filter { $0 / columns == row } }
     let left = columnIndices.map { greatest($0.map { margins[$0].left }) }
-    let inner = columnIndices.map { greatest($0.map { sizes[$0].width }) }
+    let across = columnIndices.map { greatest($0.map { plots[$0].width }) }
     let right = columnIndices.map { greatest($0.map { margins[$0].right }) }
     let top = rowIndices.map { greatest($0.map { margins[$0].top }) }
-    let innerHeight = rowIndices.map { greatest($0.map { sizes[$0].height }) }
+    let down = rowIndices.map { greatest($0.map { plots[$0].height }) }
     let bottom = rowIndices.map { greatest($0.map { margins[$0].bottom }) }
 
-    let gap = 18.0
     let gridWidth =
-      left.reduce(0, +) + inner.reduce(0, +) + right.reduce(0, +) + gap * Double(columns - 1)
-    var contentRight = Size.margin + gridWidth
+      left.reduce(0, +) + across.reduce(0, +) + right.reduce(0, +)
+      + sizes.gap * Double(columns - 1)
+    var contentRight = sizes.margin + gridWidth
 
     // Keys to the right: the colour bar, then the legend.
     var barX: Double?
-    if let bar = figure.colorBar {
+    if let bar {
       let scale = AxisScale(
-        Axis(bar.title, range: bar.range), extent: Extent(), length: innerHeight[0], margin: 0,
-        spacing: 55, isHorizontal: false, fontSize: Size.tick)
+        Axis(bar.title, range: bar.range), extent: Extent(), length: down[0], margin: 0,
+        spacing: sizes.tickSpacing.y * 1.15, isHorizontal: false, fontSize: sizes.tick)
       colorBarScale = scale
-      barX = (contentRight + 16).rounded()
-      let labels = greatest(scale.ticks.map { $0.label.width(size: Size.tick) })
-      contentRight += 16 + Size.barWidth + Size.tickLength + 3 + labels + 8 + Size.axisTitle
+      let gap = sizes.gap - 2
+      barX = contentRight + gap
+      let labels = greatest(scale.ticks.map { $0.label.width(size: sizes.tick) })
+      contentRight += gap + sizes.barWidth + sizes.tickLength + 3 + labels + 8 + sizes.axisTitle
     } else {
       colorBarScale = nil
     }
     let entries = figure.legend == .none ? [] : LegendEntry.all(figure)
     legend = entries.count > 1 || entries.contains { $0.isNeeded(in: figure) } ? entries : []
-    let legendSize = LegendEntry.size(legend)
+    let upright = LegendEntry.size(legend, columns: 1, sizes: sizes)
     var legendX: Double?
 
     // Only a single panel has room for a legend inside; which corner is known once it is placed.
@@ -128,72 +142,101 @@ struct FigureLayout {
     if !legend.isEmpty {
       if figure.legend == .automatic, figure.panels.count == 1 {
         let frame = Frame(
-          plot: Rectangle(x: 0, y: 0, width: sizes[0].width, height: sizes[0].height),
+          plot: Rectangle(x: 0, y: 0, width: plots[0].width, height: plots[0].height),
           x: scales[0].x, y: scales[0].y, showsX: true, showsY: true, turnsX: false,
           margins: margins[0])
         free = LegendEntry.freeCorner(
-          width: legendSize.width, height: legendSize.height, frame: frame,
-          marks: figure.panels[0].marks)
+          width: upright.width, height: upright.height, frame: frame,
+          marks: figure.panels[0].marks, noteSize: sizes.note)
       }
-      if free == nil {
+      // On a page of fixed width it stands below, to leave the panels their width.
+      if free == nil, page == nil {
         legendX = contentRight + 18
-        contentRight += 18 + legendSize.width
+        contentRight += 18 + upright.width
       }
     }
-    width = max(contentRight + Size.margin, 360).rounded(.up)
+    let content = contentRight + sizes.margin
+    contentWidth = content
+    let width = page.map { max($0, content - 0.5) } ?? max(content, 360).rounded(.up)
+    self.width = width
 
     // Header.
-    let textWidth = width - 2 * Size.margin
-    titleLines = TextMetrics.wrap(figure.title, size: Size.title, bold: true, width: textWidth)
-    subtitleLines = TextMetrics.wrap(figure.subtitle, size: Size.subtitle, width: textWidth)
-    var y = Size.margin + Double(titleLines.count) * 19
-    if !subtitleLines.isEmpty { y += Double(subtitleLines.count) * 15 + 1 }
+    let textWidth = width - 2 * sizes.margin
+    let hasTitles = figure.setting.hasTitles
+    titleLines =
+      hasTitles
+      ? TextMetrics.wrap(figure.title, size: sizes.title, bold: true, width: textWidth) : []
+    subtitleLines =
+      hasTitles ? TextMetrics.wrap(figure.subtitle, size: sizes.subtitle, width: textWidth) : []
+    var y = sizes.margin + Double(titleLines.count) * sizes.titleLine
+    if !subtitleLines.isEmpty { y += Double(subtitleLines.count) * sizes.subtitleLine + 1 }
     y += titleLines.isEmpty && subtitleLines.isEmpty ? 0 : 10
 
     var frames: [Frame] = []
     let gridTop = y
     for row in 0..<rows {
-      var x = Size.margin
+      var x = sizes.margin
       for column in 0..<columns {
         let index = row * columns + column
         guard indices.contains(index) else { break }
         let plot = Rectangle(
-          x: (x + left[column]).rounded(), y: (y + top[row]).rounded(), width: sizes[index].width,
-          height: sizes[index].height)
+          x: (x + left[column]).rounded(), y: (y + top[row]).rounded(), width: plots[index].width,
+          height: plots[index].height)
         frames.append(
           Frame(
             plot: plot, x: scales[index].x, y: scales[index].y, showsX: shows[index].x,
-            showsY: shows[index].y, turnsX: figure.panels[index].heatMap?.turnsColumnNames ?? false,
+            showsY: shows[index].y,
+            turnsX: figure.panels[index].heatMap?.turnsColumnNames(sizes) ?? false,
             margins: margins[index]))
-        x += left[column] + inner[column] + right[column] + gap
+        x += left[column] + across[column] + right[column] + sizes.gap
       }
-      y += top[row] + innerHeight[row] + bottom[row] + (row + 1 < rows ? 12 : 0)
+      y += top[row] + down[row] + bottom[row] + (row + 1 < rows ? 12 : 0)
     }
     self.frames = frames
     colorBar = barX.map {
-      Rectangle(x: $0, y: frames[0].plot.y, width: Size.barWidth, height: frames[0].plot.height)
+      Rectangle(
+        x: $0.rounded(), y: frames[0].plot.y, width: sizes.barWidth,
+        height: frames[0].plot.height)
     }
     legendIsInside = free != nil
+    var columnsOfLegend = 1
     if let free {
       legendBox = Rectangle(
-        x: frames[0].plot.x + free.0, y: frames[0].plot.y + free.1, width: legendSize.width,
-        height: legendSize.height)
+        x: frames[0].plot.x + free.0, y: frames[0].plot.y + free.1, width: upright.width,
+        height: upright.height)
+    } else if let legendX {
+      legendBox = Rectangle(
+        x: legendX, y: frames[0].plot.y, width: upright.width, height: upright.height)
+    } else if legend.isEmpty {
+      legendBox = nil
     } else {
-      legendBox = legendX.map {
-        Rectangle(
-          x: $0, y: frames[0].plot.y, width: legendSize.width, height: legendSize.height)
+      let room = width - 2 * sizes.margin
+      while columnsOfLegend < legend.count,
+        LegendEntry.size(legend, columns: columnsOfLegend + 1, sizes: sizes).width <= room
+      {
+        columnsOfLegend += 1
       }
+      // Evenly filled rows.
+      let lines = (legend.count + columnsOfLegend - 1) / columnsOfLegend
+      columnsOfLegend = (legend.count + lines - 1) / lines
+      let size = LegendEntry.size(legend, columns: columnsOfLegend, sizes: sizes)
+      legendBox = Rectangle(
+        x: sizes.margin + max(0, (room - size.width) / 2), y: y, width: size.width,
+        height: size.height)
+      y += size.height
     }
+    legendColumns = columnsOfLegend
     height =
       max(
-        y, gridTop + top[0] + (legendX == nil ? 0 : legendSize.height), (colorBar?.bottom ?? 0) + 8
+        y, gridTop + top[0] + (legendX == nil ? 0 : upright.height), (colorBar?.bottom ?? 0) + 8
       )
-      .rounded(.up) + Size.margin
+      .rounded(.up) + sizes.margin
   }
 
   /// The inside of the axes of every panel.
-  private static func plotSizes(_ figure: Figure) -> [(width: Double, height: Double)] {
-    let columns = figure.columns
+  private static func plotSizes(
+    _ figure: Figure, columns: Int, inner: Double?
+  ) -> [(width: Double, height: Double)] {
     let rows = (figure.panels.count + columns - 1) / columns
     let standard: (width: Double, height: Double) =
       switch columns {
@@ -202,28 +245,34 @@ struct FigureLayout {
       case 3: (240, rows == 1 ? 270 : 190)
       default: (200, rows == 1 ? 250 : 180)
       }
-    let side = columns == 1 ? 400.0 : columns == 2 ? 310 : 240
+    let side = inner ?? (columns == 1 ? 400.0 : columns == 2 ? 310 : 240)
+    let natural = figure.panelSize ?? standard
+    let size =
+      inner.map { ($0, min(max($0 * natural.height / natural.width, 96), 300)) } ?? natural
 
     // Weights share the width of a row.
     let firstRow = figure.panels.prefix(columns)
     let total = firstRow.map(\.weight).reduce(0, +)
     return figure.panels.map { panel in
       if let map = panel.heatMap {
-        let longest = max(map.columnNames.count, map.rowNames.count)
-        let cell = min(max((side / Double(longest)).rounded(.down), 2), 36)
-        return (cell * Double(map.columnNames.count), cell * Double(map.rowNames.count))
+        let (across, up) = (Double(map.columnNames.count), Double(map.rowNames.count))
+        guard inner == nil else {
+          let cell = min(side / across, max(side * 1.5, 200) / up, 24)
+          return (cell * across, cell * up)
+        }
+        // Of many layers the shorter side still needs room for its names.
+        let cell = min(max((side / max(across, up)).rounded(.down), 3), 36)
+        return (cell * across, cell * up)
       }
-      let size = figure.panelSize ?? standard
-      return (
-        (size.width * Double(columns) * panel.weight / max(total, panel.weight)).rounded(),
-        size.height
-      )
+      let share = size.0 * Double(columns) * panel.weight / max(total, panel.weight)
+      return (inner == nil ? share.rounded() : share, size.1)
     }
   }
 
   private static func scales(
-    _ figure: Figure, _ sizes: [(width: Double, height: Double)]
+    _ figure: Figure, _ plots: [(width: Double, height: Double)]
   ) -> [(x: AxisScale, y: AxisScale)] {
+    let sizes = figure.setting.sizes
     let extents = figure.panels.map { Extent.of($0.marks) }
     var shared: (x: Extent, y: Extent) = (Extent(), Extent())
     for (panel, extent) in zip(figure.panels, extents) where panel.heatMap == nil {
@@ -239,108 +288,17 @@ struct FigureLayout {
         )
         : (extents[index].x, extents[index].y)
       if let map = panel.heatMap {
-        return map.scales(panel, cell: sizes[index].width / Double(map.columnNames.count))
+        return map.scales(
+          panel, cell: plots[index].width / Double(map.columnNames.count), sizes: sizes)
       }
       return (
         AxisScale(
-          panel.x, extent: x, length: sizes[index].width, margin: 0.03, spacing: 62,
-          isHorizontal: true, fontSize: Size.tick),
+          panel.x, extent: x, length: plots[index].width, margin: 0.03,
+          spacing: sizes.tickSpacing.x, isHorizontal: true, fontSize: sizes.tick),
         AxisScale(
-          panel.y, extent: y, length: sizes[index].height, margin: 0.05, spacing: 48,
-          isHorizontal: false, fontSize: Size.tick)
+          panel.y, extent: y, length: plots[index].height, margin: 0.05,
+          spacing: sizes.tickSpacing.y, isHorizontal: false, fontSize: sizes.tick)
       )
     }
-  }
-
-  private static func margins(
-    _ panel: Figure.Panel, x: AxisScale, y: AxisScale,
-    plot: (width: Double, height: Double), showsX: Bool, showsY: Bool, titled: Bool,
-    colorRange: ClosedRange<Double>?
-  ) -> Margins {
-    var margins = Margins()
-    let map = panel.heatMap
-    let size = map == nil ? Size.tick : Size.cell
-    let gap = Size.tickLength + 4
-
-    let widest = y.ticks.map { $0.label.width(size: size) }.max() ?? 0
-    margins.left = showsY ? gap + widest : 4
-    if showsY && !y.title.isEmpty {
-      margins.yTitle = margins.left + 10
-      margins.left += 10 + Size.axisTitle
-    }
-    // A title longer than its axis sticks out on both sides.
-    if showsY {
-      let title = shownTitle(y, plot.height).width(size: Size.axisTitle)
-      margins.top = max(0, (title - plot.height) / 2)
-      margins.bottom = margins.top
-    }
-    if showsX {
-      let title = shownTitle(x, plot.width).width(size: Size.axisTitle)
-      margins.right = max(0, (title - plot.width) / 2)
-      margins.left = max(margins.left, margins.right)
-    }
-    // The first and last words under the axis stick out by half their width.
-    if showsX, map == nil {
-      for tick in x.ticks {
-        let half = tick.label.width(size: size) / 2
-        margins.left = max(margins.left, half - tick.place * plot.width)
-        margins.right = max(margins.right, half - (1 - tick.place) * plot.width)
-      }
-    }
-    margins.right = max(margins.right, 4)
-    for mark in panel.marks {
-      if case .note(let valueX, _, let text) = mark, let place = x.place(valueX) {
-        let end = place * plot.width + 8 + TextMetrics.width(text, size: Size.note)
-        margins.right = max(margins.right, end - plot.width)
-      }
-    }
-    if let map, !map.rowStages.isEmpty { margins.right = max(margins.right, 18) }
-
-    // A title wider than its panel sticks out on both sides.
-    let title = TextMetrics.width(panel.shownTitle(plot.width), size: Size.panelTitle, bold: true)
-    margins.left = max(margins.left, (title - plot.width) / 2)
-    margins.right = max(margins.right, (title - plot.width) / 2)
-
-    var top = titled ? Size.panelTitle + 11 : 6
-    if let map, !map.columnStages.isEmpty { top += 16 }
-    margins.top = max(margins.top, top)
-    let yTitle = margins.bottom
-
-    if showsX {
-      let turned = map?.turnsColumnNames ?? false
-      let words =
-        turned ? x.ticks.map { $0.label.width(size: size) }.max() ?? 0 : size
-      margins.bottom = gap + words
-      if !x.title.isEmpty {
-        margins.bottom += 8 + Size.axisTitle
-        margins.xTitle = margins.bottom - 1
-      }
-    } else {
-      margins.bottom = 4
-    }
-    margins.bottom = max(margins.bottom + 7, yTitle)
-    margins.remarksTop = margins.bottom
-    margins.remarks = panel.remarks(colorRange: colorRange).flatMap {
-      TextMetrics.wrap($0, size: Size.note, width: max(plot.width, 230))
-    }
-    margins.bottom += Double(margins.remarks.count) * 15
-    return margins
-  }
-}
-
-extension FigureLayout {
-  /// The title of an axis, shortened to the axis or to what a short one is given.
-  static func shownTitle(_ axis: AxisScale, _ length: Double) -> Label {
-    guard axis.title.superscript.isEmpty else { return axis.title }
-    let text = axis.title.base + axis.title.tail
-    return Label(TextMetrics.shorten(text, size: Size.axisTitle, width: max(length, 160)))
-  }
-}
-
-extension Figure.Panel {
-  /// The title, shortened to its panel or to what a narrow panel may be widened to.
-  func shownTitle(_ width: Double) -> String {
-    TextMetrics.shorten(
-      title, size: FigureLayout.Size.panelTitle, bold: true, width: max(width, 160))
   }
 }

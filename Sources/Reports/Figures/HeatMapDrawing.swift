@@ -35,14 +35,11 @@ extension Figure.Panel {
 }
 
 extension HeatMap {
-  /// The longest name written in full beside an axis, in pixels.
-  private static let nameLimit = 120.0
-
   /// The names as shown: without the components that all of them share at the start or the end, if
   /// some would be cut otherwise.
-  static func shown(_ names: [String]) -> [String] {
+  static func shown(_ names: [String], _ sizes: FigureSizes) -> [String] {
     let isLong = names.contains {
-      TextMetrics.width($0, size: FigureLayout.Size.cell) > nameLimit
+      TextMetrics.width($0, size: sizes.cell) > sizes.longestName
     }
     guard isLong, names.count > 1, let first = names.first else { return names }
     var parts = names.map { $0.split(separator: ".", omittingEmptySubsequences: false) }
@@ -61,32 +58,34 @@ extension HeatMap {
   }
 
   /// Whether the names of columns are too long to stand upright.
-  var turnsColumnNames: Bool {
-    Self.shown(columnNames).contains { TextMetrics.width($0, size: FigureLayout.Size.cell) > 24 }
+  func turnsColumnNames(_ sizes: FigureSizes) -> Bool {
+    Self.shown(columnNames, sizes).contains { TextMetrics.width($0, size: sizes.cell) > 24 }
   }
 
   /// Scales over cell indices, with as many names as fit.
-  func scales(_ panel: Figure.Panel, cell: Double) -> (x: AxisScale, y: AxisScale) {
+  func scales(
+    _ panel: Figure.Panel, cell: Double, sizes: FigureSizes
+  ) -> (x: AxisScale, y: AxisScale) {
     func axis(_ title: Axis, _ names: [String], need: Double) -> AxisScale {
       let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
       let step = steps.first { Double($0) * cell >= need } ?? 2000
       let ticks = stride(from: 0, to: names.count, by: step).map { index in
         Axis.Tick(
           Double(index),
-          TextMetrics.shorten(names[index], size: FigureLayout.Size.cell, width: Self.nameLimit))
+          TextMetrics.shorten(names[index], size: sizes.cell, width: sizes.longestName))
       }
       let limits = -0.5...(Double(names.count) - 0.5)
       return AxisScale(
         Axis(title.title, unit: title.unit, range: limits, ticks: ticks), extent: Extent(),
         length: cell * Double(names.count), margin: 0, spacing: 1, isHorizontal: false,
-        fontSize: FigureLayout.Size.cell)
+        fontSize: sizes.cell)
     }
-    let columns = Self.shown(columnNames)
-    let widest = columns.map { TextMetrics.width($0, size: FigureLayout.Size.cell) }.max() ?? 0
-    let line = FigureLayout.Size.cell + 2
+    let columns = Self.shown(columnNames, sizes)
+    let widest = columns.map { TextMetrics.width($0, size: sizes.cell) }.max() ?? 0
+    let line = sizes.cell + 2
     return (
-      axis(panel.x, columns, need: turnsColumnNames ? line : max(widest + 5, line)),
-      axis(panel.y, Self.shown(rowNames), need: line)
+      axis(panel.x, columns, need: turnsColumnNames(sizes) ? line : max(widest + 5, line)),
+      axis(panel.y, Self.shown(rowNames, sizes), need: line)
     )
   }
 }
@@ -97,10 +96,10 @@ extension FigureDrawing {
     let rows = map.rowNames.count
     let columns = map.columnNames.count
     let cell = plot.width / Double(columns)
-    let bar = figure.colorBar ?? Figure.ColorBar("", .magma)
+    let bar = figure.shownColorBar ?? Figure.ColorBar("", .magma)
     let side = SVGWriter.number(cell)
-    let columnNames = HeatMap.shown(map.columnNames)
-    let rowNames = HeatMap.shown(map.rowNames)
+    let columnNames = HeatMap.shown(map.columnNames, layout.sizes)
+    let rowNames = HeatMap.shown(map.rowNames, layout.sizes)
 
     svg.begin("g", [("shape-rendering", "crispEdges")])
     for row in 0..<rows {
@@ -121,41 +120,65 @@ extension FigureDrawing {
     drawStages(of: map, cell: cell, plot: plot)
   }
 
-  /// Thin white lines between stages, their names above and to the right.
+  /// Dotted lines between stages, white on dark so that they show on any colour, with the names of
+  /// stages above and to the right.
   private mutating func drawStages(of map: HeatMap, cell: Double, plot: FigureLayout.Rectangle) {
-    func spans(_ stages: [HeatMap.Stage], _ count: Int) -> [(ClosedRange<Double>, String)] {
-      let ordered = stages.filter { (0..<count).contains($0.start) }
-        .sorted { $0.start < $1.start }
-      return ordered.indices.map { index in
-        let end = index + 1 < ordered.count ? ordered[index + 1].start : count
-        return (Double(ordered[index].start) * cell...Double(end) * cell, ordered[index].name)
-      }
+    let font = SVGWriter.Font(size: layout.sizes.cell, color: .mutedInk)
+    func line(_ from: SVGWriter.Place, _ to: SVGWriter.Place) {
+      svg.line(from, to, color: .ink, width: 2.4)
+      svg.line(from, to, color: .white, width: 1.2, dash: .dotted)
     }
-    let font = SVGWriter.Font(size: FigureLayout.Size.cell, color: .mutedInk)
-    func fitted(_ name: String, _ span: ClosedRange<Double>) -> Label {
-      let room = span.upperBound - span.lowerBound - 2
-      guard room >= 8 else { return Label("") }
-      return Label(TextMetrics.shorten(name, size: font.size, width: room))
+    let columns = map.spans(map.columnStages, of: map.columnNames.count, cell: cell, font.size)
+    // Numbers alone: what they count stands before them.
+    if let word = columns.first?.word {
+      svg.label(Label(word), at: .init(x: plot.x - 5, y: plot.y - 6), font, anchor: .end)
     }
-    for (span, name) in spans(map.columnStages, map.columnNames.count) {
-      let middle = plot.x + (span.lowerBound + span.upperBound) / 2
-      if span.lowerBound > 0 {
-        let x = plot.x + span.lowerBound
-        svg.line(
-          .init(x: x, y: plot.y), .init(x: x, y: plot.bottom), color: .white, width: 1)
+    for span in columns {
+      if span.start > 0 {
+        let x = plot.x + span.start
+        line(.init(x: x, y: plot.y), .init(x: x, y: plot.bottom))
       }
-      svg.label(fitted(name, span), at: .init(x: middle, y: plot.y - 6), font, anchor: .middle)
+      let middle = plot.x + (span.start + span.end) / 2
+      svg.label(Label(span.name), at: .init(x: middle, y: plot.y - 6), font, anchor: .middle)
     }
-    for (span, name) in spans(map.rowStages, map.rowNames.count) {
-      let middle = plot.bottom - (span.lowerBound + span.upperBound) / 2
-      if span.lowerBound > 0 {
-        let y = plot.bottom - span.lowerBound
-        svg.line(
-          .init(x: plot.x, y: y), .init(x: plot.right, y: y), color: .white, width: 1)
+    for span in map.spans(map.rowStages, of: map.rowNames.count, cell: cell, font.size) {
+      if span.start > 0 {
+        let y = plot.bottom - span.start
+        line(.init(x: plot.x, y: y), .init(x: plot.right, y: y))
       }
+      let middle = plot.bottom - (span.start + span.end) / 2
       svg.label(
-        fitted(name, span), at: .init(x: plot.right + 7, y: middle), font, anchor: .middle,
-        turn: 90)
+        Label(span.name), at: .init(x: plot.right + font.size * 0.7, y: middle), font,
+        anchor: .middle, turn: 90)
+    }
+  }
+}
+
+extension HeatMap {
+  /// Where the stages of an axis lie, in pixels from its start, and what is written there: their names;
+  /// where one of those has no room, the last word of each ("2" of "stage 2"); no word that would
+  /// still run into the next.
+  fileprivate func spans(
+    _ stages: [Stage], of count: Int, cell: Double, _ size: Double
+  ) -> [(start: Double, end: Double, name: String, word: String?)] {
+    let ordered = stages.filter { (0..<count).contains($0.start) }.sorted { $0.start < $1.start }
+    let ends = ordered.dropFirst().map(\.start) + [count]
+    let rooms = zip(ordered, ends).map { Double($1 - $0.start) * cell - 2 }
+    func fits(_ names: [String]) -> Bool {
+      zip(names, rooms).allSatisfy { TextMetrics.width($0, size: size) <= $1 }
+    }
+    var names = ordered.map(\.name)
+    var word: String?
+    if !fits(names) {
+      word = names.first.flatMap { $0.split(separator: " ").dropLast().first.map(String.init) }
+      names = names.map { $0.split(separator: " ").last.map(String.init) ?? "" }
+    }
+    return ordered.indices.map { index in
+      (
+        Double(ordered[index].start) * cell, Double(ends[index]) * cell,
+        TextMetrics.width(names[index], size: size) <= rooms[index] + 2 ? names[index] : "",
+        word
+      )
     }
   }
 }

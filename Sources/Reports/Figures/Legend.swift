@@ -4,10 +4,9 @@ struct LegendEntry: Equatable {
     case series(Style)
     case area(Style)
     case shade(Color)
-    case level(Dash)
+    case level(Dash, Color)
   }
 
-  static let rowHeight = 19.0
   static let sampleWidth = 28.0
   static let padding = 8.0
 
@@ -35,8 +34,10 @@ struct LegendEntry: Equatable {
         entries.append(LegendEntry(name: series.name, sample: .series(style)))
       case .area(let area): entries.append(LegendEntry(name: area.name, sample: .area(area.style)))
       case .bars(let bars): entries.append(LegendEntry(name: bars.name, sample: .area(bars.style)))
-      case .level(_, let name?, let dash), .position(_, let name?, let dash):
-        last.append(LegendEntry(name: name, sample: .level(dash)))
+      case .level(_, let name?, let dash):
+        last.append(LegendEntry(name: name, sample: .level(dash, .frame)))
+      case .position(_, let name?, let dash, let color):
+        last.append(LegendEntry(name: name, sample: .level(dash, color)))
       case .shade(let shade):
         last.append(LegendEntry(name: shade.name, sample: .shade(shade.color)))
       default: break
@@ -49,23 +50,31 @@ struct LegendEntry: Equatable {
     return unique.map {
       var entry = $0
       entry.name = TextMetrics.shorten(
-        $0.name, size: FigureLayout.Size.legend, width: 220)
+        $0.name, size: figure.setting.sizes.legend, width: 220)
       return entry
     }
   }
 
-  static func size(_ entries: [LegendEntry]) -> (width: Double, height: Double) {
-    let widest =
-      entries.map { TextMetrics.width($0.name, size: FigureLayout.Size.legend) }.max() ?? 0
+  /// The width of an entry with the space after it.
+  static func pitch(_ entries: [LegendEntry], _ sizes: FigureSizes) -> Double {
+    let widest = entries.map { TextMetrics.width($0.name, size: sizes.legend) }.max() ?? 0
+    return sampleWidth + 8 + widest + 12
+  }
+
+  /// The size of a legend with so many entries in a row.
+  static func size(
+    _ entries: [LegendEntry], columns: Int, sizes: FigureSizes
+  ) -> (width: Double, height: Double) {
+    let rows = (entries.count + columns - 1) / columns
     return (
-      (sampleWidth + 8 + widest + 2 * padding).rounded(.up),
-      rowHeight * Double(entries.count) + 2 * padding - 4
+      (pitch(entries, sizes) * Double(columns) - 12 + 2 * padding).rounded(.up),
+      sizes.legendLine * Double(rows) + 2 * padding - 4
     )
   }
 
   /// The place, from the top left of the frame, of a box that touches no mark; nil if none is free.
   static func freeCorner(
-    width: Double, height: Double, frame: FigureLayout.Frame, marks: [Mark]
+    width: Double, height: Double, frame: FigureLayout.Frame, marks: [Mark], noteSize: Double
   ) -> (Double, Double)? {
     let plot = frame.plot
     guard width < plot.width * 0.6, height < plot.height * 0.7 else { return nil }
@@ -75,7 +84,7 @@ struct LegendEntry: Equatable {
       (plot.width - width - inset, plot.height - height - inset),
       (inset, plot.height - height - inset),
     ]
-    let drawn = marks.flatMap { outline($0, frame) }
+    let drawn = marks.flatMap { outline($0, frame, noteSize) }
     return corners.first { x, y in
       !drawn.contains { place in
         (x - 8...x + width + 8).contains(place.x) && (y - 8...y + height + 8).contains(place.y)
@@ -84,7 +93,9 @@ struct LegendEntry: Equatable {
   }
 
   /// Places a few pixels apart along everything that a mark draws.
-  private static func outline(_ mark: Mark, _ frame: FigureLayout.Frame) -> [SVGWriter.Place] {
+  private static func outline(
+    _ mark: Mark, _ frame: FigureLayout.Frame, _ noteSize: Double
+  ) -> [SVGWriter.Place] {
     var lines: [[SVGWriter.Place]] = []
     switch mark {
     case .series(let series):
@@ -107,12 +118,12 @@ struct LegendEntry: Equatable {
     case .level(let value, _, _):
       let y = frame.plot.bottom - frame.y.clamped(value) * frame.plot.height
       lines.append([.init(x: frame.plot.x, y: y), .init(x: frame.plot.right, y: y)])
-    case .position(let value, _, _):
+    case .position(let value, _, _, _):
       let x = frame.plot.x + frame.x.clamped(value) * frame.plot.width
       lines.append([.init(x: x, y: frame.plot.y), .init(x: x, y: frame.plot.bottom)])
     case .note(let x, let y, let text):
       guard let place = frame.at(x, y) else { break }
-      let width = TextMetrics.width(text, size: FigureLayout.Size.note)
+      let width = TextMetrics.width(text, size: noteSize)
       lines.append([place, .init(x: place.x + width, y: place.y)])
     case .heatMap, .shade: break
     }
@@ -137,6 +148,7 @@ struct LegendEntry: Equatable {
 extension FigureDrawing {
   mutating func drawLegend() {
     guard let box = layout.legendBox else { return }
+    let sizes = layout.sizes
     svg.begin("g", [("id", id("legend"))])
     if layout.legendIsInside {
       svg.element(
@@ -149,9 +161,10 @@ extension FigureDrawing {
         ])
     }
     for (index, entry) in layout.legend.enumerated() {
-      let left = box.x + LegendEntry.padding
-      let middle =
-        box.y + LegendEntry.padding - 2 + LegendEntry.rowHeight * (Double(index) + 0.5)
+      let (row, column) = (index / layout.legendColumns, index % layout.legendColumns)
+      let left =
+        box.x + LegendEntry.padding + Double(column) * LegendEntry.pitch(layout.legend, sizes)
+      let middle = box.y + LegendEntry.padding - 2 + sizes.legendLine * (Double(row) + 0.5)
       let right = left + LegendEntry.sampleWidth
       func swatch(_ color: Color, _ opacity: Double, stroke: Color?) -> [(String, String)] {
         [
@@ -165,27 +178,27 @@ extension FigureDrawing {
         if style.width > 0 {
           svg.line(
             .init(x: left, y: middle), .init(x: right, y: middle), color: style.color,
-            width: style.width, dash: style.dash, opacity: style.opacity)
+            width: style.width * sizes.mark, dash: style.dash, opacity: style.opacity)
         }
         if let marker = style.marker {
           drawMarker(
-            marker, at: .init(x: (left + right) / 2, y: middle), size: style.markerSize,
-            color: style.color, opacity: style.opacity, tooltip: "")
+            marker, at: .init(x: (left + right) / 2, y: middle), style: style,
+            color: style.color, tooltip: "")
         }
       case .area(let style):
         svg.element(
           "rect",
-          swatch(style.color, 0.25, stroke: style.color)
+          swatch(style.color, FigureDrawing.areaOpacity, stroke: style.color)
             + SVGWriter.dashes(style.dash, width: 1.2))
       case .shade(let color): svg.element("rect", swatch(color, 0.22, stroke: nil))
-      case .level(let dash):
+      case .level(let dash, let color):
         svg.line(
-          .init(x: left, y: middle), .init(x: right, y: middle), color: .frame, width: 1,
+          .init(x: left, y: middle), .init(x: right, y: middle), color: color, width: 1,
           dash: dash)
       }
       svg.label(
         Label(entry.name), at: .init(x: right + 8, y: middle + 4),
-        .init(size: FigureLayout.Size.legend))
+        .init(size: sizes.legend))
     }
     svg.end()
   }

@@ -3,7 +3,7 @@ extension FigureDrawing {
 
   /// The colour of a value on the figure's colour bar; gray for none.
   private func painted(_ value: Double) -> Color {
-    value.isNaN ? .frame : figure.colorBar?.color(value) ?? .frame
+    value.isNaN ? .frame : figure.shownColorBar?.color(value) ?? .frame
   }
 
   // MARK: Series
@@ -25,7 +25,7 @@ extension FigureDrawing {
         var color = base
         if case .values(let values) = series.paint { color = painted(values[index]) }
         drawMarker(
-          marker, at: place, size: style.markerSize, color: color, opacity: style.opacity,
+          marker, at: place, style: style, color: color,
           tooltip: tooltip(series, point, frame))
       }
     }
@@ -66,11 +66,12 @@ extension FigureDrawing {
     _ series: Series, color: Color, in frame: FigureLayout.Frame, clip: String
   ) {
     let style = series.style
+    let width = style.width * layout.sizes.mark
     var common = [
-      ("fill", "none"), ("stroke-width", SVGWriter.number(style.width)),
+      ("fill", "none"), ("stroke-width", SVGWriter.number(width)),
       ("stroke-linejoin", "round"), ("clip-path", "url(#\(clip))"),
     ]
-    common += SVGWriter.dashes(style.dash, width: style.width)
+    common += SVGWriter.dashes(style.dash, width: width)
     if style.dash == .solid { common.append(("stroke-linecap", "round")) }
     if style.opacity < 1 { common.append(("stroke-opacity", SVGWriter.number(style.opacity))) }
     for run in runs(series.points, frame, { $0.y }) where run.count > 1 {
@@ -124,7 +125,7 @@ extension FigureDrawing {
         min(max(bottom.y, frame.plot.y), frame.plot.bottom),
         min(max(top.y, frame.plot.y), frame.plot.bottom)
       )
-      let cap = 3.0
+      let cap = 3 * layout.sizes.mark
       svg.element(
         "path",
         [
@@ -140,18 +141,20 @@ extension FigureDrawing {
   }
 
   mutating func drawMarker(
-    _ marker: Marker, at place: SVGWriter.Place, size: Double, color: Color, opacity: Double,
-    tooltip: String
+    _ marker: Marker, at place: SVGWriter.Place, style: Style, color: Color, tooltip: String
   ) {
-    let radius = size / 2
+    let radius = style.markerSize * layout.sizes.mark / 2
     func shape(_ corners: [(Double, Double)]) -> String {
       SVGWriter.path(
         corners.map { Place(x: place.x + $0.0 * radius, y: place.y + $0.1 * radius) },
         closed: true)
     }
     // A thin white edge keeps neighbours apart.
-    var paint = [("fill", color.hex), ("stroke", Color.white.hex), ("stroke-width", "0.7")]
-    if opacity < 1 { paint.append(("opacity", SVGWriter.number(opacity))) }
+    var paint =
+      style.isHollow
+      ? [("fill", Color.white.hex), ("stroke", color.hex), ("stroke-width", "1.3")]
+      : [("fill", color.hex), ("stroke", Color.white.hex), ("stroke-width", "0.7")]
+    if style.opacity < 1 { paint.append(("opacity", SVGWriter.number(style.opacity))) }
     let d: String
     switch marker {
     case .circle:
@@ -182,7 +185,12 @@ extension FigureDrawing {
 
   // MARK: Areas
 
+  /// Enough for two fills to be told apart also by readers who see no red or no green, and for a
+  /// third to show through.
+  static let areaOpacity = 0.35
+
   mutating func draw(_ area: Area, in frame: FigureLayout.Frame, clip: String) {
+    let width = max(area.style.width * layout.sizes.mark, 0.5)
     let base = frame.plot.bottom - frame.y.clamped(0) * frame.plot.height
     for run in runs(
       area.points, frame,
@@ -198,15 +206,15 @@ extension FigureDrawing {
         "path",
         [
           ("d", SVGWriter.path(fill, closed: true)), ("fill", area.style.color.hex),
-          ("fill-opacity", "0.2"), ("clip-path", "url(#\(clip))"),
+          ("fill-opacity", SVGWriter.number(Self.areaOpacity)), ("clip-path", "url(#\(clip))"),
         ], tooltip: area.name)
       svg.element(
         "path",
         [
           ("d", SVGWriter.path(curve)), ("fill", "none"), ("stroke", area.style.color.hex),
-          ("stroke-width", SVGWriter.number(max(area.style.width, 0.5))),
+          ("stroke-width", SVGWriter.number(width)),
           ("stroke-linejoin", "round"), ("clip-path", "url(#\(clip))"),
-        ] + SVGWriter.dashes(area.style.dash, width: area.style.width), tooltip: area.name)
+        ] + SVGWriter.dashes(area.style.dash, width: width), tooltip: area.name)
     }
   }
 
@@ -225,7 +233,8 @@ extension FigureDrawing {
           ("x", SVGWriter.number(min(top.x, end))), ("y", SVGWriter.number(min(top.y, base))),
           ("width", SVGWriter.number((end - top.x).magnitude)),
           ("height", SVGWriter.number((base - top.y).magnitude)), ("fill", bars.style.color.hex),
-          ("fill-opacity", "0.35"), ("stroke", bars.style.color.hex), ("stroke-width", "0.8"),
+          ("fill-opacity", SVGWriter.number(Self.areaOpacity)),
+          ("stroke", bars.style.color.hex), ("stroke-width", "0.8"),
         ],
         tooltip: "\(bars.name), \(text(bars.edges[index])) to \(text(bars.edges[index + 1])): "
           + text(height))
@@ -235,7 +244,21 @@ extension FigureDrawing {
 
   // MARK: Strips, lines, words
 
-  mutating func draw(_ shade: Shade, in frame: FigureLayout.Frame) {
+  /// The strips of a panel. Where there are many, or narrow ones, they would be a comb that hides the
+  /// curves: a rule along the upper edge then says the same.
+  mutating func drawShades(_ panel: Figure.Panel, in frame: FigureLayout.Frame) {
+    let shades = panel.marks.compactMap { mark -> Shade? in
+      if case .shade(let shade) = mark { shade } else { nil }
+    }
+    let narrowest = shades.map { shade in
+      (frame.x.clamped(shade.range.upperBound) - frame.x.clamped(shade.range.lowerBound))
+        * frame.plot.width
+    }.min()
+    let isComb = shades.count > 16 || (narrowest ?? 10) < 5
+    for shade in shades { draw(shade, in: frame, asRule: isComb) }
+  }
+
+  private mutating func draw(_ shade: Shade, in frame: FigureLayout.Frame, asRule: Bool) {
     let left = frame.x.clamped(shade.range.lowerBound) * frame.plot.width
     let right = frame.x.clamped(shade.range.upperBound) * frame.plot.width
     guard right > left else { return }
@@ -244,8 +267,8 @@ extension FigureDrawing {
       [
         ("x", SVGWriter.number(frame.plot.x + left)), ("y", SVGWriter.number(frame.plot.y)),
         ("width", SVGWriter.number(right - left)),
-        ("height", SVGWriter.number(frame.plot.height)), ("fill", shade.color.hex),
-        ("fill-opacity", "0.15"),
+        ("height", SVGWriter.number(asRule ? 5 : frame.plot.height)), ("fill", shade.color.hex),
+        ("fill-opacity", asRule ? "0.6" : "0.15"),
       ], tooltip: shade.name)
   }
 
@@ -257,11 +280,13 @@ extension FigureDrawing {
       dash: dash)
   }
 
-  mutating func drawLine(up frame: FigureLayout.Frame, position: Double, dash: Dash) {
+  mutating func drawLine(
+    up frame: FigureLayout.Frame, position: Double, dash: Dash, color: Color
+  ) {
     guard let right = frame.x.place(position), (0...1).contains(right) else { return }
     let x = frame.plot.x + right * frame.plot.width
     svg.line(
-      .init(x: x, y: frame.plot.y), .init(x: x, y: frame.plot.bottom), color: .frame, width: 1,
+      .init(x: x, y: frame.plot.y), .init(x: x, y: frame.plot.bottom), color: color, width: 1,
       dash: dash)
   }
 
@@ -269,7 +294,7 @@ extension FigureDrawing {
     guard let place = frame.at(x, y), frame.holds(place) else { return }
     svg.label(
       Label(text), at: .init(x: place.x + 6, y: place.y + 3.5),
-      .init(size: FigureLayout.Size.note, color: .mutedInk))
+      .init(size: layout.sizes.note, color: .mutedInk))
   }
 }
 

@@ -152,7 +152,7 @@ public struct Bars: Sendable, Equatable {
 public struct Shade: Sendable, Equatable {
   /// From left to right, in units of the x axis.
   public var range: ClosedRange<Double>
-  /// Drawn at 15 % opacity.
+  /// Drawn at 15 % opacity, or along the upper edge where strips are many.
   public var color: Color
   /// The name in the legend, shared by all strips of a kind.
   public var name: String
@@ -170,7 +170,7 @@ public struct Shade: Sendable, Equatable {
   }
   /// The step into a sub-sampling record, blue.
   public static func subsampling(_ range: ClosedRange<Double>) -> Shade {
-    Shade(range, color: Color(0x1F77B4), name: "Subsampling")
+    Shade(range, color: Color.distinct[0], name: "Subsampling")
   }
 }
 
@@ -184,7 +184,7 @@ public enum Mark: Sendable, Equatable {
   /// A horizontal line across the panel; named ones are in the legend.
   case level(Double, name: String?, dash: Dash)
   /// A vertical line across the panel.
-  case position(Double, name: String?, dash: Dash)
+  case position(Double, name: String?, dash: Dash, color: Color = .frame)
   /// A word to the right of a place.
   case note(x: Double, y: Double, text: String)
 }

@@ -22,11 +22,13 @@ public struct Style: Sendable, Hashable {
   public var markerSize: Double
   /// From 0 to 1.
   public var opacity: Double
+  /// Whether markers are outlines, for a second quantity of the same model.
+  public var isHollow: Bool
 
   /// Makes one from its parts; see the properties.
   public init(
     color: Color, marker: Marker? = nil, dash: Dash = .solid, width: Double = 2,
-    markerSize: Double = 6.5, opacity: Double = 1
+    markerSize: Double = 6.5, opacity: Double = 1, isHollow: Bool = false
   ) {
     self.color = color
     self.marker = marker
@@ -34,18 +36,19 @@ public struct Style: Sendable, Hashable {
     self.width = width
     self.markerSize = markerSize
     self.opacity = opacity
+    self.isHollow = isHollow
   }
 
   /// ResNets: blue with diamonds, as Park and Kim (2022) draw them.
-  public static let resNet = Style(color: Color(0x1F77B4), marker: .diamond)
-  /// Vision transformers: red with circles.
-  public static let viT = Style(color: Color(0xD62728), marker: .circle)
-  /// Other models: green with squares.
-  public static let other = Style(color: Color(0x2CA02C), marker: .square, dash: .dashed)
+  public static let resNet = Style(color: Color.distinct[0], marker: .diamond)
+  /// Vision transformers: vermilion with circles.
+  public static let viT = Style(color: Color.distinct[1], marker: .circle)
+  /// Other models: teal with squares.
+  public static let other = Style(color: Color.distinct[2], marker: .square, dash: .dashed)
 
   /// The `index`-th of a list of styles that can be told apart.
   public static func category(_ index: Int) -> Style {
-    let colors = Color.okabeIto
+    let colors = Color.distinct
     let markers = Marker.allCases
     let place = max(index, 0)
     // There are as many markers as colours: each round of colours starts at another marker.
@@ -69,7 +72,7 @@ public struct Style: Sendable, Hashable {
         return style
       }
       // Blue, vermilion and green stand for the house styles already.
-      while [0, 1, 2].contains(next % Color.okabeIto.count) { next += 1 }
+      while [0, 1, 2].contains(next % Color.distinct.count) { next += 1 }
       defer { next += 1 }
       return category(next)
     }

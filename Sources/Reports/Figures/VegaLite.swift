@@ -5,17 +5,18 @@ extension Figure {
   /// that draw such specifications. Limits and colours are those of ``svg``.
   public var vegaLite: JSONValue {
     let layout = FigureLayout(self)
-    let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, colorBar).json }
+    let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, shownColorBar).json }
     let document: JSONValue = [
       "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-      "title": ["text": .string(title), "subtitle": .string(subtitle), "anchor": "start"],
+      "title": setting.hasTitles
+        ? ["text": .string(title), "subtitle": .string(subtitle), "anchor": "start"] : "",
       "description": .string(summary),
       "background": "white",
       "config": [
-        "font": "Helvetica, Arial, sans-serif", "view": ["stroke": nil],
+        "font": .string(setting.families), "view": ["stroke": nil],
         "axis": ["gridColor": .string(Color.grid.hex)],
       ],
-      "columns": .integer(columns),
+      "columns": .integer(layout.columns),
       "concat": .array(panels),
     ]
     return document.displayable
@@ -157,6 +158,7 @@ private struct VegaPanel {
           "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
           "low": number(point.low), "high": number(point.high), "label": .string(point.label),
           "line": .bool(series.style.width > 0), "marked": .bool(series.style.marker != nil),
+          "hollow": .bool(series.style.isHollow),
         ]
       }
     }
@@ -196,15 +198,21 @@ private struct VegaPanel {
             ]),
         ]),
       ])
-    layers.append(
-      [
-        "data": ["values": .array(rows)], "transform": [["filter": "datum.marked"]],
-        "mark": ["type": "point", "filled": true, "size": 45, "opacity": 1],
-        "encoding": .object([
-          .init("x", x()), .init("y", y()), color,
-          .init("shape", nominal(plain.map { Self.shape($0.style.marker) })), tooltip,
-        ]),
-      ])
+    for isHollow in [false, true] where plain.contains(where: { $0.style.isHollow == isHollow }) {
+      layers.append(
+        [
+          "data": ["values": .array(rows)],
+          "transform": [
+            ["filter": "datum.marked"],
+            ["filter": .string(isHollow ? "datum.hollow" : "!datum.hollow")],
+          ],
+          "mark": ["type": "point", "filled": .bool(!isHollow), "size": 45, "opacity": 1],
+          "encoding": .object([
+            .init("x", x()), .init("y", y()), color,
+            .init("shape", nominal(plain.map { Self.shape($0.style.marker) })), tooltip,
+          ]),
+        ])
+    }
     return layers
   }
 
@@ -288,7 +296,11 @@ private struct VegaPanel {
     let base = frame.y.isLog ? frame.y.low : min(max(0, frame.y.low), frame.y.high)
     return [
       layer(
-        rows, ["type": "area", "line": true, "fillOpacity": 0.2, "clip": true],
+        rows,
+        [
+          "type": "area", "line": true, "fillOpacity": .real(FigureDrawing.areaOpacity),
+          "clip": true,
+        ],
         [
           .init("x", x()), .init("y", y()), .init("y2", ["datum": .real(base)]),
           .init(
@@ -324,17 +336,17 @@ private struct VegaPanel {
     panel.marks.compactMap {
       switch $0 {
       case .level(let value, let name, let dash):
-        layer([["y": .real(value)]], rule(name, dash), [.init("y", y())])
-      case .position(let value, let name, let dash):
-        layer([["x": .real(value)]], rule(name, dash), [.init("x", x())])
+        layer([["y": .real(value)]], rule(name, dash, .frame), [.init("y", y())])
+      case .position(let value, let name, let dash, let color):
+        layer([["x": .real(value)]], rule(name, dash, color), [.init("x", x())])
       default: nil
       }
     }
   }
 
-  private func rule(_ name: String?, _ dash: Dash) -> JSONValue {
+  private func rule(_ name: String?, _ dash: Dash, _ color: Color) -> JSONValue {
     [
-      "type": "rule", "color": .string(Color.frame.hex), "strokeDash": Self.dash(dash),
+      "type": "rule", "color": .string(color.hex), "strokeDash": Self.dash(dash),
       "tooltip": .string(name ?? ""),
     ]
   }

@@ -46,7 +46,7 @@ public struct DemoJob: Sendable {
   ///   - elapsed: the seconds since the start, asked for at the end.
   ///   - progress: told of images, then of products, done and in all.
   public func callAsFunction(
-    to path: String, replace: Bool = false, force: Bool = false, formats: Set<ReportFormat>,
+    to path: String, replace: Bool = false, force: Bool = false, formats: ReportFormats,
     opened: (OutputFolder) -> Void = { _ in }, elapsed: () -> Double,
     progress: @escaping @Sendable (_ unit: String, _ done: Int, _ total: Int) -> Void
   ) throws -> Outcome {

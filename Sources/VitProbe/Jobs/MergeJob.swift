@@ -40,7 +40,7 @@ public struct MergeJob: Sendable {
     ///
     /// - Returns: the names of the files.
     public func write(
-      to folder: OutputFolder, formats: Set<ReportFormat>, wallSeconds: Double
+      to folder: OutputFolder, formats: ReportFormats, wallSeconds: Double
     ) throws -> [String] {
       try run.write(to: folder, formats: formats, manifest: manifest, wallSeconds: wallSeconds)
     }

@@ -39,7 +39,7 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
   /// - Returns: the names of the files.
   @discardableResult
   public func write(
-    _ outcome: RunOutcome, to folder: OutputFolder, formats: Set<ReportFormat>,
+    _ outcome: RunOutcome, to folder: OutputFolder, formats: ReportFormats,
     wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
     try outcome.write(
@@ -75,7 +75,7 @@ extension RunOutcome {
   ///   - manifest: what the run was given, with remarks that stand before those of the outcome.
   /// - Returns: the names of the files.
   func write(
-    to folder: OutputFolder, formats: Set<ReportFormat>, manifest: Manifest, wallSeconds: Double
+    to folder: OutputFolder, formats: ReportFormats, manifest: Manifest, wallSeconds: Double
   ) throws -> [String] {
     for (_, report) in reports { try report.write(to: folder, as: formats) }
     var manifest = manifest

@@ -162,11 +162,12 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
             + "network is untrained")
       }
       let known = sum.count > 0
+      let own = sum.nonfinite > 0 ? "nan_input" : isAtChance ? "at_chance" : "ok"
       table.append([
         .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
         Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),
         Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
-        .text(mapping.status(beside: sum.nonfinite > 0 ? "nan_input" : isAtChance ? "at_chance" : "ok")),
+        .text(mapping.status(beside: own)),
       ])
     }
     return Report(tables: [table], figures: [], summary: table, notes: notes)

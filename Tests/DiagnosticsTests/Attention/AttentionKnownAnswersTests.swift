@@ -198,6 +198,12 @@ import Testing
     #expect(agrees(rows["layer_similarity", layer: 3], 1, 1e-12))
     #expect(rows.status("layer_similarity", layer: 4) == "shape_change")
     #expect(report.figures.contains { $0.name == "attention_layer_similarity" })
+    // All maps of a model have its colour and marker; those before the last are outlines.
+    let styles = report.figures.flatMap(\.panels).flatMap(\.marks).compactMap { mark -> Style? in
+      if case .series(let series) = mark, series.style.marker != nil { series.style } else { nil }
+    }
+    #expect(Set(styles.map(\.color)).count == 1 && Set(styles.map(\.marker)).count == 1)
+    #expect(Set(styles.map(\.isHollow)).count == 2)
   }
 
   // MARK: Tokens

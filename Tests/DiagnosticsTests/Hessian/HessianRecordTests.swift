@@ -152,4 +152,27 @@ import Testing
       #expect(calls == 5)
     }
   }
+
+  /// What a density cannot say is on the figure: values that have not converged, and values alone.
+  @Test func theFigureMarksWhatIsOpenAndWhatIsAlone() throws {
+    let loose = try record(Dense.rotated([9, 8.9, 8.8, 8.7, 8.6, -0.5])) {
+      ($0.top, $0.steps, $0.tolerance) = (3, 2, 1e-12)
+    }
+    let figure = try #require(try report([loose]).figures.first)
+    let series = figure.panels.flatMap(\.marks).compactMap { mark -> Series? in
+      if case .series(let series) = mark { series } else { nil }
+    }
+    let open = loose.eigenvalues.filter { $0.which == "mag" && $0.status == "not_converged" }
+    #expect(!open.isEmpty)
+    #expect(series.reduce(0) { $0 + $1.points.count } == open.count)
+    #expect(series.allSatisfy { $0.name == "m, not converged" && $0.style.isHollow })
+    let alone = try record(Dense.rotated([10, -3, 1])) { ($0.top, $0.steps) = (2, 3) }
+    let bars = try #require(try report([alone]).figures.first)
+    #expect(bars.subtitle.hasSuffix("; bars: values too few for a density"))
+    let notes = bars.panels.flatMap(\.marks).compactMap { mark -> String? in
+      if case .note(_, _, let text) = mark { text } else { nil }
+    }
+    #expect(notes == ["one value", "one value"])
+    #expect(bars.subtitle.contains("Lanczos, cross entropy, all parameters"))
+  }
 }
