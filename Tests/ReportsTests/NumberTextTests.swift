@@ -59,10 +59,13 @@ import Testing
     }
   }
 
-  @Test func textWidthsAreThoseOfHelvetica() {
-    // 1000 units an em: W 944, i 222, space 278, 0 556.
-    #expect(TextMetrics.width("Wi 0", size: 1000) == 944 + 222 + 278 + 556)
+  @Test func textWidthsAreThoseOfTheWiderOfTwoFonts() {
+    // 1000 units an em. DejaVu Sans: W 989, i 278, space 318, 0 637, π 603; Helvetica: A 667, π 690.
+    #expect(TextMetrics.width("Wi 0", size: 1000) == 989 + 278 + 318 + 637)
+    #expect(TextMetrics.width("π", size: 1000) >= 690)
+    #expect(TextMetrics.width("W", size: 1000, bold: true) == 1104)
     #expect(TextMetrics.wrap("aa bb cc", size: 10, width: 30) == ["aa bb", "cc"])
+    #expect(TextMetrics.wrap("of 95 % cc", size: 10, width: 35) == ["of", "95 %", "cc"])
     let long = String(repeating: "m", count: 100)
     let short = TextMetrics.shorten(long, size: 10, width: 60)
     #expect(TextMetrics.width(short, size: 10) <= 60 && short.contains("…"))

@@ -19,14 +19,15 @@ has <- function(name) file.exists(file.path(folder, name))
 save <- function(name, plot, width, height = 4)
   ggsave(file.path(out, paste0(name, ".pdf")), plot, width = width, height = height, device = cairo_pdf)
 theme_set(theme_bw())
-depth_color <- scale_color_viridis_c("Normalized depth", option = "plasma", limits = c(0, 1))
+# Plasma without its lightest fifth, which does not show on white.
+depth_color <- scale_color_viridis_c("Normalized depth", option = "plasma", end = 0.8, limits = c(0, 1))
 
 # Gray: steps into self-attention; blue: into subsampling.
 shades <- function(rows) {
   rows <- rows[rows$layer_index > 0 & rows$kind %in% c("msa", "pool"), ]
   rows$from <- rows$depth - rows$depth / rows$layer_index
   geom_rect(
-    data = rows, inherit.aes = FALSE, alpha = 0.15, fill = ifelse(rows$kind == "msa", "#7f7f7f", "#1f77b4"),
+    data = rows, inherit.aes = FALSE, alpha = 0.15, fill = ifelse(rows$kind == "msa", "#7f7f7f", "#1257c8"),
     aes(xmin = from, xmax = depth, ymin = -Inf, ymax = Inf))
 }
 over_depth <- function(rows, value, error, label) {

@@ -1,10 +1,13 @@
-"""Draws the figures of vitprobe from its tables alone.
+"""Draws the figures of vitprobe from its tables: the same names, panels, colours and scales.
 
     python figures.py [FOLDER] [OUT]
 
-Tested with Python 3.11, pandas 3.1 and matplotlib 3.11.
+What tables do not say is left out: where stages begin, and words on values beyond a scale. Tested with
+Python 3.11, pandas 3.1 and matplotlib 3.11.
 """
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +15,38 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.colors import ListedColormap
+
+COLORS = ["#1257c8", "#c8500a", "#45a08c", "#55156e", "#f0b41c", "#78bcf2", "#262626"]
+MARKERS = "oDs^vXP"
+DASHES = ["-", "--", ":", "-."]
+# Plasma without its lightest fifth, which does not show on white.
+EMBER = ListedColormap(plt.get_cmap("plasma")(np.linspace(0, 0.8, 256)), "ember")
+
+
+def styles(folder, labels):
+    """Colour, marker and dash of each model: by its family if run.json tells it, then by its place."""
+    families = {}
+    if (folder / "run.json").exists():
+        configuration = json.loads((folder / "run.json").read_text())["configuration"]
+        for subject in configuration.get("subjects", []):
+            families[subject["label"]] = str(subject.get("architecture") or "")
+    house = {
+        "resnet": (COLORS[0], "D", "-"), "vit": (COLORS[1], "o", "-"), "": (COLORS[2], "s", "--"),
+    }  # fmt: skip
+    result, place = {}, 0
+    for label in labels:
+        family = next((f for f in ("resnet", "vit") if families.get(label, "").startswith(f)), "")
+        if family in house:
+            result[label] = house.pop(family)
+            continue
+        while place % 7 < 3:
+            place += 1
+        result[label] = (COLORS[place % 7], MARKERS[(place + place // 7) % 7], DASHES[place % 4])
+        place += 1
+    return result
 
 
 def models(table):
@@ -20,122 +54,228 @@ def models(table):
     return list(table.groupby("model", sort=False))
 
 
-def panels(count):
-    figure, axes = plt.subplots(1, count, figsize=(3.3 * count, 4), squeeze=False, layout="constrained")
-    return figure, axes[0]
+def slug(label):
+    text = re.sub(r"[^A-Za-z0-9._-]", "-", label)
+    return text if text.strip(".") else "model"
+
+
+def panels(count, sharey=True):
+    figure, axes = plt.subplots(
+        1, count, figsize=(3.3 * count + 1, 4), squeeze=False, sharey=sharey, layout="constrained")
+    return figure, list(axes[0])
+
+
+def shades(rows):
+    """Steps: gray into self-attention, blue into subsampling."""
+    strips, before = [], None
+    for row in rows.itertuples():
+        color = {"msa": "#7f7f7f", "pool": COLORS[0]}.get(row.kind)
+        if before is not None and color:
+            strips.append((before, row.depth, color))
+        before = row.depth
+    return strips
 
 
 def shade(axes, rows):
-    """Gray: steps into self-attention; blue: into subsampling."""
-    step = 1 / max(1, len(rows) - 1)
-    for row in rows[rows.layer_index > 0].itertuples():
-        color = {"msa": "tab:gray", "pool": "tab:blue"}.get(row.kind)
-        if color:
-            axes.axvspan(row.depth - step, row.depth, color=color, alpha=0.15, lw=0)
+    strips = shades(rows)
+    # Many would be a comb: a rule along the upper edge says the same.
+    low, alpha = (0.98, 0.6) if len(strips) > 16 else (0, 0.15)
+    for left, right, color in strips:
+        axes.axvspan(left, right, ymin=low, color=color, alpha=alpha, lw=0)
 
 
-def cka_curve(folder):
+def line(axes, x, y, style, error=None, **more):
+    color, marker, dash = style
+    axes.errorbar(
+        x, y, error, color=color, marker=marker, ls=dash, ms=5, elinewidth=1, capsize=2, **more)
+
+
+def cka_curve(folder, style):
     figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
     for name, rows in models(pd.read_csv(folder / "cka_curve.csv")):
-        (line,) = axes.plot(rows.depth, rows.s_ratio, "o-", ms=4, label=name)
-        axes.fill_between(rows.depth, rows.ratio_ci_lo, rows.ratio_ci_hi, color=line.get_color(), alpha=0.15, lw=0)
-    axes.set(xlabel="Normalized depth", ylabel="CKA to last block / CKA of first to last")
+        line(axes, rows.depth, rows.s_ratio, style[name], label=name)
+        axes.fill_between(
+            rows.depth, rows.ratio_ci_lo, rows.ratio_ci_hi, color=style[name][0], alpha=0.18, lw=0)
+    axes.set(xlabel="Normalized depth", ylabel="CKA to last block / CKA of first to last", xlim=(0, 1))
     axes.legend()
-    return figure
+    yield "cka_curve", figure
 
 
-def cka_heatmaps(folder):
-    """One figure a pair of models: names of the two, and the figure."""
-    table = pd.read_csv(folder / "cka.csv")
-    for (a, b), rows in table.groupby(["model_a", "model_b"], sort=False):
+def cka(folder, style):
+    """One figure a pair of models."""
+    for (a, b), rows in pd.read_csv(folder / "cka.csv").groupby(["model_a", "model_b"], sort=False):
         grid = rows.pivot(index="layer_a_index", columns="layer_b_index", values="cka")
         figure, axes = plt.subplots(figsize=(5, 4.4), layout="constrained")
         image = axes.imshow(grid, origin="lower", cmap="magma", vmin=0, vmax=1)
         axes.set(xlabel=f"Layers of {b}", ylabel=f"Layers of {a}")
         figure.colorbar(image, label="CKA")
-        yield a, b, figure
+        yield f"cka_{slug(a)}_{slug(b)}", figure
 
 
-def fourier(folder):
+def depth_bar(figure, axes):
+    figure.colorbar(plt.cm.ScalarMappable(cmap=EMBER), ax=axes, label="Normalized depth")
+
+
+def fourier(folder, style):
     table = pd.read_csv(folder / "fourier.csv")
-    groups = models(table)
-    figure, axes = panels(len(groups))
-    colors = plt.get_cmap("plasma")
-    for ax, (name, rows) in zip(axes, groups):
-        for _, layer in rows.groupby("layer_index"):
-            ax.plot(layer.freq_plot, layer.delta_log_amp, color=colors(layer.depth.iloc[0]))
-        ax.set(title=name, xlabel="Frequency (π)", ylabel="Δ Log amplitude")
-    figure.colorbar(plt.cm.ScalarMappable(cmap=colors), ax=list(axes), label="Normalized depth")
-    return figure
-
-
-def over_depth(rows_of, label, error):
-    figure, axes = panels(len(rows_of))
-    for ax, (name, rows) in zip(axes, rows_of):
-        shade(ax, rows)
-        ax.errorbar(rows.depth, rows[label], 1.96 * rows[error], color="0.3", lw=2, elinewidth=1)
-        ax.scatter(rows.depth, rows[label], c=rows.depth, cmap="plasma", vmin=0, vmax=1, zorder=3)
-        ax.set(title=name, xlabel="Normalized depth")
-    return figure, axes
-
-
-def fourier_depth(folder):
-    table = pd.read_csv(folder / "fourier.csv")
+    for name, rows in models(table):
+        layers = [layer for _, layer in rows.groupby("layer_index") if layer.delta_log_amp.notna().any()]
+        if not layers:
+            continue
+        figure, axes = plt.subplots(figsize=(5.6, 4), layout="constrained")
+        # From deep to shallow, so that the first lies on top; bands on the first and the last.
+        for layer in reversed(layers):
+            color = EMBER(layer.depth.iloc[0])
+            axes.plot(layer.freq_plot, layer.delta_log_amp, color=color)
+            if layer is layers[0] or layer is layers[-1]:
+                half = 1.96 * layer.delta_se
+                axes.fill_between(
+                    layer.freq_plot, layer.delta_log_amp - half, layer.delta_log_amp + half, color=color, alpha=0.18,
+                    lw=0)
+        # All maps end at the same place: the ticks say what that is, if it is one frequency.
+        ends = {layer.freq_true.max() for layer in layers}
+        end = ends.pop() if len(ends) == 1 else None
+        words = ["0", f"{end / 2:.3g}π", f"{end:.3g}π"] if end else ["0", "1/2", "1"]
+        axes.set_xticks([0, 0.5, 1], words)
+        axes.set(
+            xlabel="Frequency" if end else "Frequency / highest of the map", ylabel="Δ Log amplitude", xlim=(0, 1))
+        depth_bar(figure, axes)
+        yield f"fourier_{slug(name)}", figure
     last = table.loc[table.groupby(["model", "layer_index"], sort=False).k.idxmax()]
-    figure, axes = over_depth(models(last), "delta_log_amp", "delta_se")
-    axes[0].set_ylabel("Δ Log amplitude")
-    return figure
-
-
-def variance(folder):
-    figure, axes = over_depth(models(pd.read_csv(folder / "variance.csv")), "value", "se")
-    axes[0].set_ylabel("Feature map variance")
-    for ax in axes:
-        ax.set_ylim(bottom=0)
-    return figure
-
-
-def attention(folder):
-    """One panel a statistic, a point a head (or a layer)."""
-    table = pd.read_csv(folder / "attention.csv").dropna(subset="value")
-    groups = list(table.groupby("statistic", sort=False))
+    groups = models(last)
     figure, axes = panels(len(groups))
-    for ax, (statistic, rows) in zip(axes, groups):
-        for name, own in models(rows):
-            ax.plot(own.depth, own.value, "o", ms=4, label=name)
-        ax.set(title=statistic, xlabel="Normalized depth")
+    for ax, (name, rows) in zip(axes, groups):
+        shade(ax, rows)
+        ax.errorbar(rows.depth, rows.delta_log_amp, 1.96 * rows.delta_se, color="0.3", elinewidth=1)
+        ax.scatter(rows.depth, rows.delta_log_amp, c=rows.depth, cmap=EMBER, vmin=0, vmax=1, zorder=3)
+        ax.set(title=name, xlabel="Normalized depth", xlim=(0, 1))
+    axes[0].set_ylabel("Δ Log amplitude")
+    depth_bar(figure, axes)
+    yield "fourier_depth", figure
+
+
+def variance(folder, style):
+    groups = models(pd.read_csv(folder / "variance.csv"))
+    steps = [shades(rows) for _, rows in groups]
+    # Models with the same steps share a panel.
+    parts = [groups] if all(step == steps[0] for step in steps) else [[group] for group in groups]
+    figure, axes = panels(len(parts), sharey=False)
+    for ax, part in zip(axes, parts):
+        shade(ax, part[0][1])
+        for name, rows in part:
+            line(ax, rows.depth, rows.value, style[name], 1.96 * rows.se, label=name)
+        ax.set(xlabel="Normalized depth", ylabel="Feature map variance", xlim=(0, 1))
+        ax.set_ylim(bottom=0)
+        ax.set_title(part[0][0] if len(parts) > 1 else "")
     axes[0].legend()
-    return figure
+    yield "variance", figure
 
 
-def hessian(folder):
+def attention(folder, style):
+    """One figure a statistic: a line through the means of layers, small points for heads."""
+    table = pd.read_csv(folder / "attention.csv").dropna(subset="value")
+    for statistic, rows in table.groupby("statistic", sort=False):
+        if statistic == "uniform_entropy":
+            continue
+        groups = models(rows)
+        has_heads = statistic not in ("token_similarity", "head_similarity", "similar_heads")
+        parts = [[group] for group in groups] if has_heads else [groups]
+        figure, axes = panels(len(parts))
+        for ax, part in zip(axes, parts):
+            for name, own in part:
+                color, marker, dash = style[name]
+                kinds = own.layer_name.str.split(".").str[-1]
+                if statistic == "token_similarity":
+                    kinds = kinds * 0
+                # What the last block attends by is drawn full, other maps of the model as outlines.
+                order = list(dict.fromkeys(reversed(list(kinds))))[::-1]
+                for place, kind in enumerate(order):
+                    maps = own[kinds == kind]
+                    is_main = place == len(order) - 1
+                    fill = color if is_main else "white"
+                    others = [one for one in DASHES if one != dash]
+                    heads = maps[maps["head"].notna()]
+                    ax.plot(heads.depth, heads.value, marker, ms=3, color=color, mfc=fill, alpha=0.45)
+                    means = maps[maps["head"].isna()]
+                    drawn = (color, marker, dash if is_main else others[place % 3])
+                    several = len(order) > 1
+                    label = f"{name}, {kind}" if several else name
+                    line(ax, means.depth, means.value, drawn, 1.96 * means.se, label=label, mfc=fill)
+                if statistic == "entropy":
+                    even = table[(table.model == name) & (table.statistic == "uniform_entropy")]
+                    ax.plot(even.depth, even.value, ":", color="0.5", label="Even attention")
+            ax.set(xlabel="Normalized depth", xlim=(0, 1))
+            ax.set_title(part[0][0] if len(parts) > 1 else "")
+            ax.legend(fontsize="small")
+        axes[0].set_ylabel(statistic.replace("_", " "))
+        yield f"attention_{statistic}", figure
+
+
+def hessian(folder, style):
     table = pd.read_csv(folder / "hessian_density.csv")
-    figure, axes = panels(2)
-    for ax, side in zip(axes, ["neg", "pos"]):
-        for name, rows in models(table[(table.source == "kde") & (table.side == side)]):
-            ax.plot(rows.x, rows.density, label=name)
-        ax.set(xlabel="Eigenvalue", ylabel="Density", yticks=[])
+    values = pd.read_csv(folder / "hessian_eigs.csv").query("which == 'mag'")
+    signs = {"neg": values[values.eigenvalue < 0], "pos": values[values.eigenvalue > 0]}
+
+    def is_apart(rows):
+        medians = rows.eigenvalue.abs().groupby(rows.model).apply(lambda v: sorted(v)[len(v) // 2])
+        return len(medians) > 0 and medians.max() > 10 * medians.min()
+
+    # Where models lie far apart the axis is in decades.
+    decades = any(is_apart(rows) for rows in signs.values())
+    sides = [side for side in ("neg", "pos") if len(signs[side])]
+    if not sides:
+        return
+    figure, axes = panels(len(sides))
+    for ax, side in zip(axes, sides):
+        for name in values.model.unique():
+            color, _, dash = style[name]
+            own = signs[side][signs[side].model == name]
+            kind = "kde_decade" if decades else "kde"
+            rows = table[(table.model == name) & (table.source == kind) & (table.side == side)].sort_values("x")
+            if len(rows):
+                ax.fill_between(rows.x, rows.density, color=color, alpha=0.35, lw=0)
+                ax.plot(rows.x, rows.density, dash, color=color, label=name)
+            elif len(own) and decades:
+                # One value, or equal ones: a bar a tenth of a decade wide.
+                x = own.eigenvalue.iloc[0]
+                height = len(own) / len(values[values.model == name]) / 0.1
+                ends = sorted([x * 10**-0.05, x * 10**0.05])
+                ax.bar(ends[0], height, ends[1] - ends[0], align="edge", color=color, alpha=0.35, label=name)
+                ax.annotate("one value" if len(own) == 1 else f"{len(own)} values", (ends[1], height))
+            open_ = own[own.status.str.contains("not_converged")]
+            if len(open_):
+                ax.plot(
+                    open_.eigenvalue, 0 * open_.eigenvalue, "o", color=color, mfc="white",
+                    label=f"{name}, not converged")
+        if decades:
+            ax.set_xscale("symlog" if side == "neg" else "log", **({"linthresh": 1e-3} if side == "neg" else {}))
+            found = signs[side].eigenvalue.abs()
+            low, high = found.min() / 10, found.max() * 10
+            ax.set_xlim((-high, -low) if side == "neg" else (low, high))
+        ax.set(title={"neg": "Negative", "pos": "Positive"}[side], xlabel="Eigenvalue")
         ax.legend()
-    return figure
+    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylabel("Density per decade" if decades else "Density")
+    yield "hessian", figure
 
 
 def main(folder, out):
     out.mkdir(parents=True, exist_ok=True)
-    drawn = []
-    if (folder / "cka.csv").exists():
-        drawn += [("cka_curve", cka_curve(folder))]
-        drawn += [(f"cka_{a}_{b}", figure) for a, b, figure in cka_heatmaps(folder)]
-    if (folder / "fourier.csv").exists():
-        drawn += [("fourier", fourier(folder)), ("fourier_depth", fourier_depth(folder))]
-    if (folder / "variance.csv").exists():
-        drawn += [("variance", variance(folder))]
-    if (folder / "attention.csv").exists():
-        drawn += [("attention", attention(folder))]
-    if (folder / "hessian_density.csv").exists():
-        drawn += [("hessian", hessian(folder))]
-    for name, figure in drawn:
-        figure.savefig(out / f"{name}.svg")
-    print(f"{len(drawn)} figures in {out}")
+    names = {
+        "cka": cka, "cka_curve": cka_curve, "fourier": fourier, "variance": variance, "attention": attention,
+        "hessian_density": hessian,
+    }  # fmt: skip
+    count = 0
+    for table, draw in names.items():
+        path = folder / f"{table}.csv"
+        if not path.exists():
+            continue
+        columns = pd.read_csv(path, usecols=lambda name: name in ("model", "model_a"))
+        for name, figure in draw(folder, styles(folder, columns.iloc[:, 0].unique())):
+            figure.savefig(out / f"{name}.svg")
+            plt.close(figure)
+            count += 1
+    print(f"{count} figures in {out}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ public struct Color: Sendable, Hashable {
 /// A continuous scale of colours over [0, 1].
 public enum ColorMap: String, Sendable, Hashable {
   case magma, viridis, plasma
-  /// Plasma without its lightest sixth, for lines: yellow does not show on white.
+  /// Plasma without its lightest fifth, for lines: yellow does not show on white.
   case ember
   /// Blue, white, red, for values on both sides of a meaningful zero.
   case diverging
@@ -49,7 +49,7 @@ public enum ColorMap: String, Sendable, Hashable {
     let stops = stops
     let place =
       (position.isNaN ? 0 : min(max(position, 0), 1)) * Double(stops.count - 1)
-      * (self == .ember ? 5.0 / 6 : 1)
+      * (self == .ember ? 0.8 : 1)
     let index = min(Int(place), stops.count - 2)
     let weight = place - Double(index)
     let (low, high) = (stops[index], stops[index + 1])

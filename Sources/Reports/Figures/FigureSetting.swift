@@ -53,7 +53,7 @@ public struct FigureSetting: Sendable, Equatable {
 }
 
 /// Sizes of letters and marks, in pixels of 1/96 inch.
-struct FigureSizes: Equatable {
+struct FigureSizes {
   var margin = 16.0
   var title = 15.0
   var subtitle = 11.5
@@ -68,6 +68,8 @@ struct FigureSizes: Equatable {
   var barWidth = 13.0
   /// The longest name of a layer or a model that is written in full.
   var longestName = 140.0
+  /// What a title of a narrow panel may be wide all the same.
+  var shortestTitle = 160.0
   /// Pixels a tick is worth, along x and along y.
   var tickSpacing = (x: 62.0, y: 48.0)
   /// Between panels.
@@ -79,10 +81,9 @@ struct FigureSizes: Equatable {
   /// 9 points for titles, 7.5 to 8 for words, 7.1 for numbers.
   static let print = FigureSizes(
     margin: 4, title: 12, subtitle: 10, panelTitle: 10.7, axisTitle: 10.7, tick: 9.5, cell: 9.5,
-    legend: 10, note: 9.5, tickLength: 3, barWidth: 10, longestName: 104, tickSpacing: (44, 30),
+    legend: 10, note: 9.5, tickLength: 3, barWidth: 10, longestName: 104,
+    shortestTitle: 96, tickSpacing: (44, 30),
     gap: 12, mark: 0.75)
-
-  static func == (a: Self, b: Self) -> Bool { a.tick == b.tick && a.margin == b.margin }
 
   /// From one line of a title, a subtitle, a remark or the legend to the next.
   var titleLine: Double { title + 4 }

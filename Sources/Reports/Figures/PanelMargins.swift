@@ -88,7 +88,7 @@ extension FigureLayout {
       bottom = max(bottom + 7, yTitleEnd)
       remarksTop = bottom
       remarks = panel.remarks(colorRange: colorRange).flatMap {
-        TextMetrics.wrap($0, size: sizes.note, width: max(plot.width + right, sizes.note * 21))
+        TextMetrics.wrap($0, size: sizes.note, width: max(plot.width + right, sizes.shortestTitle * 1.6))
       }
       bottom += Double(remarks.count) * sizes.noteLine
       let longest = remarks.map { TextMetrics.width($0, size: sizes.note) }.max() ?? 0
@@ -115,6 +115,6 @@ extension Figure.Panel {
   /// The title, shortened to its panel or to what a narrow panel may be widened to.
   func shownTitle(_ width: Double, _ sizes: FigureSizes) -> String {
     TextMetrics.shorten(
-      title, size: sizes.panelTitle, bold: true, width: max(width, sizes.panelTitle * 12.5))
+      title, size: sizes.panelTitle, bold: true, width: max(width, sizes.shortestTitle))
   }
 }
