@@ -66,6 +66,8 @@ import Testing
     #expect(TextMetrics.width("W", size: 1000, bold: true) == 1104)
     #expect(TextMetrics.wrap("aa bb cc", size: 10, width: 30) == ["aa bb", "cc"])
     #expect(TextMetrics.wrap("of 95 % cc", size: 10, width: 35) == ["of", "95 %", "cc"])
+    #expect(Label(raising: "−10⁻¹²") == Label("−10", superscript: "−12"))
+    #expect(Label(raising: "0.5") == Label("0.5"))
     let long = String(repeating: "m", count: 100)
     let short = TextMetrics.shorten(long, size: 10, width: 60)
     #expect(TextMetrics.width(short, size: 10) <= 60 && short.contains("…"))

@@ -54,7 +54,7 @@ if (has("fourier.csv")) {
   width <- 1.5 + 2.5 * nlevels(table$model)
   save("fourier", ggplot(table, aes(freq_plot, delta_log_amp, group = layer_index, color = depth)) +
     geom_line(na.rm = TRUE) + depth_color + facet_wrap(~model, nrow = 1) +
-    labs(x = "Frequency (π)", y = "Δ Log amplitude"), width)
+    labs(x = "Frequency / highest of the map", y = "Δ Log amplitude"), width)
   highest <- ave(table$k, paste(table$model, table$layer_index), FUN = max)
   save("fourier_depth", over_depth(table[table$k == highest, ], "delta_log_amp", "delta_se", "Δ Log amplitude"), width)
 }

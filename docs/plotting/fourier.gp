@@ -7,9 +7,9 @@ stats table using "layer_index" name "layer" nooutput
 set terminal svg size 320 * words(names), 400 background "white"
 set output out
 set multiplot layout 1, words(names)
-set xlabel "Frequency"
+set xlabel "Frequency / highest of the map"
 set ylabel "Δ Log amplitude"
-set format x "%.1fπ"
+set xtics ("0" 0, "1/2" 0.5, "1" 1)
 set cbrange [0:1]
 set cblabel "Normalized depth"
 unset key

@@ -25,7 +25,7 @@ do for [i=1:words(names)] {
   set xrange [0:1]
   step = layer_max > 0 ? 1.0 / layer_max : 0
   # Colours with transparency, 0xAARRGGBB; steps of other kinds are not seen.
-  shade(kind) = kind eq "msa" ? 0xcc7f7f7f : kind eq "pool" ? 0xcc1f77b4 : 0xffffffff
+  shade(kind) = kind eq "msa" ? 0xcc7f7f7f : kind eq "pool" ? 0xcc1257c8 : 0xffffffff
   end(x) = here(level(0)) == level(0) && column("layer_index") > 0 ? column("depth") : NaN
   plot table using (end(0)):(low):(end(0) - step):(end(0)):(low):(high):(shade(strcol("kind"))) \
       with boxxyerror fs solid noborder lc rgb variable, \

@@ -77,7 +77,7 @@ struct AxisScale {
     if let given = axis.ticks {
       ticks = given.compactMap { tick in
         guard let place = place(tick.value), place > -1e-9, place < 1 + 1e-9 else { return nil }
-        return Tick(place: place, label: Label(tick.label))
+        return Tick(place: place, label: Label(raising: tick.label))
       }
       while isHorizontal && ticks.count > 2 && overlaps(length: length, fontSize: fontSize) {
         ticks = stride(from: 0, to: ticks.count, by: 2).map { ticks[$0] }

@@ -154,6 +154,17 @@ struct Label: Sendable, Equatable {
     self.tail = tail
   }
 
+  /// Text that ends in superscript digits, set as an exponent: common fonts have no superscript minus.
+  init(raising text: String) {
+    let digits: [Character: Character] = [
+      "⁻": "\u{2212}", "⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6",
+      "⁷": "7", "⁸": "8", "⁹": "9",
+    ]
+    let exponent = text.reversed().prefix { digits[$0] != nil }.reversed()
+    base = String(text.dropLast(exponent.count))
+    superscript = String(exponent.compactMap { digits[$0] })
+  }
+
   var isEmpty: Bool { base.isEmpty && superscript.isEmpty && tail.isEmpty }
 
   func width(size: Double, bold: Bool = false) -> Double {
