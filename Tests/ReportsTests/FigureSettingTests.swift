@@ -96,6 +96,27 @@ import Testing
     #expect(Figure.balancedColumns(3, atMost: 2) == 1)
   }
 
+  /// Vega-Lite takes the scale of the first panel for all: each must have every model.
+  @Test func panelsOfVegaLiteHaveOneScaleOfColours() throws {
+    let styles = Style.models(families: ["vit", "resnet", "swin"])
+    let panels = styles.enumerated().map { index, style in
+      Figure.Panel(
+        title: "\(index)", x: .depth, y: Axis("y"),
+        [.series(Series("m\(index)", [Point(0, 1), Point(1, 2)], style: style))])
+    }
+    let document = Figure(name: "f", title: "T", panels: panels).vegaLite
+    var scales: [JSONValue] = []
+    for panel in document["concat"]?.arrayValue ?? [] {
+      for layer in panel["layer"]?.arrayValue ?? [] {
+        if let scale = layer["encoding"]?["color"]?["scale"] { scales.append(scale) }
+      }
+    }
+    #expect(scales.count >= 6)
+    #expect(scales.allSatisfy { $0 == scales[0] })
+    #expect(scales[0]["domain"]?.arrayValue?.count == 3)
+    #expect(scales[0]["range"]?.arrayValue == styles.map { .string($0.color.hex) })
+  }
+
   @Test func aFigureWithoutTitlesHasThemInItsCaption() throws {
     var figure = SampleFigures.ckaHeatMap
     figure.summary = "Every layer with every layer."

@@ -5,7 +5,8 @@ extension Figure {
   /// that draw such specifications. Limits and colours are those of ``svg``.
   public var vegaLite: JSONValue {
     let layout = FigureLayout(self)
-    let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, shownColorBar).json }
+    let key = VegaKey(self)
+    let panels = zip(panels, layout.frames).map { VegaPanel($0, $1, shownColorBar, key).json }
     let document: JSONValue = [
       "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
       "title": setting.hasTitles
@@ -36,16 +37,59 @@ extension JSONValue {
   }
 }
 
+/// Every named mark of a figure and how it looks. All panels have the same scales of colour and shape:
+/// of different ones Vega-Lite takes the first for all.
+private struct VegaKey {
+  var names: [String] = []
+  var styles: [Style] = []
+  /// Those that the legend lists.
+  var shown: [String] = []
+
+  init(_ figure: Figure) {
+    for mark in figure.panels.flatMap(\.marks) {
+      switch mark {
+      case .series(let series) where series.paint == .style:
+        add(series.name, series.style, isShown: series.inLegend)
+      case .area(let area): add(area.name, area.style, isShown: true)
+      default: break
+      }
+    }
+  }
+
+  private mutating func add(_ name: String, _ style: Style, isShown: Bool) {
+    if !names.contains(name) {
+      names.append(name)
+      styles.append(style)
+    }
+    if isShown, !shown.contains(name) { shown.append(name) }
+  }
+
+  /// An encoding by name with a value for each.
+  func encoding(_ range: [JSONValue]) -> JSONValue {
+    [
+      "field": "series", "type": "nominal", "title": nil,
+      "scale": ["domain": .array(names.map(JSONValue.string)), "range": .array(range)],
+      "legend": ["symbolOpacity": 1, "values": .array(shown.map(JSONValue.string))],
+    ]
+  }
+
+  var color: JSONValue { encoding(styles.map { .string($0.color.hex) }) }
+}
+
 /// One panel as a layered view.
 private struct VegaPanel {
   let panel: Figure.Panel
   let frame: FigureLayout.Frame
   let bar: Figure.ColorBar?
+  let key: VegaKey
 
-  init(_ panel: Figure.Panel, _ frame: FigureLayout.Frame, _ bar: Figure.ColorBar?) {
+  init(
+    _ panel: Figure.Panel, _ frame: FigureLayout.Frame, _ bar: Figure.ColorBar?, _ key: VegaKey
+  ) {
     self.panel = panel
     self.frame = frame
     self.bar = bar
+    self.key = key
   }
 
   var json: JSONValue {
@@ -107,10 +151,6 @@ private struct VegaPanel {
     ]
   }
 
-  private func scale(_ names: [String], _ range: [String]) -> JSONValue {
-    ["domain": .array(names.map(JSONValue.string)), "range": .array(range.map(JSONValue.string))]
-  }
-
   private func layer(
     _ rows: [JSONValue], _ mark: JSONValue, _ encoding: [JSONValue.Member]
   ) -> JSONValue {
@@ -151,7 +191,6 @@ private struct VegaPanel {
   /// Series in their own colours: bands, lines and markers of one table.
   private var curves: [JSONValue] {
     guard !plain.isEmpty else { return [] }
-    let names = plain.map(\.name)
     let rows = plain.flatMap { series in
       series.points.map { point -> JSONValue in
         [
@@ -162,13 +201,7 @@ private struct VegaPanel {
         ]
       }
     }
-    func nominal(_ range: [String]) -> JSONValue {
-      [
-        "field": "series", "type": "nominal", "title": nil, "scale": scale(names, range),
-        "legend": ["symbolOpacity": 1],
-      ]
-    }
-    let color = JSONValue.Member("color", nominal(plain.map { $0.style.color.hex }))
+    let color = JSONValue.Member("color", key.color)
     let tooltip = JSONValue.Member(
       "tooltip",
       .array(["series", "label", "x", "y", "low", "high"].map { ["field": .string($0)] }))
@@ -181,21 +214,13 @@ private struct VegaPanel {
           bands ? ["type": "area", "opacity": 0.18] : ["type": "rule"],
           [.init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]), color]))
     }
-    let dashes = plain.map { Self.dash($0.style.dash) }
     layers.append(
       [
         "data": ["values": .array(rows)], "transform": [["filter": "datum.line"]],
         "mark": ["type": "line", "clip": true],
         "encoding": .object([
           .init("x", x()), .init("y", y()), color,
-          .init(
-            "strokeDash",
-            [
-              "field": "series", "type": "nominal", "title": nil,
-              "scale": [
-                "domain": .array(names.map(JSONValue.string)), "range": .array(dashes),
-              ],
-            ]),
+          .init("strokeDash", key.encoding(key.styles.map { Self.dash($0.dash) })),
         ]),
       ])
     for isHollow in [false, true] where plain.contains(where: { $0.style.isHollow == isHollow }) {
@@ -209,7 +234,8 @@ private struct VegaPanel {
           "mark": ["type": "point", "filled": .bool(!isHollow), "size": 45, "opacity": 1],
           "encoding": .object([
             .init("x", x()), .init("y", y()), color,
-            .init("shape", nominal(plain.map { Self.shape($0.style.marker) })), tooltip,
+            .init(
+              "shape", key.encoding(key.styles.map { .string(Self.shape($0.marker)) })), tooltip,
           ]),
         ])
     }
@@ -303,12 +329,7 @@ private struct VegaPanel {
         ],
         [
           .init("x", x()), .init("y", y()), .init("y2", ["datum": .real(base)]),
-          .init(
-            "color",
-            [
-              "field": "series", "type": "nominal", "title": nil,
-              "scale": scale(areas.map(\.name), areas.map { $0.style.color.hex }),
-            ]),
+          .init("color", key.color),
         ])
     ]
   }
