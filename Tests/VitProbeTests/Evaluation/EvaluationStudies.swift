@@ -90,7 +90,7 @@ enum EvaluationStudies {
     ) throws -> RecordLog {
       try RecordLog(
         in: folder, header: run.recordHeader(RecordStudy.provenance),
-        provenance: RecordStudy.provenance, resuming: resuming)
+        provenance: RecordStudy.provenance, found: resuming ? .resume : .replace)
     }
     let count = try make(nil).units.count
     for stop in [0, 1, count / 2, count - 1] {
