@@ -15,7 +15,12 @@ import Testing
     try Program.run(arguments, in: inputs.scratch.path)
   }
 
-  @Test(arguments: [["lesion", "--heads"], ["robustness", "--frequencies", "0.2,0.8"]])
+  @Test(arguments: [
+    ["lesion", "--heads"], ["robustness", "--frequencies", "0.2,0.8"],
+    ["robustness", "--tests", "frequency,corruptions", "--severities", "2"],
+    ["landscape", "--grid", "3"], ["landscape", "--line", "--grid", "3", "--batches", "3"],
+    ["landscape", "--to", Inputs.vit.replacing("v=", with: "w=").replacing(":1", with: ":2")],
+  ])
   func resultsAreWrittenAndStreamed(command: [String]) throws {
     let name = command[0]
     let arguments = command + [Inputs.vit] + labelled()
@@ -44,11 +49,28 @@ import Testing
       (["robustness", Inputs.vit, "--eps=-1"] + data, 64, "--eps"),
       (["robustness", Inputs.vit, "--frequencies", "0.1,2"] + data, 64, "--frequencies"),
       (["robustness", Inputs.vit, "--half-width", "0"] + data, 64, "--half-width"),
+      (["robustness", Inputs.vit, "--tests", "fog"] + data, 64, "--tests"),
+      (["robustness", Inputs.vit, "--tests", "contrast,corruptions"] + data, 64, "twice"),
+      (["robustness", Inputs.vit, "--severities", "0"] + data, 64, "--severities"),
+      (["landscape", Inputs.vit, "--norm", "checkpoint"] + data, 64, "--to SUBJECT"),
+      (["landscape", Inputs.vit, "--extent", "1,1"] + data, 64, "--extent"),
+      (["landscape", Inputs.vit, "--grid", "1"] + data, 64, "--grid"),
+      (["landscape", Inputs.vit, "--params", "none.*"] + data, 64, "matches no parameter"),
+      (
+        ["landscape", Inputs.vit, "--to", Inputs.resnet] + data, 65, "there is no line from v to r"
+      ),
       (["robustness", Inputs.vit, "--data", "x.npy", "--data", "y.npy"], 64, "one --data"),
     ] {
       let result = try run(arguments + ["-o", "bad"])
       #expect(result.code == code && result.errors.contains(text), "\(arguments): \(result.errors)")
     }
     #expect(inputs.scratch.names(in: "bad").isEmpty)
+  }
+}
+
+extension String {
+  fileprivate func replacing(_ part: String, with other: String) -> String {
+    let parts = split(separator: part, omittingEmptySubsequences: false)
+    return parts.joined(separator: other)
   }
 }

@@ -5,8 +5,17 @@ import VitProbe
 extension FrequencyNoise.Mask: ExpressibleByArgument {}
 extension FrequencyNoise.Renormalization: ExpressibleByArgument {}
 
-/// The noise, as a user gives it.
-struct NoiseOptions: ParsableArguments {
+/// What is done to images, as a user gives it.
+struct PerturbationOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "frequency (noise of one frequency after the other), corruptions (all), or names as in contrast,shot_noise.",
+      valueName: "LIST"))
+  var tests = "frequency"
+
+  @Option(help: ArgumentHelp("Severities of corruptions, from 1 to 5.", valueName: "LIST"))
+  var severities = "1,2,3,4,5"
+
   @Option(
     help: ArgumentHelp(
       "Middles of the rings of frequencies, in units of π radians a pixel.", valueName: "LIST"))
@@ -29,10 +38,44 @@ struct NoiseOptions: ParsableArguments {
   @Option(help: "Size of the noise after masking: none (as it is) or rms (each image to --eps).")
   var renorm = FrequencyNoise.Renormalization.none
 
-  func validate() throws { _ = try middles }
+  func validate() throws { _ = try perturbations }
+
+  /// All changes in the order asked for.
+  var perturbations: [Perturbation] {
+    get throws {
+      let middles = try middles.map(Perturbation.frequencyNoise)
+      let parts = severities.split(separator: ",", omittingEmptySubsequences: false)
+      let levels = parts.compactMap { Int($0) }.filter { (1...5).contains($0) }
+      guard levels.count == parts.count, Set(levels).count == levels.count else {
+        throw ValidationError(
+          "--severities \"\(severities)\": expected numbers from 1 to 5 that differ, as in 1,3,5")
+      }
+      func corruptions(_ kind: Corruption.Kind) -> [Perturbation] {
+        levels.map { .corruption(Corruption(kind, severity: $0)) }
+      }
+      var found: [Perturbation] = []
+      for name in tests.split(separator: ",", omittingEmptySubsequences: false) {
+        switch name {
+        case "frequency": found += middles
+        case "corruptions": found += Corruption.Kind.allCases.flatMap(corruptions)
+        default:
+          guard let kind = Corruption.Kind(rawValue: String(name)) else {
+            let known = Corruption.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError(
+              "--tests \"\(name)\" is not one of frequency, corruptions, \(known)")
+          }
+          found += corruptions(kind)
+        }
+      }
+      guard Set(found).count == found.count else {
+        throw ValidationError("--tests \"\(tests)\": a test is there twice")
+      }
+      return found
+    }
+  }
 
   /// The frequencies.
-  var middles: [Double] {
+  private var middles: [Double] {
     get throws {
       guard eps >= 0, eps.isFinite else {
         throw ValidationError("--eps \(eps): a number of at least 0 is needed")
@@ -62,20 +105,20 @@ struct NoiseOptions: ParsableArguments {
 struct RobustnessCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "robustness",
-    abstract: "Accuracy under noise of one frequency after the other.")
+    abstract: "Accuracy under noise of one frequency after the other, and under corruptions.")
 
   @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
   var subject: [String]
 
-  @OptionGroup(title: "Noise") var noise: NoiseOptions
+  @OptionGroup(title: "Changes of images") var changes: PerturbationOptions
   @OptionGroup(title: "Run") var options: RunOptions
   @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
-    let (white, frequencies) = (noise.noise(seed: options.seed), try noise.middles)
+    let (noise, all) = (changes.noise(seed: options.seed), try changes.perturbations)
     let job = EvaluationJob(try options.job(subject, analyses: [])) { models in
-      try RobustnessEvaluation(models, noise: white, frequencies: frequencies)
+      try RobustnessEvaluation(models, noise: noise, all)
     }
     try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
   }

@@ -102,6 +102,7 @@ public struct LandscapeStudy: EvaluationStudy {
   /// A grid of finite places.
   public func isValid(models: Int) -> Bool {
     (1...2).contains(axes.count) && moving.count == models
+      && axes.reduce(1, { $0.multipliedReportingOverflow(by: $1.count).partialValue }) <= 1 << 20
       && (direction == .checkpoint ? targets.count == axes.count : targets.isEmpty)
       && axes.allSatisfy { axis in
         (1...1 << 12).contains(axis.count) && axis.allSatisfy(\.isFinite)

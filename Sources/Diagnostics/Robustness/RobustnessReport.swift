@@ -13,9 +13,10 @@ struct RobustnessReport {
   var report: Report {
     let table = table
     return Report(
-      tables: [table], figures: [figure].compactMap(\.self),
+      tables: [table], figures: [frequencies, corruptions].compactMap(\.self),
       summary: table.selecting([
-        "model", "f_over_pi", "noise_rms", "n_images", "acc_clean", "acc_noisy", "delta_acc_pp",
+        "model", "test", "severity", "f_over_pi", "noise_rms", "n_images", "acc_clean", "acc_noisy",
+        "delta_acc_pp",
         "ci_lo", "ci_hi", "mcnemar_p", "status",
       ]))
   }
@@ -24,25 +25,27 @@ struct RobustnessReport {
     var table = Table(
       "robustness",
       columns: [
-        .text("model"), .text("data"), .text("test"), .real("f_over_pi"), .real("s"), .real("eps"),
+        .text("model"), .text("data"), .text("test"), .integer("severity"), .real("f_over_pi"),
+        .real("s"), .real("eps"),
         .text("sign"), .text("mask"), .text("renorm"), .real("noise_rms"), .integer("n_images"),
         .real("acc_clean"), .real("acc_noisy"), .real("delta_acc_pp"), .real("ci_lo"),
         .real("ci_hi"), .real("mcnemar_p"), .real("nll_clean"), .real("nll_noisy"),
         .real("delta_nll"), .real("nll_ci_lo"), .real("nll_ci_hi"), .text("status"),
       ])
-    let noise = study.noise
     for model in models {
-      for (frequency, scores) in zip(study.frequencies, model.variants) {
+      for (perturbation, scores) in zip(study.perturbations, model.variants) {
         let change = PairedDifference(from: model.baseline, to: scores)
         let (accuracy, loss) = (change?.accuracy, change?.loss)
         let rms = rootMeanSquare(scores)
+        let noise = perturbation.frequency == nil ? nil : study.noise
         // A ring between two frequencies of a small image holds none.
-        let isEmpty = rms == 0 && noise.amplitude > 0
+        let isEmpty = rms == 0 && (noise?.amplitude ?? 0) > 0
         let own = model.status([model.baseline, scores])
         table.append([
-          .text(model.label), .text(data), "frequency_noise", .real(frequency),
-          .real(noise.halfWidth), .real(noise.amplitude), .text(noise.isSign ? "true" : "false"),
-          .text(noise.mask.rawValue), .text(noise.renormalization.rawValue), Cell(rms),
+          .text(model.label), .text(data), .text(perturbation.test),
+          Cell(perturbation.corruption?.severity), Cell(perturbation.frequency),
+          Cell(noise?.halfWidth), Cell(noise?.amplitude), Cell(noise.map { "\($0.isSign)" }),
+          Cell(noise?.mask.rawValue), Cell(noise?.renormalization.rawValue), Cell(rms),
           .integer(scores.count), Cell(model.baseline.accuracy), Cell(scores.accuracy),
           Cell(accuracy?.value), Cell(accuracy?.interval?.lowerBound),
           Cell(accuracy?.interval?.upperBound), Cell(change?.mcNemar), Cell(model.baseline.loss),
@@ -61,30 +64,49 @@ struct RobustnessReport {
     return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
   }
 
-  /// Accuracy lost over the frequency of the noise, as in the paper.
-  private var figure: Figure? {
+  // MARK: Figures
+
+  /// A line a model through the changes that have a place.
+  private func marks(_ place: (Perturbation) -> Double?) -> [Mark] {
     let styles = Style.models(families: models.map(\.family))
-    let series = models.indices.map { place -> Series in
-      let points = zip(study.frequencies, models[place].variants).sorted { $0.0 < $1.0 }.map {
-        frequency, scores in
-        let change = PairedDifference(from: models[place].baseline, to: scores)?.accuracy
+    return zip(models, styles).map { model, style in
+      let points = zip(study.perturbations, model.variants).compactMap {
+        perturbation, scores -> Point? in
+        guard let x = place(perturbation) else { return nil }
+        let change = PairedDifference(from: model.baseline, to: scores)?.accuracy
         return Point(
-          frequency, change?.value, low: change?.interval?.lowerBound,
-          high: change?.interval?.upperBound)
+          x, change?.value, low: change?.interval?.lowerBound, high: change?.interval?.upperBound)
       }
-      return Series(models[place].label, points, style: styles[place], interval: .bars)
+      return .series(
+        Series(model.label, points.sorted { $0.x < $1.x }, style: style, interval: .bars))
     }
-    guard series.contains(where: { $0.points.contains { $0.y != nil } }) else { return nil }
-    let (noise, images) = (study.noise, models.map(\.baseline.count).max() ?? 0)
+  }
+
+  private var images: String {
+    let images = models.map(\.baseline.count).max() ?? 0
+    return "n = \(images) image\(images == 1 ? "" : "s") of \(data.displayable)"
+  }
+
+  private static let difference = Axis("Δ accuracy", unit: "pp", includesZero: true)
+
+  private var isKnown: Bool {
+    models.contains { $0.baseline.accuracy != nil && $0.variants.contains { $0.accuracy != nil } }
+  }
+
+  /// Accuracy lost over the frequency of the noise, as in the paper.
+  private var frequencies: Figure? {
+    let known = study.perturbations.compactMap(\.frequency)
+    guard isKnown, let low = known.min(), let high = known.max() else { return nil }
+    let noise = study.noise
     let ticks = stride(from: 1, through: 9, by: 2).map {
       Axis.Tick(Double($0) / 10, "0.\($0)π")
     }
-    let (low, high) = (study.frequencies.min() ?? 0, study.frequencies.max() ?? 1)
     return Figure(
       name: "robustness_frequency", title: "Accuracy under noise of one frequency",
-      subtitle: "n = \(images) image\(images == 1 ? "" : "s") of \(data.displayable); "
-        + "\(noise.isSign ? "sign" : "normal") noise of \(noise.amplitude), mask \(noise.mask.rawValue), "
-        + (noise.renormalization == .rms ? "each image scaled to that rms" : "not scaled after it")
+      subtitle: images + "; \(noise.isSign ? "sign" : "normal") noise of \(noise.amplitude), mask "
+        + noise.mask.rawValue
+        + (noise.renormalization == .rms
+          ? ", each image scaled to that rms" : ", not scaled after it")
         + "; bars: 95 % intervals over the same images",
       summary: "How many percentage points of accuracy noise costs whose spectrum is a ring around "
         + "a frequency.",
@@ -92,7 +114,29 @@ struct RobustnessReport {
         Figure.Panel(
           x: Axis(
             "Noise frequency", range: max(0, low - 0.05)...min(1, high + 0.05), ticks: ticks),
-          y: Axis("Δ accuracy", unit: "pp", includesZero: true), series.map { .series($0) })
+          y: Self.difference, marks(\.frequency))
       ])
+  }
+
+  /// Accuracy lost over severity, a panel a corruption.
+  private var corruptions: Figure? {
+    let kinds = Corruption.Kind.allCases.filter { kind in
+      study.perturbations.contains { $0.corruption?.kind == kind }
+    }
+    guard isKnown, !kinds.isEmpty else { return nil }
+    let severity = Axis(
+      "Severity", range: 0.7...5.3, ticks: (1...5).map { Axis.Tick(Double($0), "\($0)") })
+    return Figure(
+      name: "robustness_corruptions", title: "Accuracy under common corruptions",
+      subtitle: images + "; bars: 95 % intervals over the same images",
+      summary: "How many percentage points of accuracy corruptions of five severities cost.",
+      panels: kinds.map { kind in
+        Figure.Panel(
+          title: kind.rawValue.split(separator: "_").joined(separator: " "), x: severity,
+          y: Self.difference,
+          marks {
+            $0.corruption?.kind == kind ? $0.corruption.map { Double($0.severity) } : nil
+          })
+      }, columns: min(3, kinds.count))
   }
 }

@@ -5,37 +5,43 @@ import StrictJSON
 public struct RobustnessStudy: EvaluationStudy {
   /// `robustness`.
   public static let name = "robustness"
-  /// The noise.
+  /// The noise of a frequency.
   public let noise: FrequencyNoise
-  /// The middles of its rings, in units of π radians a pixel.
-  public let frequencies: [Double]
+  /// What is done to images, one after the other.
+  public let perturbations: [Perturbation]
 
-  /// Noise in rings around the given frequencies.
-  public init(_ noise: FrequencyNoise, frequencies: [Double]) {
-    (self.noise, self.frequencies) = (noise, frequencies)
+  /// A study of the given changes.
+  public init(_ noise: FrequencyNoise, _ perturbations: [Perturbation]) {
+    (self.noise, self.perturbations) = (noise, perturbations)
   }
 
-  /// The rings.
-  public func variants(of model: Int) -> [String] { frequencies.map { "frequency=\($0)" } }
+  /// The changes.
+  public func variants(of model: Int) -> [String] { perturbations.map(\.name) }
 
-  /// The noise and its rings.
+  /// The noise and all changes.
   public var settings: JSONValue {
     [
       "mask": .string(noise.mask.rawValue), "renorm": .string(noise.renormalization.rawValue),
       "eps": .real(noise.amplitude), "sign": .bool(noise.isSign), "s": .real(noise.halfWidth),
-      "f_over_pi": .array(frequencies.map(JSONValue.real)),
+      "seed": .integer(Int(truncatingIfNeeded: noise.seed)),
+      "tests": .array(perturbations.map { .string($0.name) }),
     ]
   }
 
-  /// Frequencies that differ, of noise that exists.
+  /// Changes that differ, of sizes that exist.
   public func isValid(models: Int) -> Bool {
-    !frequencies.isEmpty && Set(frequencies).count == frequencies.count
-      && frequencies.allSatisfy { (0...1).contains($0) }
+    !perturbations.isEmpty && Set(perturbations.map(\.name)).count == perturbations.count
+      && perturbations.allSatisfy {
+        switch $0 {
+        case .frequencyNoise(let frequency): (0...1).contains(frequency)
+        case .corruption(let corruption): (1...5).contains(corruption.severity)
+        }
+      }
       && noise.amplitude.isFinite && noise.amplitude >= 0
       && noise.halfWidth > 0 && noise.halfWidth.isFinite
   }
 
-  /// Accuracy and likelihood under noise.
+  /// Accuracy and likelihood under each change.
   public func report(_ models: [EvaluatedModel], on data: String) -> Report {
     RobustnessReport(self, models, data: data).report
   }

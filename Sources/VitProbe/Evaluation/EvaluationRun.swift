@@ -65,6 +65,8 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   public let evaluation: Evaluation
   /// Which outputs of each model's head the labels are.
   let classes: [ClassMapping]
+  /// What is done to each model, nothing first.
+  private let interventions: [[Intervention]]
   private let batches: BatchPlan
   private let batchCount: Int
   private let options: FeatureRun.Options
@@ -96,6 +98,9 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
         try subject.lossClasses(data.naming, largest: largest, of: data.name))
     }
     self.classes = classes
+    interventions = subjects.indices.map {
+      EvaluationRecords<Evaluation.Study>.interventions(evaluation.study, $0)
+    }
     self.subjects = subjects
     self.data = data
     self.evaluation = evaluation
@@ -110,7 +115,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
 
   /// Variants of all models, the networks as they are among them.
   public var variantCount: Int {
-    subjects.indices.reduce(0) { $0 + 1 + evaluation.study.variants(of: $1).count }
+    interventions.reduce(0) { $0 + $1.count }
   }
 
   /// Makes sure that images have the sizes that models take.
@@ -149,10 +154,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
 
   /// Minibatch by minibatch, so that one is decoded once for all variants.
   public var units: [WorkUnit] {
-    let interventions = subjects.indices.map {
-      EvaluationRecords<Evaluation.Study>.interventions(evaluation.study, $0)
-    }
-    return numbers.flatMap { batch in
+    numbers.flatMap { batch in
       subjects.indices.flatMap { model in
         interventions[model].map { WorkUnit(point: model, intervention: $0, batch: batch) }
       }
@@ -205,8 +207,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   private func run(
     _ intervention: Intervention, of model: Int, on batch: BatchInHand
   ) throws -> VariantOutput {
-    let all = EvaluationRecords<Evaluation.Study>.interventions(evaluation.study, model)
-    guard let place = all.firstIndex(of: intervention), place > 0 else {
+    guard let place = interventions[model].firstIndex(of: intervention), place > 0 else {
       return VariantOutput(subjects[model].network(batch.images))
     }
     return try evaluation.run(place - 1, of: model, on: batch)

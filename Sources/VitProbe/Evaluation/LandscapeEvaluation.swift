@@ -59,12 +59,17 @@ public struct LandscapeEvaluation: VariantEvaluation {
         LandscapeStudy.Target(label: $0.label, sha256: Self.digest($0.network))
       },
       seed: plan.seed, parameters: plan.parameters, moving: moving.map(\.count))
-    notes = zip(subjects, moving).map { subject, moving in
-      let values = moving.reduce(0) { $0 + $1.tensors[0].shape.count }
-      return
-        "\(subject.label): \(moving.count) of \(subject.network.parameters.count) tensors move, "
-        + "\(values) values"
-    }
+    notes =
+      zip(subjects, moving).map { subject, moving in
+        let values = moving.reduce(0) { $0 + $1.tensors[0].shape.count }
+        return "\(subject.label): \(moving.count) of \(subject.network.parameters.count) tensors "
+          + "move, \(values) values"
+      }
+      + subjects.flatMap { subject in
+        targets.filter { $0.preparation != subject.preparation }.map {
+          "images are prepared as for \(subject.label); \($0.label) takes others"
+        }
+      }
   }
 
   private static func moving(

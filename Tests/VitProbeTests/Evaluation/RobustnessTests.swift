@@ -24,7 +24,7 @@ import Testing
     let noise = noise()
     let run = try EvaluationStudies.run(
       models, on: Samples.images(10),
-      RobustnessEvaluation(models, noise: noise, frequencies: [0.3, 0.9]))
+      RobustnessEvaluation(models, noise: noise, [.frequencyNoise(0.3), .frequencyNoise(0.9)]))
     let found = try EvaluationStudies.losses(run, model: 1)
     let (batch, _) = try Samples.images(10).batch(
       0, of: BatchPlan(count: 10, batchSize: 10), decoding: true, onBadImage: .fail
@@ -47,7 +47,7 @@ import Testing
     let models = try models()
     let run = try EvaluationStudies.run(
       models, on: Samples.images(10),
-      RobustnessEvaluation(models, noise: noise { $0.amplitude = 0 }, frequencies: [0.5]))
+      RobustnessEvaluation(models, noise: noise { $0.amplitude = 0 }, [.frequencyNoise(0.5)]))
     let found = try EvaluationStudies.losses(run)
     #expect(found["frequency=0.5"] == found["none"])
     let table = try run.collect().outcome().reports[0].report.tables[0]
@@ -62,7 +62,8 @@ import Testing
     let run = try EvaluationStudies.run(
       models, on: Samples.images(10),
       RobustnessEvaluation(
-        models, noise: noise { $0.halfWidth = 0.01 }, frequencies: [0.25, 0.28125]))
+        models, noise: noise { $0.halfWidth = 0.01 },
+        [.frequencyNoise(0.25), .frequencyNoise(0.28125)]))
     let report = try run.collect().outcome().reports[0].report
     let table = report.tables[0]
     let sizes = try #require(table.cells("noise_rms"))
@@ -80,8 +81,52 @@ import Testing
       try EvaluationStudies.run(
         models, on: Samples.images(17),
         RobustnessEvaluation(
-          models, noise: noise { $0.renormalization = .rms }, frequencies: [0.2, 0.6]),
+          models, noise: noise { $0.renormalization = .rms },
+          [.frequencyNoise(0.2), .frequencyNoise(0.6)]),
         shard: shard)
     }
+  }
+
+  /// A corruption is of the samples, before they are normalised.
+  @Test func corruptionsAreOfTheSamples() throws {
+    let subject = try Samples.model(Samples.vit)
+    let data = try Samples.images(6)
+    let all = [1, 5].map { Perturbation.corruption(Corruption(.contrast, severity: $0)) }
+    let run = try EvaluationStudies.run(
+      [subject], on: data, RobustnessEvaluation([subject], noise: noise(), all))
+    let (batch, _) = try data.batch(
+      0, of: BatchPlan(count: 6, batchSize: 6), decoding: true, onBadImage: .fail
+    ) { Threads.forEach($0, $1) }
+    var values = try subject.images(of: batch).values
+    let (mean, std) = (
+      subject.transform.mean.map(Double.init), subject.transform.std.map(Double.init)
+    )
+    var square = 0.0
+    for image in 0..<6 {
+      for channel in 0..<3 {
+        let places = stride(from: image * 3072 + channel, to: (image + 1) * 3072, by: 3)
+        let samples = places.map { mean[channel] + std[channel] * Double(values[$0]) }
+        let middle = samples.reduce(0, +) / 1024
+        for (place, sample) in zip(places, samples) {
+          let new = Float((middle + 0.05 * (sample - middle) - mean[channel]) / std[channel])
+          square += (Double(new) - Double(values[place])) * (Double(new) - Double(values[place]))
+          values[place] = new
+        }
+      }
+    }
+    let logits = subject.network(Tensor(values, shape: [6, 32, 32, 3]))
+    let expected = ImageScores(logits, labels: batch.labels).losses
+    let found = try #require(EvaluationStudies.losses(run)["contrast=5"])
+    #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    let report = try run.collect().outcome().reports[0].report
+    let table = report.tables[0]
+    #expect(table.cells("test") == ["contrast", "contrast"])
+    #expect(table.cells("severity") == [1, 5] && table.cells("f_over_pi") == [.empty, .empty])
+    guard case .real(let rms)? = table.cells("noise_rms")?[1] else {
+      Issue.record("there is no size of the change")
+      return
+    }
+    #expect(abs(rms - (square / 6 / 3072).squareRoot()) < 1e-9)
+    #expect(report.figures.map(\.name) == ["robustness_corruptions"])
   }
 }
