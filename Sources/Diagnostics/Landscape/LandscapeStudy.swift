@@ -77,9 +77,11 @@ public struct LandscapeStudy: EvaluationStudy {
 
   /// Evenly spaced places, both ends among them; those next to 0 and 1 are exactly there.
   public static func axis(_ range: ClosedRange<Double>, count: Int) -> [Double] {
-    let length = range.upperBound - range.lowerBound
+    let (last, length) = (Double(max(1, count - 1)), range.upperBound - range.lowerBound)
     return (0..<count).map { index in
-      let at = range.lowerBound + length * Double(index) / Double(max(1, count - 1))
+      // Weighted ends keep decimals short and opposite places opposite.
+      let at =
+        (range.lowerBound * (last - Double(index)) + range.upperBound * Double(index)) / last
       return [0, 1].first { abs(at - $0) < 1e-9 * max(1, length) } ?? at
     }
   }

@@ -90,7 +90,12 @@ struct UnitLoop<Work: Job> {
           state.done += 1
           state.cost += job.cost(of: unit)
           state.steps.finishUnit(own)
-          if job.stepsOfAUnit == nil { callbacks.progress(state.cost, total) }
+          // A unit may have ended before the steps that were foreseen.
+          if job.stepsOfAUnit == nil {
+            callbacks.progress(state.cost, total)
+          } else {
+            callbacks.progress(state.steps.made * weight, state.steps.expected * weight)
+          }
         }
       } catch {
         state.withLock { state in

@@ -6,6 +6,7 @@ import Testing
   @Test func axesHoldTheirEndsAndTheOrigin() {
     let axis = LandscapeStudy.axis(-1...1, count: 21)
     #expect(axis.count == 21 && axis[0] == -1 && axis[10] == 0 && axis[20] == 1)
+    #expect(axis[8] == -0.2 && axis[12] == 0.2 && axis == axis.reversed().map { 0 - $0 })
     let way = LandscapeStudy.axis(-0.25...1.25, count: 25)
     #expect(way[4] == 0 && way[20] == 1 && way[24] == 1.25)
     let odd = LandscapeStudy.axis(-0.7...0.7, count: 15)
