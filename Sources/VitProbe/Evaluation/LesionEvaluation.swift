@@ -135,6 +135,7 @@ private final class LesionProbe: Probe {
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
     isDone = true
+    if lesion.head == nil, replacement == .zero { return Tensor(repeating: 0, shape: value.shape) }
     let images = value.shape[0]
     let size = value.shape.count / max(1, images)
     // A head's maps are of T x S values, every so many of them; a branch is all of its value.
