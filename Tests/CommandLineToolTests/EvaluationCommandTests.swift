@@ -18,6 +18,7 @@ import Testing
   @Test(arguments: [
     ["lesion", "--heads"], ["robustness", "--frequencies", "0.2,0.8"],
     ["robustness", "--tests", "frequency,corruptions", "--severities", "2"],
+    ["landscape", "--norm", "hessian", "--params", "head.*", "--line", "--grid", "3"],
     ["landscape", "--grid", "3"], ["landscape", "--line", "--grid", "3", "--batches", "3"],
     ["landscape", "--to", Inputs.vit.replacing("v=", with: "w=").replacing(":1", with: ":2")],
   ])

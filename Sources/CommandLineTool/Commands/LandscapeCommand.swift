@@ -4,13 +4,15 @@ import VitProbe
 
 extension LandscapeStudy.Direction: ExpressibleByArgument {
   /// Those that a user may ask for by `--norm`.
-  static let random: [LandscapeStudy.Direction] = [.li, .hdvw, .layer, .none]
+  static let named: [LandscapeStudy.Direction] = [.li, .hdvw, .layer, .none, .hessian]
 }
 
 /// Directions and grid, as a user gives them.
 struct GridOptions: ParsableArguments {
   @Option(
-    help: "Random directions: li (filter by filter), hdvw (the authors' code), layer or none.")
+    help:
+      "Random directions: li (filter by filter), hdvw (the authors' code), layer or none; or hessian: its leading eigenvectors."
+  )
   var norm = LandscapeStudy.Direction.li
 
   @Flag(help: "One direction instead of two.")
@@ -41,7 +43,7 @@ struct GridOptions: ParsableArguments {
   var params: [String] = []
 
   func validate() throws {
-    guard LandscapeStudy.Direction.random.contains(norm) else {
+    guard LandscapeStudy.Direction.named.contains(norm) else {
       throw ValidationError("--norm \(norm.rawValue): give --to SUBJECT for a checkpoint")
     }
     guard to.count <= 2 else {
@@ -96,7 +98,13 @@ struct LandscapeCommand: ParsableCommand {
     let plan = try grid.plan(seed: options.seed)
     let order = try options.job(subject, analyses: [])
     let ends = try options.job(grid.to, analyses: []).subjects
+    let batches = grid.batches
     var job = EvaluationJob(order) { models in
+      if plan.direction == .hessian, ends.isEmpty {
+        return try LandscapeEvaluation(
+          models, hessianOn: order.data[0], plan, batchSize: order.options.batchSize,
+          batchLimit: batches, memory: order.options.maximumMemory)
+      }
       let targets = try ends.map { end in
         let subject = try openSubject(
           end, label: end.label, preprocessing: order.preprocessing, features: order.features)
@@ -108,7 +116,7 @@ struct LandscapeCommand: ParsableCommand {
       }
       return try LandscapeEvaluation(models, to: targets, plan)
     }
-    job.batchLimit = grid.batches
+    job.batchLimit = batches
     try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
   }
 }

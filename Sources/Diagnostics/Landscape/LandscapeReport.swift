@@ -33,7 +33,8 @@ struct LandscapeReport {
         let (scores, weights) = (model.variants[index], model.weights[index])
         table.append([
           .text(model.label), .text(data),
-          study.direction == .checkpoint ? .empty : .integer(Int(truncatingIfNeeded: study.seed)),
+          [.checkpoint, .hessian].contains(study.direction)
+            ? .empty : .integer(Int(truncatingIfNeeded: study.seed)),
           .text(study.direction.rawValue), .real(place.x), .real(place.y), Cell(scores.loss),
           Cell(scores.lossError), Cell(scores.accuracy), Cell(weights?.l1),
           Cell(weights?.normSum), Cell(weights?.halfSquare), .integer(scores.count),
@@ -79,9 +80,13 @@ struct LandscapeReport {
   private var subtitle: String {
     let images = models.map(\.baseline.count).max() ?? 0
     let ways =
-      study.targets.isEmpty
-      ? "random directions, \(study.direction == .none ? "not normalised" : "norm \(study.direction.rawValue)"), seed \(study.seed)"
-      : "to " + study.targets.map(\.label).joined(separator: " and ")
+      switch study.direction {
+      case .checkpoint: "to " + study.targets.map(\.label).joined(separator: " and ")
+      case .hessian: "leading eigenvectors of the Hessian, of length 1"
+      case .none: "random directions, not normalised, seed \(study.seed)"
+      case .li, .hdvw, .layer:
+        "random directions, norm \(study.direction.rawValue), seed \(study.seed)"
+      }
     return "n = \(images) image\(images == 1 ? "" : "s") of \(data.displayable); \(ways)"
   }
 

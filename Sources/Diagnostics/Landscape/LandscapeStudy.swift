@@ -13,6 +13,9 @@ public struct LandscapeStudy: EvaluationStudy {
     case layer
     /// Normal numbers.
     case none
+    /// The eigenvectors of the largest eigenvalues, by magnitude, of the Hessian of the loss on the same images;
+    /// of length 1.
+    case hessian
     /// The way to other checkpoints.
     case checkpoint
   }

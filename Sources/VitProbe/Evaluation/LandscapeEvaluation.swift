@@ -1,4 +1,5 @@
 import Diagnostics
+import Images
 import Models
 import Reports
 import Tensors
@@ -36,6 +37,8 @@ public struct LandscapeEvaluation: VariantEvaluation {
   public let inputFiles: [String]
   private let networks: [any Network]
   private let moving: [[Moving]]
+  /// Where directions are eigenvectors, which are found later.
+  private let eigenvectors: LeadingEigenvectors?
 
   /// Prepares directions.
   ///
@@ -46,6 +49,8 @@ public struct LandscapeEvaluation: VariantEvaluation {
     _ subjects: [ModelSubject], to targets: [ModelSubject] = [], _ plan: Plan
   ) throws(VitProbeError) {
     precondition(targets.isEmpty || targets.count == plan.axes.count, "A checkpoint an axis")
+    precondition(plan.direction != .hessian || !targets.isEmpty, "A Hessian is of some data")
+    eigenvectors = nil
     var moving: [[Moving]] = []
     for subject in subjects {
       moving.append(try Self.moving(subject, to: targets, plan))
@@ -60,16 +65,62 @@ public struct LandscapeEvaluation: VariantEvaluation {
       },
       seed: plan.seed, parameters: plan.parameters, moving: moving.map(\.count))
     notes =
-      zip(subjects, moving).map { subject, moving in
-        let values = moving.reduce(0) { $0 + $1.tensors[0].shape.count }
-        return "\(subject.label): \(moving.count) of \(subject.network.parameters.count) tensors "
-          + "move, \(values) values"
-      }
+      Self.notes(subjects, moving)
       + subjects.flatMap { subject in
         targets.filter { $0.preparation != subject.preparation }.map {
           "images are prepared as for \(subject.label); \($0.label) takes others"
         }
       }
+  }
+
+  /// Directions along the leading eigenvectors of the Hessian of the mean loss on the same images.
+  ///
+  /// - Parameters:
+  ///   - data: the images; each has a label.
+  ///   - batchLimit: minibatches looked at, from the first; nil for all.
+  ///   - memory: bytes for what is recorded of losses and gradients.
+  /// - Throws: as ``HessianRun``.
+  public init(
+    _ subjects: [ModelSubject], hessianOn data: DataArgument, _ plan: Plan, batchSize: Int,
+    batchLimit: Int? = nil, memory: Int? = nil
+  ) throws {
+    let images = try data.open()
+    try self.init(
+      subjects, hessianOn: images, naming: data.naming(of: images), plan, batchSize: batchSize,
+      batchLimit: batchLimit, memory: memory)
+  }
+
+  /// As above, on images that are open.
+  init(
+    _ subjects: [ModelSubject], hessianOn images: ImageDataSet, naming: ClassNaming? = nil,
+    _ plan: Plan, batchSize: Int, batchLimit: Int? = nil, memory: Int? = nil
+  ) throws {
+    var settings = HessianSettings()
+    (settings.scope, settings.parameters) = (.dataset, plan.parameters)
+    let run = try HessianRun(
+      subjects, on: images, naming: naming, settings: settings, loss: TrainingLoss(),
+      batchSize: min(batchSize, images.count), batchLimit: batchLimit, memory: memory ?? 4 << 30)
+    let eigenvectors = LeadingEigenvectors(run, count: plan.axes.count)
+    self.eigenvectors = eigenvectors
+    moving = subjects.indices.map { model in
+      eigenvectors.parameters(of: model).selected.map {
+        Moving(name: $0.specification.name, isBuffer: false, tensors: [$0.tensor])
+      }
+    }
+    networks = subjects.map(\.network)
+    inputFiles = []
+    study = LandscapeStudy(
+      .hessian, axes: plan.axes, parameters: plan.parameters, moving: moving.map(\.count))
+    notes = Self.notes(subjects, moving)
+  }
+
+  private static func notes(_ subjects: [ModelSubject], _ moving: [[Moving]]) -> [String] {
+    zip(subjects, moving).map { subject, moving in
+      let values = moving.reduce(0) { $0 + $1.tensors[0].shape.count }
+      return
+        "\(subject.label): \(moving.count) of \(subject.network.parameters.count) tensors move, "
+        + "\(values) values"
+    }
   }
 
   private static func moving(
@@ -140,7 +191,9 @@ public struct LandscapeEvaluation: VariantEvaluation {
 
   /// The weights of a place.
   public func heldBytes(of model: Int, images: Int) -> Int {
-    moving[model].reduce(0) { $0 + 4 * $1.tensors[0].shape.count * (1 + $1.tensors.count) }
+    moving[model].reduce(eigenvectors?.heldBytes(of: model) ?? 0) {
+      $0 + 4 * $1.tensors[0].shape.count * (2 + study.axes.count)
+    }
   }
 
   /// The network of a place.
@@ -150,8 +203,10 @@ public struct LandscapeEvaluation: VariantEvaluation {
     for parameter in networks[model].parameters {
       tensors[parameter.specification.name] = parameter.tensor
     }
-    for one in moving[model] {
-      tensors[one.name] = WeightDirection.sum(one.tensors, coefficients)
+    let directions = try eigenvectors?(of: model) ?? []
+    for (place, one) in moving[model].enumerated() {
+      tensors[one.name] = WeightDirection.sum(
+        one.tensors + directions.map { $0[place] }, coefficients)
     }
     var norms = WeightNorms()
     for parameter in networks[model].parameters where !parameter.specification.isBuffer {

@@ -177,6 +177,31 @@ import Testing
     #expect(abs(curvature - expected) < 0.02 * abs(expected), "\(curvature) \(expected)")
   }
 
+  /// Along the leading eigenvectors the second differences are the eigenvalues, known from float64.
+  @Test func curvaturesAlongEigenvectorsAreTheEigenvalues() throws {
+    let small = try SmallViT()
+    let axis = [-0.02, 0, 0.02]
+    let evaluation = try LandscapeEvaluation(
+      [small.subject], hessianOn: small.data, plan([axis, axis]), batchSize: 5)
+    let run = try EvaluationStudies.run([small.subject], on: SampleSet(small.data), evaluation)
+    let summary = try run.collect().outcome().reports[0].report.summary
+    let all = try small.eigenvalues("dataset").sorted { abs($0) > abs($1) }
+    for (column, eigenvalue) in zip(["curvature_x", "curvature_y"], all) {
+      guard case .real(let curvature)? = summary.cells(column)?.first else {
+        Issue.record("there is no \(column)")
+        continue
+      }
+      #expect(abs(curvature - eigenvalue) < 0.02 * abs(eigenvalue), "\(curvature) \(eigenvalue)")
+    }
+    try EvaluationStudies.checkBytes { shard in
+      try EvaluationStudies.run(
+        [small.subject], on: SampleSet(small.data),
+        LandscapeEvaluation(
+          [small.subject], hessianOn: small.data, plan([axis, axis]), batchSize: 5),
+        shard: shard)
+    }
+  }
+
   /// A network without biases whose first layer is four times as large and whose second a fourth has the
   /// same surface, bit for bit.
   @Test func rescalingChangesNothing() throws {
