@@ -7,7 +7,8 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test kernel-test build setup install bench instructions fuzz fuzz-smoke asan tsan lint clean
+.PHONY: demo test mpi-test kernel-test build static setup install uninstall package bench instructions fuzz \
+  fuzz-smoke asan tsan lint clean
 
 demo: build
 	.build/release/vitprobe demo -o vitprobe-out --replace
@@ -47,16 +48,27 @@ setup:
 	    echo "  sudo apt-get install$$missing" >&2; exit 1; \
 	  fi; \
 	fi
-	@command -v swift >/dev/null || { \
-	  echo "No Swift toolchain: see https://www.swift.org/install/linux (6.2 or later)" >&2; exit 1; }
+	@Packaging/check-toolchain.sh
 
 lint:
 	swift format lint --strict --configuration .swift-format -r -p Sources Tests Package.swift
 
-install: build
-	install -D .build/release/vitprobe $(DESTDIR)$(PREFIX)/bin/vitprobe
-	mkdir -p $(DESTDIR)$(PREFIX)/share/vitprobe
-	cp -r notebooks-data/checkpoints notebooks-data/images $(DESTDIR)$(PREFIX)/share/vitprobe/
+# The program with the Swift runtime inside: it starts where no toolchain is.
+STATIC := .build-static/release/vitprobe
+
+static: setup
+	swift build -c release --product vitprobe --static-swift-stdlib --scratch-path .build-static
+
+# Program, bundled data, manual page, completions for bash, zsh and fish, licences.
+install: static
+	Packaging/stage.sh $(STATIC) "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	Packaging/unstage.sh "$(PREFIX)" "$(DESTDIR)"
+
+# A Debian package in packages/.
+package: static
+	Packaging/deb.sh $(STATIC) packages
 
 bench: build
 	$(PYTHON) Benchmarks/run.py
@@ -91,4 +103,4 @@ tsan: setup
 	  -c release -Xswiftc -enable-testing
 
 clean:
-	rm -rf .build .build-asan .build-tsan .build-mpi vitprobe-out
+	rm -rf .build .build-static .build-asan .build-tsan .build-mpi packages vitprobe-out
