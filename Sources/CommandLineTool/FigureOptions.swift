@@ -33,6 +33,15 @@ struct FigureOptions: ParsableArguments {
     }
   }
 
+  /// What was asked for and bears on none of the figures.
+  func remarks(on figures: [Figure]) -> [String] {
+    let hasHeatMap = figures.flatMap(\.panels).flatMap(\.marks).contains {
+      if case .heatMap = $0 { true } else { false }
+    }
+    return scale == nil || hasHeatMap
+      ? [] : ["--scale is of heat maps; none of the figures has one"]
+  }
+
   private var width: Double? {
     get throws {
       switch figureWidth {

@@ -48,7 +48,10 @@ struct RunExecution<Work: RecordedJob> {
       return (nil, skipped.count)
     }
     let outcome = try records.outcome()
-    for note in outcome.allNotes { Terminal.note("note: \(note)") }
+    let figures = outcome.reports.flatMap(\.report.figures)
+    for note in outcome.allNotes + output.figures.remarks(on: figures) {
+      Terminal.note("note: \(note)")
+    }
     guard let (folder, log) = place else {
       Terminal.data(outcome.mainCSV)
       return (nil, skipped.count)

@@ -87,6 +87,8 @@ import Testing
     #expect(text("v/variance.svg").contains("width=\"312\""))
     #expect(text("v/variance.svg").contains("&#39;Source Sans 3&#39;, Helvetica"))
     #expect(text("v/variance.txt").hasPrefix("Feature map variance over depth. n = 16 images"))
+    let scaled = try run("--scale", "auto")
+    #expect(scaled.code == 0 && scaled.errors.contains("--scale is of heat maps"))
     // PDF and PNG, or a word on what is missing before anything is computed.
     let printed = try run("--format", "csv,pdf,png")
     if printed.code == 0 {

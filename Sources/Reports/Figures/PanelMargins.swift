@@ -88,7 +88,8 @@ extension FigureLayout {
       bottom = max(bottom + 7, yTitleEnd)
       remarksTop = bottom
       remarks = panel.remarks(colorRange: colorRange).flatMap {
-        TextMetrics.wrap($0, size: sizes.note, width: max(plot.width + right, sizes.shortestTitle * 1.6))
+        TextMetrics.wrap(
+          $0, size: sizes.note, width: max(plot.width + right, sizes.shortestTitle * 1.6))
       }
       bottom += Double(remarks.count) * sizes.noteLine
       let longest = remarks.map { TextMetrics.width($0, size: sizes.note) }.max() ?? 0
