@@ -42,8 +42,8 @@ struct LongRunOptions: ParsableArguments {
     _ path: String, of prepared: PreparedRun<Work>, for command: String, _ output: OutputOptions
   ) throws -> (folder: OutputFolder, log: RecordLog) {
     let place = try prepared.open(
-      path, for: command, found: output.replace ? .replace : resume ? .resume : .goOn,
-      force: output.force)
+      path, for: command, found: output.restarts ? .replace : resume ? .resume : .goOn,
+      replace: output.replace, force: output.force)
     place.folder.sayWhatIsReplaced()
     return place
   }

@@ -20,11 +20,16 @@ struct FolderOptions: ParsableArguments {
       valueName: "DIR"))
   var output: String?
 
-  @Flag(help: "Replace results of another command or of other settings in the output folder.")
-  var replace = false
+  @Flag(
+    name: .customLong("replace"),
+    help: "Replace results of another command or of other settings in the output folder.")
+  var restarts = false
 
-  @Flag(help: "Replace files in the output folder that no earlier run wrote.")
+  @Flag(help: "As --replace, and replace files in the output folder that no run wrote.")
   var force = false
+
+  /// Whether results of other runs may be replaced.
+  var replace: Bool { restarts || force }
 
   @Flag(help: "Print the summary as one JSON object.")
   var json = false
@@ -81,6 +86,7 @@ struct OutputOptions: ParsableArguments {
   }
 
   func path(for command: String) -> String { folder.path(for: command) }
+  var restarts: Bool { folder.restarts }
   var replace: Bool { folder.replace }
   var force: Bool { folder.force }
   var json: Bool { folder.json }

@@ -1,4 +1,5 @@
 import Checkpoints
+import StrictJSON
 
 /// Looks for a network in what a file holds: for an entry, and for a prefix in it, under which the names
 /// that a family always has are there.
@@ -184,15 +185,21 @@ enum NetworkSearch {
   // MARK: None
 
   private static func unrecognised(_ contents: CheckpointContents) -> ModelError {
+    let said =
+      contents.config?["architecture"]?.stringValue
+      ?? contents.config?["architectures"]?.arrayValue?.first?.stringValue
+      ?? contents.config?["model_type"]?.stringValue
+    let origin = said.map { "; config.json says \"\($0)\"" } ?? ""
     for family in ModelRegistry.families {
       if let reason = family.reasonAgainst(names: contents.names) {
-        return ModelError(.unrecognised, found: reason)
+        return ModelError(.unrecognised, found: reason + origin)
       }
     }
     let some = contents.names.prefix(5).joined(separator: ", ")
     return ModelError(
       .unrecognised,
-      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)",
+      found: "weights of no known family (\(contents.names.count) tensors: \(some)…)"
+        + origin,
       expected: "one of " + ModelRegistry.families.map { $0.family }.joined(separator: ", "),
       advice: "A file of features needs no architecture: save one tensor a layer instead")
   }

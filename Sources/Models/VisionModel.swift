@@ -44,9 +44,8 @@ extension VisionModel {
       state = block(index, state, context.inBlock(index, of: blockCount))
     }
     let output = finish(state, context.inBlock(blockCount - 1, of: blockCount))
-    let tap =
-      classCount == nil
-      ? Tap("features", .other, layout: .vector) : Tap("logits", .logits, layout: .vector)
-    return context.tap(tap, output)
+    // Of a backbone the output has the same name, but is no class scores.
+    let kind = classCount == nil ? Tap.Kind.other : .logits
+    return context.tap(Tap("logits", kind, layout: .vector), output)
   }
 }

@@ -235,6 +235,5 @@ extension ViTConfiguration {
       .rename("blocks.*.mlp", "vision_model.encoder.layers.*.mlp"),
       .rename("norm", "vision_model.post_layernorm"),
       .rename("projection", "visual_projection"),
-      .rename("head", "classifier"),
     ])
 }

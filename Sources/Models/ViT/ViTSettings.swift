@@ -52,6 +52,11 @@ extension ViTConfiguration {
     .only("pos_embed", "learn"), .only("final_norm", true), .only("qk_norm", false),
     .only("scale_attn_norm", false), .only("scale_mlp_norm", false), .only("proj_bias", true),
     .only("dynamic_img_pad", false), .only("apply_layernorm", true),
+    ConfigurationSetting(keys: ["architectures"]) { _, json in
+      // Its head takes the mean of tokens that were not normalised.
+      json.arrayValue?.contains("CLIPForImageClassification") == true
+        ? .init(isConflict: false, expected: "another class") : nil
+    },
     // Training, the start of training, and what shapes tell.
     .harmless(
       "attention_dropout", "decoder_hidden_size", "decoder_intermediate_size",

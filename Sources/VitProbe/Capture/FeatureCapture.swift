@@ -51,7 +51,7 @@ public struct FeatureCapture: Sendable {
     let names = Set(chosen.map(\.tap.name))
     // Class scores are small, and accuracy can be told from them later.
     self.taps = subject.taps.filter {
-      names.contains($0.tap.name) || (taps.layers.isEmpty && $0.tap.kind == .logits)
+      names.contains($0.tap.name) || (taps.layers.isEmpty && $0.tap.name == "logits")
     }
     self.subject = subject
     self.data = data

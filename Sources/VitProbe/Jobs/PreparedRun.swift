@@ -14,11 +14,13 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
   ///
   /// - Parameters:
   ///   - command: whose results they will be; those of another, or of other settings, are not replaced.
-  ///   - found: what becomes of records that are there; `replace` also replaces any results.
+  ///   - found: what becomes of records that are there.
+  ///   - replace: whether results of another command or of other settings may be replaced.
   ///   - force: whether files that no run wrote may be replaced.
   /// - Throws: ``VitProbeError`` for damaged records, or those of another run; `FileError`.
   public func open(
-    _ path: String, for command: String, found: RecordsFound = .goOn, force: Bool = false
+    _ path: String, for command: String, found: RecordsFound = .goOn, replace: Bool = false,
+    force: Bool = false
   ) throws -> (folder: OutputFolder, log: RecordLog) {
     let provenance = try provenance()
     let header = try run.recordHeader(provenance)
@@ -27,7 +29,7 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
       identity: RunIdentity(
         command: command, settingsSHA256: header.outline.digest,
         shard: header.outline.shard?.description),
-      replace: found == .replace, force: force)
+      replace: replace, force: force)
     let log = try RecordLog(
       in: folder.path, header: header, provenance: provenance, found: found, products: products)
     return (folder, log)

@@ -132,11 +132,11 @@ def cases():
     vision = hf.CLIPVisionConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=8,
                                  patch_size=4, projection_dim=6)
     model = randomise(hf.CLIPVisionModelWithProjection(vision))
-    with Case("names", "clip_folder", clip, capture("model", layer="features"), output(lambda a: model(pixel_values=a), x, lambda o: o.image_embeds)) as case:
+    with Case("names", "clip_folder", clip, capture("model"), output(lambda a: model(pixel_values=a), x, lambda o: o.image_embeds)) as case:
         case.array(x)
         model.save_pretrained(case.path("model"))
     one("open_clip_tower", clip, open_clip(model), output(lambda a: model(pixel_values=a), x, lambda o: o.image_embeds),
-        subject="vit(heads=2,act=quick-gelu)@m.pth", x=x, layer="features")
+        subject="vit(heads=2,act=quick-gelu)@m.pth", x=x)
     from timm.models.resnet import BasicBlock, ResNet as TimmResNet
     narrow = dict(block=BasicBlock, layers=(1, 1, 1, 1), channels=(8, 8, 8, 8), num_classes=5)
     for name, options in (("deep_stem", dict(stem_type="deep", stem_width=4)),

@@ -79,7 +79,7 @@ def cases():
            says=["hidden_act", "tanh"])
     folder("hf_dinov2_quick_gelu", quick, hf.Dinov2ForImageClassification, hf.Dinov2Config(**DINO, hidden_act="quick_gelu"), x8)
     folder("hf_msn_relu", quick, hf.ViTMSNForImageClassification, hf.ViTMSNConfig(**VIT, hidden_act="relu"), x8,
-           says=["no known family"])
+           says=["no known family", "ViTMSNForImageClassification"])
     folder("hf_swin_silu", quick, hf.SwinForImageClassification, hf.SwinConfig(**SWIN, hidden_act="silu"), x16)
     folder("hf_resnet_gelu", quick, hf.ResNetForImageClassification, hf.ResNetConfig(**RESNET, hidden_act="gelu"), x24, 24)
     folder("hf_vit_eps", "own case", vit_class, config(**VIT, layer_norm_eps=0.05), x8)
