@@ -131,22 +131,22 @@ public struct ArrayImages: ImageSource {
   public func inputFiles(of indices: [Int]) -> [InputFile] { inputs }
 
   /// What values that are taken as normalised look like, if they look as if they were not: of up to 64
-  /// images, spread evenly, all values lie in 0...1 or in 0...255.
-  ///
-  /// - Throws: as ``decode(_:limits:)``.
-  public func rangeNote(limits: ImageLimits = ImageLimits()) throws(ImageDataError) -> String? {
+  /// images, spread evenly, all values lie in 0...1 or in 0...255. Images that cannot be read are found
+  /// where they are needed.
+  public func rangeNote(limits: ImageLimits = ImageLimits()) -> String? {
     guard element == .float32 else { return nil }
     let looked = min(count, 64)
     var (low, high) = (Float.infinity, -Float.infinity)
     for place in 0..<looked {
       let index = place * count / looked
-      guard case .normalised(let values) = try decode(index, limits: limits).pixels else {
+      guard case .normalised(let values)? = try? decode(index, limits: limits).pixels else {
         continue
       }
       low = min(low, values.min() ?? low)
       high = max(high, values.max() ?? high)
       if low < 0 || high > 255 { return nil }
     }
+    guard low <= high else { return nil }
     return "\(name): all values of "
       + (looked == count ? "the \(count) images" : "\(looked) of \(count) images")
       + " lie in 0...\(high <= 1 ? 1 : 255), and are taken as normalised already; if they are not, "

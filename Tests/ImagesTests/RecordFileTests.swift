@@ -222,6 +222,11 @@ private func gzip(_ bytes: [UInt8]) -> [UInt8] {
     let infinite = try ArrayImages(
       name: "a", shape: [1, 3, 2, 2], element: .float32, bytes: broken)
     #expect(errorOf { _ = try infinite.decode(0, limits: ImageLimits()) }?.kind == .damaged)
+    // A look at the range passes over what cannot be read.
+    #expect(infinite.rangeNote() == nil)
+    let both = try ArrayImages(
+      name: "a", shape: [2, 3, 2, 2], element: .float32, bytes: broken + bytes)
+    #expect(both.rangeNote()?.contains("0...255") == true)
   }
 
   @Test(arguments: [

@@ -93,7 +93,7 @@ public struct DataArgument: Sendable, Hashable {
     }
     return try ImageDataSet(
       source, name: name, labels: table,
-      notes: [rows.note, try source.rangeNote()].compactMap(\.self))
+      notes: [rows.note, source.rangeNote()].compactMap(\.self))
   }
 }
 
