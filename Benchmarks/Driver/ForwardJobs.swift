@@ -22,7 +22,7 @@ struct ForwardJob: Sendable {
     let batchSize = batchSize
     batches = stride(from: 0, to: total, by: batchSize).map { first in
       Tensor.normal(
-        [min(batchSize, total - first), size, size, 3], seed: UInt64(first + 1))
+        [min(batchSize, total - first), size.height, size.width, 3], seed: UInt64(first + 1))
     }
   }
 

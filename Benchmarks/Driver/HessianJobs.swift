@@ -13,7 +13,7 @@ private struct LossHessian: SymmetricOperator {
     let loaded = try ModelLoader.random(architecture, seed: 0)
     let batch = try arguments.integer("batch", 16)
     let size = loaded.preprocessing.size
-    let images = Tensor.normal([batch, size, size, 3], seed: 1)
+    let images = Tensor.normal([batch, size.height, size.width, 3], seed: 1)
     let variables = loaded.parameters.filter { !$0.specification.isBuffer }
     let buffers = loaded.parameters.filter(\.specification.isBuffer)
     let random = CounterRandom(seed: 2, purpose: "labels")
