@@ -10,7 +10,7 @@ compared with timm's. The classes of Hugging Face were made with each configurat
 another value than its default, one at a time. *Right* is within 1e-4 of the largest magnitude. *Refused by name* is exit
 code 64 or 65 with a message that names the architecture, a key or a tensor. *Assumed, printed*: nothing in the bare file
 tells the network from its plain relative; what was assumed is printed and stands in `run.json`. A bare file that does not
-tell its number of heads is tried with `heads=`.
+tell its number of heads is tried with `heads=`. Where timm fixes width and depth (Mixers), images were made small alone.
 
 Made by `Tests/sweep/sweep.py --write docs/sweep.md` (torch 2.15.0, timm 1.0.31, transformers 5.24.0).
 

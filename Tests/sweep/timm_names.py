@@ -52,6 +52,8 @@ def arguments(module, name):
         model = original(name)
         patch = model.stem.patch_size[0] if model is not None else 16
         yield dict(embed_dim=32, num_blocks=2, img_size=4 * patch), 4 * patch
+        # Most of them fix width and depth.
+        yield dict(img_size=4 * patch), 4 * patch
     else:
         model = original(name)
         patch, head = 16, 64
