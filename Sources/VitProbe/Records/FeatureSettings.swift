@@ -13,6 +13,7 @@ public struct FeatureSettings: Sendable, Codable {
 
     init(_ planned: any PlannedAnalysis) { self.planned = planned }
 
+    /// Writes name, configuration and plan of the analysis.
     public func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: Key.self)
       try container.encode(planned.name, forKey: .name)
@@ -20,6 +21,9 @@ public struct FeatureSettings: Sendable, Codable {
       try container.encode(planned.plan, forKey: .plan)
     }
 
+    /// Reads what ``encode(to:)`` wrote; the decoder knows the analyses that there may be.
+    ///
+    /// - Throws: `DecodingError` for an analysis that is not among these, or a plan that makes no sense.
     public init(from decoder: any Decoder) throws {
       let container = try decoder.container(keyedBy: Key.self)
       let name = try container.decode(String.self, forKey: .name)
