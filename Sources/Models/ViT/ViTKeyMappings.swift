@@ -31,36 +31,62 @@ extension ViTConfiguration {
     "Hugging Face",
     signature: ["embeddings.cls_token", "encoder.layer.0.attention.attention.query.weight"],
     ignored: ["*pooler.*", "*embeddings.mask_token"],
-    rules: [
+    rules: huggingFaceRules(
+      blocks: "encoder.layer",
+      [
+        .join(
+          "blocks.*.attn.qkv",
+          ["query", "key", "value"].map { "encoder.layer.*.attention.attention.\($0)" }),
+        .rename("blocks.*.attn.proj", "encoder.layer.*.attention.output.dense"),
+        .rename("blocks.*.mlp.fc1", "encoder.layer.*.intermediate.dense"),
+        .rename("blocks.*.mlp.fc1", "encoder.layer.*.mlp.weights_in"),
+        .rename("blocks.*.mlp.fc2", "encoder.layer.*.output.dense"),
+        .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.weights_out"),
+      ]))
+
+  /// Names that transformers has in memory since version 5, as in files that other trainers save: those of
+  /// `save_pretrained` are still the older ones. ViT and DeiT, and DINOv2.
+  private static let transformers = ["layers", "encoder.layer"].map { blocks in
+    KeyMapping(
+      "Hugging Face",
+      signature: ["embeddings.cls_token", "\(blocks).0.attention.q_proj.weight"],
+      ignored: ["*pooler.*", "*embeddings.mask_token"],
+      rules: huggingFaceRules(
+        blocks: blocks,
+        [
+          .join("blocks.*.attn.qkv", ["q", "k", "v"].map { "\(blocks).*.attention.\($0)_proj" }),
+          .rename("blocks.*.attn.proj", "\(blocks).*.attention.o_proj"),
+        ]))
+  }
+
+  /// What the names of transformers have in common.
+  ///
+  /// - Parameter own: the rules of one form: of attention, and of older perceptrons.
+  private static func huggingFaceRules(
+    blocks: String, _ own: [KeyMapping.Rule]
+  ) -> [KeyMapping.Rule] {
+    own + [
       .rename("cls_token", "embeddings.cls_token"),
       .rename("dist_token", "embeddings.distillation_token"),
       .rename("reg_token", "embeddings.register_tokens"),
       .rename("pos_embed", "embeddings.position_embeddings"),
       .rename("patch_embed.proj", "embeddings.patch_embeddings.projection"),
-      .rename("blocks.*.norm1", "encoder.layer.*.layernorm_before"),
-      .rename("blocks.*.norm1", "encoder.layer.*.norm1"),
-      .join(
-        "blocks.*.attn.qkv",
-        ["query", "key", "value"].map { "encoder.layer.*.attention.attention.\($0)" }),
-      .rename("blocks.*.attn.proj", "encoder.layer.*.attention.output.dense"),
-      .rename("blocks.*.ls1.gamma", "encoder.layer.*.layer_scale1.lambda1"),
-      .rename("blocks.*.norm2", "encoder.layer.*.layernorm_after"),
-      .rename("blocks.*.norm2", "encoder.layer.*.norm2"),
-      .rename("blocks.*.mlp.fc1", "encoder.layer.*.intermediate.dense"),
-      .rename("blocks.*.mlp.fc1", "encoder.layer.*.mlp.fc1"),
-      .rename("blocks.*.mlp.fc1", "encoder.layer.*.mlp.weights_in"),
-      .join(
-        "blocks.*.mlp.fc1", ["gate_proj", "up_proj"].map { "encoder.layer.*.mlp.\($0)" }),
-      .rename("blocks.*.mlp.fc2", "encoder.layer.*.output.dense"),
-      .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.fc2"),
-      .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.weights_out"),
-      .rename("blocks.*.mlp.fc2", "encoder.layer.*.mlp.down_proj"),
-      .rename("blocks.*.ls2.gamma", "encoder.layer.*.layer_scale2.lambda1"),
+      .rename("blocks.*.norm1", "\(blocks).*.layernorm_before"),
+      .rename("blocks.*.norm1", "\(blocks).*.norm1"),
+      .rename("blocks.*.ls1.gamma", "\(blocks).*.layer_scale1.lambda1"),
+      .rename("blocks.*.norm2", "\(blocks).*.layernorm_after"),
+      .rename("blocks.*.norm2", "\(blocks).*.norm2"),
+      .rename("blocks.*.mlp.fc1", "\(blocks).*.mlp.fc1"),
+      .join("blocks.*.mlp.fc1", ["gate_proj", "up_proj"].map { "\(blocks).*.mlp.\($0)" }),
+      .rename("blocks.*.mlp.fc2", "\(blocks).*.mlp.fc2"),
+      .rename("blocks.*.mlp.fc2", "\(blocks).*.mlp.down_proj"),
+      .rename("blocks.*.ls2.gamma", "\(blocks).*.layer_scale2.lambda1"),
       .rename("norm", "layernorm"),
       .rename("head", "classifier"),
       .rename("head", "cls_classifier"),
       .rename("head_dist", "distillation_classifier"),
-    ])
+    ]
+  }
 
   private static let torchvision = KeyMapping(
     "torchvision", signature: ["class_token", "encoder.layers.encoder_layer_0.ln_1.weight"],
