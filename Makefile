@@ -7,14 +7,17 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test kernel-test build static setup install uninstall package bench instructions fuzz \
+.PHONY: demo test mpi-test kernel-test build setup install uninstall package bench instructions fuzz \
   fuzz-smoke asan tsan lint clean
 
 demo: build
-	.build/release/vitprobe demo -o vitprobe-out --replace
+	$(PROGRAM) demo -o vitprobe-out --replace
+
+# With the Swift runtime inside: the program starts where no toolchain is.
+PROGRAM := .build/release/vitprobe
 
 build: setup
-	swift build -c release --product vitprobe
+	swift build -c release --product vitprobe --static-swift-stdlib
 
 # Swift Testing runs tests side by side already.
 test: setup
@@ -26,7 +29,7 @@ test: setup
 # The build with Open MPI, under mpirun, against the one without (about a minute once it is built).
 mpi-test: build
 	$(MAKE) setup PACKAGES="$(PACKAGES) $(MPI_PACKAGES)"
-	Tests/mpi/check.sh .build/release/vitprobe
+	Tests/mpi/check.sh $(PROGRAM)
 
 # The C kernels against plain sums, on each set of instructions of this processor; on NEON where
 # gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static are installed.
@@ -53,22 +56,16 @@ setup:
 lint:
 	swift format lint --strict --configuration .swift-format -r -p Sources Tests Package.swift
 
-# The program with the Swift runtime inside: it starts where no toolchain is.
-STATIC := .build-static/release/vitprobe
-
-static: setup
-	swift build -c release --product vitprobe --static-swift-stdlib --scratch-path .build-static
-
 # Program, bundled data, manual page, completions for bash, zsh and fish, licences.
-install: static
-	Packaging/stage.sh $(STATIC) "$(PREFIX)" "$(DESTDIR)"
+install: build
+	Packaging/stage.sh $(PROGRAM) "$(PREFIX)" "$(DESTDIR)"
 
 uninstall:
 	Packaging/unstage.sh "$(PREFIX)" "$(DESTDIR)"
 
 # A Debian package in packages/.
-package: static
-	Packaging/deb.sh $(STATIC) packages
+package: build
+	Packaging/deb.sh $(PROGRAM) packages
 
 bench: build
 	$(PYTHON) Benchmarks/run.py
@@ -103,4 +100,4 @@ tsan: setup
 	  -c release -Xswiftc -enable-testing
 
 clean:
-	rm -rf .build .build-static .build-asan .build-tsan .build-mpi packages vitprobe-out
+	rm -rf .build .build-asan .build-tsan .build-mpi packages vitprobe-out

@@ -93,6 +93,11 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
+    // The benchmarks' own half of each pair
+    .executableTarget(
+      name: "BenchmarkDriver", dependencies: ["Tensors", "Checkpoints", "Models", "Diagnostics"],
+      path: "Benchmarks/Driver", swiftSettings: swiftSettings),
+
     // Tests
     .target(
       name: "TestSupport", dependencies: ["DurableFiles"], path: "Tests/TestSupport",

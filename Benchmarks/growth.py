@@ -19,7 +19,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PROGRAM = os.path.join(ROOT, ".build", "release", "vitprobe")
-DRIVER = os.path.join(HERE, ".build", "release", "driver")
+DRIVER = os.path.join(ROOT, ".build", "release", "BenchmarkDriver")
 IMAGES = os.path.join(ROOT, "notebooks-data", "images", "fmnist-test-1024-images-idx3-ubyte.gz")
 ANALYSES = ("cka", "fourier", "variance")
 START, END = "<!-- growth: begin -->", "<!-- growth: end -->"
@@ -81,9 +81,9 @@ def main():
     parser.add_argument("--no-build", action="store_true")
     options = parser.parse_args()
     if not options.no_build:
-        for folder, product in ((ROOT, "vitprobe"), (HERE, "driver")):
-            subprocess.run(["swift", "build", "-c", "release", "--package-path", folder,
-                            "--product", product], check=True)
+        for product in ("vitprobe", "BenchmarkDriver"):
+            subprocess.run(["swift", "build", "-c", "release", "--package-path", ROOT,
+                            "--static-swift-stdlib", "--product", product], check=True)
     lines = ["| what grows | " + " | ".join(f"`{name}`" for name in ANALYSES) + " |",
              "| --- |" + " --- |" * len(ANALYSES)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
 RECORDED = os.path.join(HERE, "instructions.csv")
 GROWTH = 0.10
 VIT = "model=vit(image=32,patch=4,dim=96,depth=3,heads=3,classes=10)"
@@ -60,14 +61,15 @@ def main():
     if not shutil.which("valgrind"):
         sys.exit("valgrind is not installed: apt-get install valgrind")
     if not options.no_build:
-        subprocess.run(["swift", "build", "-c", "release", "--package-path", HERE], check=True,
-                       stdout=sys.stderr)
+        subprocess.run(["swift", "build", "-c", "release", "--package-path", ROOT,
+                        "--static-swift-stdlib", "--product", "BenchmarkDriver"],
+                       check=True, stdout=sys.stderr)
     before, counts, grown = recorded(), {}, []
     with tempfile.TemporaryDirectory(prefix="vitprobe-instructions-") as scratch:
         # Debian 12's valgrind cannot read the debug information of recent Swift compilers.
         driver = os.path.join(scratch, "driver")
         subprocess.run(["strip", "--strip-debug", "-o", driver,
-                        os.path.join(HERE, ".build", "release", "driver")], check=True)
+                        os.path.join(ROOT, ".build", "release", "BenchmarkDriver")], check=True)
         for job, words in JOBS.items():
             counts[job] = now = count(driver, words)
             change = "not recorded"

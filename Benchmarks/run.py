@@ -64,7 +64,7 @@ class Machine:
         self.modules = {}
         self.best_rate = 0.0
         self.paths = {
-            "driver": os.path.join(HERE, ".build", "release", "driver"),
+            "driver": os.path.join(ROOT, ".build", "release", "BenchmarkDriver"),
             "vitprobe": os.path.join(ROOT, ".build", "release", "vitprobe"),
             "python": options.python, "here": HERE, "scratch": scratch,
             "threads": str(options.threads), "images": os.path.join(scratch, "images.npy"),
@@ -312,8 +312,9 @@ def main():
         print(text, file=sys.stderr, flush=True)
 
     if not options.no_build:
-        subprocess.run(["swift", "build", "-c", "release", "--package-path", HERE], check=True,
-                       stdout=sys.stderr)
+        subprocess.run(["swift", "build", "-c", "release", "--package-path", ROOT,
+                        "--static-swift-stdlib", "--product", "BenchmarkDriver"],
+                       check=True, stdout=sys.stderr)
     records, summaries, skipped = [], [], []
     with tempfile.TemporaryDirectory(prefix="vitprobe-bench-") as scratch:
         machine = Machine(options, scratch)
