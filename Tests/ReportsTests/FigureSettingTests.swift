@@ -74,7 +74,7 @@ import Testing
       var figure = figure
       figure.setting.width = width
       #expect((figure.pageSize.width - width * 96).magnitude < 1, "\(figure.name)")
-      let sizes = try XMLScanner(figure.svg).elements.filter { $0.name == "text" }
+      let sizes = try XMLScanner(figure.svg).elements.filter { $0.name == "text" || $0.name == "tspan" }
         .compactMap { Double($0.attributes["font-size"] ?? "") }
       // A point is 4/3 of a pixel.
       #expect(sizes.allSatisfy { (6.5...9).contains($0 * 0.75) }, "\(figure.name)")
@@ -94,6 +94,19 @@ import Testing
       #expect(Figure.balancedColumns(count, atMost: 4) == expected, "\(count)")
     }
     #expect(Figure.balancedColumns(3, atMost: 2) == 1)
+  }
+
+  @Test func noPanelStandsAloneInItsRow() {
+    for columns in 3...6 {
+      for count in columns...40 {
+        let rows = Dictionary(grouping: Figure.places(of: count, columns: columns), by: \.row)
+        #expect(rows.values.allSatisfy { $0.count > 1 && $0.count <= columns }, "\(count)")
+        #expect(rows.values.map(\.count).reduce(0, +) == count)
+      }
+    }
+    let thirteen = Figure.places(of: 13, columns: 4)
+    #expect(thirteen.map(\.row) == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+    #expect(thirteen.map(\.column) == [0, 1, 2, 3, 0, 1, 2, 0, 1, 2, 0, 1, 2])
   }
 
   /// Vega-Lite takes the scale of the first panel for all: each must have every model.

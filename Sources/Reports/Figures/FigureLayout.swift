@@ -80,7 +80,8 @@ struct FigureLayout {
     let sizes = figure.setting.sizes
     self.sizes = sizes
     self.columns = columns
-    let rows = (figure.panels.count + columns - 1) / columns
+    let places = Figure.places(of: figure.panels.count, columns: columns)
+    let rows = (places.last?.row ?? 0) + 1
     let plots = Self.plotSizes(figure, columns: columns, inner: inner)
     let scales = Self.scales(figure, plots)
     let bar = figure.shownColorBar
@@ -90,9 +91,10 @@ struct FigureLayout {
     var shows: [(x: Bool, y: Bool)] = []
     for (index, panel) in figure.panels.enumerated() {
       let isHeat = panel.heatMap != nil
-      let isLowest = index + columns >= figure.panels.count
+      let below = (row: places[index].row + 1, column: places[index].column)
+      let isLowest = !places.contains { $0 == below }
       let showsX = isHeat || !figure.sharesX || isLowest
-      let showsY = isHeat || !figure.sharesY || index % columns == 0
+      let showsY = isHeat || !figure.sharesY || places[index].column == 0
       shows.append((showsX, showsY))
       margins.append(
         Margins(
@@ -104,8 +106,10 @@ struct FigureLayout {
     // Columns are as wide as their widest panel; rows as high as their highest.
     func greatest(_ values: [Double]) -> Double { values.max() ?? 0 }
     let indices = figure.panels.indices
-    let columnIndices = (0..<columns).map { column in indices.filter { $0 % columns == column } }
-    let rowIndices = (0..<rows).map { row in indices.filter { $0 / columns == row } }
+    let columnIndices = (0..<columns).map { column in
+      indices.filter { places[$0].column == column }
+    }
+    let rowIndices = (0..<rows).map { row in indices.filter { places[$0].row == row } }
     let left = columnIndices.map { greatest($0.map { margins[$0].left }) }
     let across = columnIndices.map { greatest($0.map { plots[$0].width }) }
     let right = columnIndices.map { greatest($0.map { margins[$0].right }) }
@@ -176,9 +180,7 @@ struct FigureLayout {
     let gridTop = y
     for row in 0..<rows {
       var x = sizes.margin
-      for column in 0..<columns {
-        let index = row * columns + column
-        guard indices.contains(index) else { break }
+      for (column, index) in rowIndices[row].enumerated() {
         let plot = Rectangle(
           x: (x + left[column]).rounded(), y: (y + top[row]).rounded(), width: plots[index].width,
           height: plots[index].height)

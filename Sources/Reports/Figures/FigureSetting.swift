@@ -128,4 +128,15 @@ extension Figure {
     let better = stride(from: even, through: 2, by: -1).first { count % $0 != 1 }
     return better ?? (count <= 3 ? 1 : even)
   }
+
+  /// Where each of `count` panels stands: rows of `columns`, in order; where a single panel would be
+  /// left for the last row, rows before it give one of theirs.
+  static func places(of count: Int, columns: Int) -> [(row: Int, column: Int)] {
+    let rows = (count + columns - 1) / columns
+    let isEven = columns > 2 && count % columns == 1 && rows > 1
+    let lengths = (0..<rows).map { row in
+      isEven ? count / rows + (row < count % rows ? 1 : 0) : min(columns, count - row * columns)
+    }
+    return lengths.enumerated().flatMap { row, length in (0..<length).map { (row, $0) } }
+  }
 }

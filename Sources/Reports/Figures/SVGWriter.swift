@@ -69,7 +69,7 @@ struct SVGWriter {
     text += "<text\(Self.list(attributes))>\(Self.escape(label.base))"
     if !label.superscript.isEmpty {
       let rise = font.size * 0.38
-      text += "<tspan dy=\"\(Self.number(-rise))\" font-size=\"\(Self.number(font.size * 0.72))\">"
+      text += "<tspan dy=\"\(Self.number(-rise))\" font-size=\"\(Self.number(Label.raisedSize(font.size)))\">"
       text += "\(Self.escape(label.superscript))</tspan>"
       if !label.tail.isEmpty {
         text += "<tspan dy=\"\(Self.number(rise))\">\(Self.escape(label.tail))</tspan>"
@@ -169,6 +169,10 @@ struct Label: Sendable, Equatable {
 
   func width(size: Double, bold: Bool = false) -> Double {
     TextMetrics.width(base + tail, size: size, bold: bold)
-      + TextMetrics.width(superscript, size: size * 0.72, bold: bold)
+      + TextMetrics.width(superscript, size: Self.raisedSize(size), bold: bold)
   }
+
+  /// The size of an exponent beside words of `size` pixels: 6.5 points at least, below which print
+  /// cannot be read.
+  static func raisedSize(_ size: Double) -> Double { min(size, max(size * 0.72, 6.5 * 96 / 72)) }
 }
