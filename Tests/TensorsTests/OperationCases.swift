@@ -74,7 +74,7 @@ struct Random: RandomNumberGenerator {
 extension OperationCase {
   static let all: [OperationCase] =
     elementwise + products + reductions + layouts + rowwise + attentions + planes + convolutions
-    + poolings + fused
+    + poolings + localMixings + fused
 
   private static let elementwise: [OperationCase] = [
     .init(
@@ -558,6 +558,29 @@ extension OperationCase {
         name: "max pool \(name)", shapes: [[2, h, w, 2]], values: .distinct,
         run: { $0[0].maxPooled(window.window) }, reference: { $0[0].maxPooled(window) })
     }
+
+  private static let localMixings: [OperationCase] = [
+    ("of each image and place", 2, 6), ("of each image", 2, 1), ("of each place", 1, 6),
+    ("shared", 1, 1),
+  ].flatMap { name, images, places -> [OperationCase] in
+    let window = SlidingWindow(height: 3, width: 2, stride: 2, padding: (1, 0, 2, 1))
+    let plain = PlainLocalMixing(
+      window: window, map: [2, 5, 4, 4], weights: [images, places, 6, 2])
+    return [
+      .init(
+        name: "local mixing, weights \(name)", shapes: [plain.map, plain.weights],
+        run: { $0[0].locallyMixed($0[1], window: window) },
+        reference: { plain.results($0[0], $0[1]) }),
+      .init(
+        name: "local spreading, weights \(name)", shapes: [plain.output, plain.weights],
+        run: { LocalSpreading(window: window, map: plain.map)($0[0], $0[1]) },
+        reference: { plain.mapGradient($0[0], $0[1]) }),
+      .init(
+        name: "local correlation, weights \(name)", shapes: [plain.map, plain.output],
+        run: { LocalCorrelation(window: window, weights: plain.weights)($0[0], $0[1]) },
+        reference: { plain.weightGradient($0[0], $0[1]) }),
+    ]
+  }
 
   private static let fused: [OperationCase] =
     [Activation.none, .gelu, .geluTanh, .quickGELU, .relu, .relu6, .silu].flatMap {

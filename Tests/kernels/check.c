@@ -191,6 +191,7 @@ static const struct {
     {"attention_maps", test_attention_maps},
     {"krylov", test_krylov},
     {"products", test_products},
+    {"local_mixing", test_local_mixing},
     {"winograd", test_winograd},
 };
 enum { TESTS = sizeof tests / sizeof *tests };

@@ -177,6 +177,23 @@ void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx
 // dw[kh, kw, c] (overwritten), summed over images image0 ..< image0 + images.
 void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw,
                                   const struct ck_window *g, size_t image0, size_t images);
+// Where the weights of a local mixing lie: w[image][place][kh * kw][groups], each group's for its
+// neighbouring channels. A step of 0: the same for all images, or all places.
+struct ck_local_weights {
+  size_t groups, image_step, place_step;
+};
+
+// y[n, p, c] = sum_u w[n, p, u, group of c] x[n, stride * p + u - pad, c], zero outside; rows row0 ..< row0 +
+// rows of the n * oh rows of y.
+void ck_local_mix(const float *x, const float *w, float *y, const struct ck_window *g,
+                  const struct ck_local_weights *l, size_t row0, size_t rows);
+// Its adjoint in x: rows row0 ..< row0 + rows of the n * h rows of x.
+void ck_local_spread(const float *y, const float *w, float *x, const struct ck_window *g,
+                     const struct ck_local_weights *l, size_t row0, size_t rows);
+// Its adjoint in w, from rows row0 ..< row0 + rows of y. Weights of all places of an image are overwritten at
+// its first place and summed from there on: such an image has to be given whole.
+void ck_local_correlate(const float *x, const float *y, float *w, const struct ck_window *g,
+                        const struct ck_local_weights *l, size_t row0, size_t rows);
 // Max pooling; index[n, oh, ow, c] is the flat offset within the image of the (first) largest value, and
 // may be NULL.
 void ck_max_pool(const float *x, float *y, int32_t *index, const struct ck_window *g, size_t image0,

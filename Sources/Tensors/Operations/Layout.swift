@@ -213,4 +213,11 @@ extension Tensor {
       index.allSatisfy { $0 >= -1 && Int($0) < rowsIn }, "An index is outside 0..<\(rowsIn)")
     return GatherRows(index: index, rowsIn: rowsIn)(self)
   }
+
+  /// Rows `[N, index.count, ...]` added up where `index` says, `[N, rowsIn, ...]`; those of -1 are left out.
+  public func scatterRows(_ index: [Int32], rowsIn: Int) -> Tensor {
+    precondition(
+      index.allSatisfy { $0 >= -1 && Int($0) < rowsIn }, "An index is outside 0..<\(rowsIn)")
+    return ScatterRows(index: index, rowsIn: rowsIn)(self)
+  }
 }
