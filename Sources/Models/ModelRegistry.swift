@@ -7,9 +7,13 @@ public enum ModelRegistry {
     PublishedRefinerConfiguration.self,
     ViTConfiguration.self,
     ResNetConfiguration.self,
+    DWNetConfiguration.self,
     SwinConfiguration.self,
     PiTConfiguration.self,
     MixerConfiguration.self,
     AlterNetConfiguration.self,
+    RedNetConfiguration.self,
+    PVTConfiguration.self,
+    VOLOConfiguration.self,
   ]
 }

@@ -37,6 +37,17 @@ extension WeightsView {
   public func classes(_ name: String = "head.weight") -> Int { shape(name, rank: 2)?[0] ?? 0 }
 }
 
+extension WeightsView {
+  /// The error about heads of attention that neither names nor shapes tell.
+  func undeterminedHeads(_ family: String, width: Int) -> ModelError {
+    ModelError(
+      .undetermined,
+      found: "the number of attention heads cannot be read from weights of width \(width)",
+      expected: "a published width, or an architecture",
+      advice: "Name the architecture before the file: \(family)(…,heads=N)@FILE")
+  }
+}
+
 /// The whole number whose square this is.
 func squareRoot(_ number: Int) -> Int? {
   guard number >= 0 else { return nil }

@@ -18,6 +18,11 @@ import Testing
       + "classes=7)",
     "pit(image=32,patch=8,stride=4,dims=12-24,depths=1-2,heads=2-3,classes=7)",
     "mixer(image=32,patch=8,dim=24,depth=2,classes=7)",
+    "dwnet(image=32,patch=4,dim=8,depths=1-1,window=3,classes=7)",
+    "dwnet(kernels=dynamic,image=32,patch=4,dim=8,depths=1-1,window=5,classes=7)",
+    "rednet(image=32,depths=1-1,width=16,stem-width=32,classes=7)",
+    "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)",
+    "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)",
   ]
 
   @Test func everyFamilyIsAmongThem() throws {

@@ -2,7 +2,7 @@ import Models
 import Testing
 
 /// Parameters of Swin, PiT and MLP-Mixer against those of timm 1.0.31 and, for `hdv` and CIFAR names, of
-/// xxxnell/how-do-vits-work.
+/// xxxnell/how-do-vits-work; of the local family against its repositories' (tensors where they were counted).
 @Suite struct HierarchicalCountTests {
   private static let counts: [(String, Int, Int)] = [
     ("swin_tiny_patch4_window7_224", 28_288_354, 173),
@@ -25,6 +25,18 @@ import Testing
     ("mixer_s32_224", 19_104_624, 102), ("mixer_s16_224", 18_528_264, 102),
     ("mixer_b32_224", 60_293_428, 150), ("mixer_b16_224", 59_880_472, 150),
     ("mixer_l32_224", 206_939_264, 294), ("mixer_l16_224", 208_196_168, 294),
+    ("dwnet_tiny_patch4_window7_224", 24_172_744, 0),
+    ("dwnet_base_patch4_window7_224", 74_347_112, 0),
+    ("dynamic_dwnet_tiny_patch4_window7_224", 51_131_752, 0),
+    ("dynamic_dwnet_base_patch4_window7_224", 161_597_928, 0),
+    ("i_dynamic_dwnet_tiny_patch4_window7_224", 26_244_280, 0),
+    ("i_dynamic_dwnet_base_patch4_window7_224", 80_253_608, 0),
+    ("rednet26", 9_233_166, 0), ("rednet38", 12_386_986, 0), ("rednet50", 15_540_806, 0),
+    ("rednet101", 25_652_950, 0), ("rednet152", 33_984_582, 0),
+    ("pvt_tiny", 13_229_288, 0), ("pvt_small", 24_485_864, 0), ("pvt_medium", 44_208_104, 0),
+    ("pvt_large", 61_369_320, 0),
+    ("volo_d1_224", 26_632_040, 0), ("volo_d2_224", 58_678_336, 0), ("volo_d3_224", 86_325_072, 0),
+    ("volo_d4_224", 192_961_520, 0), ("volo_d5_224", 295_455_584, 0),
   ]
 
   @Test(arguments: counts)
@@ -32,6 +44,6 @@ import Testing
     let summary = try ModelSummary(Architecture(name))
     #expect(summary.parameterCount == count)
     // Some tensors of files with queries and keys apart are one here.
-    if !name.hasPrefix("hdv") { #expect(summary.parameters.count == tensors) }
+    if tensors > 0, !name.hasPrefix("hdv") { #expect(summary.parameters.count == tensors) }
   }
 }

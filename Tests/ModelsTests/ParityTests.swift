@@ -8,7 +8,8 @@ import Testing
 @Suite struct ParityTests {
   static let tolerance = 1e-4
   static let families: Set = [
-    "vit", "resnet", "preresnet", "swin", "pit", "mixer", "alternet", "refiner",
+    "vit", "resnet", "preresnet", "swin", "pit", "mixer", "alternet", "refiner", "dwnet", "rednet",
+    "pvt", "volo",
   ]
 
   @Test(.serialized, arguments: Fixture.names(of: families).filter { !$0.hasPrefix("gradients-") })

@@ -18,7 +18,11 @@ import Testing
     "swin(image=16384)", "swin(image=16384,patch=1,window=64,dim=1,heads=1-1-1-1)",
     "swin(window=64,image=4096)",
     "swin(image=16384,dim=8192,depths=1024-1024-1024-1024,heads=1-1-1-1)",
-    "alternet(image=16384)", "alternet(image=16384,stem=cifar,window=128,width=1,head-dim=4096)",
+    "dwnet(image=16384,window=31,kernels=inhomogeneous)", "dwnet(dim=8192,depths=1-1-1-1-1-1-1-1)",
+    "rednet(image=16384)", "rednet(width=8192,group-channels=1,depths=1024-1024)",
+    "pvt(image=16384)", "pvt(image=2048,reductions=1-1-1-1)", "volo(image=16384)",
+    "volo(image=4096,dims=65536-65536)", "alternet(image=16384)",
+    "alternet(image=16384,stem=cifar,window=128,width=1,head-dim=4096)",
   ]
 
   @Test(arguments: huge)
@@ -45,7 +49,12 @@ import Testing
     #expect(throws: Never.self) { try Architecture("vit(image=2048,patch=4,dim=1024,heads=16)") }
   }
 
-  @Test(arguments: ["swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "resnet"])
+  @Test(
+    arguments: [
+      "swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "resnet", "dwnet", "rednet",
+      "pvt",
+      "volo",
+    ])
   func squaresOnlyAreSaid(_ family: String) {
     let error = #expect(throws: ModelError.self) { try Architecture("\(family)(image=64x96)") }
     #expect(error?.description.contains("64x96; expected a square") == true)

@@ -18,7 +18,7 @@ struct Swin: VisionModel {
   private let positions: Tensor?
   private let blocks: [SwinBlock]
   /// What follows each stage but the last.
-  private let merges: [PatchMerging]
+  private let merges: [TokenMerging]
   private let norm: LayerNorm
   private let classifier: Dense?
 
@@ -34,7 +34,7 @@ struct Swin: VisionModel {
       ? try weights.weight("absolute_pos_embed", [1, c.grid * c.grid, c.dim])
         .reshaped([c.grid * c.grid, c.dim]) : nil
     var blocks: [SwinBlock] = []
-    var merges: [PatchMerging] = []
+    var merges: [TokenMerging] = []
     let stages = c.stages
     for (index, stage) in stages.enumerated() {
       let scope = weights["layers"][index]
@@ -44,7 +44,7 @@ struct Swin: VisionModel {
       }
       guard index + 1 < stages.count else { continue }
       merges.append(
-        try PatchMerging(
+        try TokenMerging(
           scope["downsample"], c.form, from: stage.width, to: stages[index + 1].width,
           epsilon: c.patchEpsilon))
     }
@@ -99,10 +99,8 @@ struct Swin: VisionModel {
 }
 
 /// What makes four (or more) tokens one between two stages.
-private enum PatchMerging: Sendable {
-  /// The four neighbours side by side, normalised, then a linear map without bias (Liu et al. 2021).
-  /// Keys `norm`, `reduction`.
-  case linear(LayerNorm, Dense)
+private enum TokenMerging: Sendable {
+  case linear(PatchMerging)
   /// A convolution whose stride is its kernel. Keys `weight`, `bias`.
   case convolution(PatchEmbedding)
 
@@ -111,9 +109,7 @@ private enum PatchMerging: Sendable {
   ) throws(ParameterError) {
     switch form {
     case .original:
-      self = .linear(
-        try LayerNorm(scope["norm"], 4 * width, epsilon: epsilon),
-        try Dense(scope["reduction"], 4 * width, next, bias: false))
+      self = .linear(try PatchMerging(scope, from: width, to: next, epsilon: epsilon))
     case .howDoViTsWork:
       self = .convolution(try PatchEmbedding(scope, channels: width, patch: 2, width: next))
     }
@@ -123,27 +119,13 @@ private enum PatchMerging: Sendable {
   func callAsFunction(
     _ x: Tensor, height: Int, width: Int
   ) -> (tokens: Tensor, height: Int, width: Int) {
-    let images = x.shape[0]
-    switch self {
-    case .linear(let norm, let reduction):
-      // A map of odd extent gets a row or column of zeros.
-      let (down, across) = ((height + 1) / 2, (width + 1) / 2)
-      var rows: [Int32] = []
-      for y in 0..<down {
-        for x in 0..<across {
-          for (dy, dx) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
-            let (row, column) = (2 * y + dy, 2 * x + dx)
-            rows.append(row < height && column < width ? Int32(row * width + column) : -1)
-          }
-        }
+    let map = x.reshaped([x.shape[0], height, width, x.shape.last])
+    let merged =
+      switch self {
+      case .linear(let merging): merging(map)
+      case .convolution(let convolution): convolution(map)
       }
-      let joined = x.gatherRows(rows, rowsIn: height * width)
-        .reshaped([images, down * across, 4 * x.shape.last])
-      return (reduction(joined, norm: norm), down, across)
-    case .convolution(let convolution):
-      let map = convolution(x.reshaped([images, height, width, x.shape.last]))
-      let (down, across) = (map.shape[1], map.shape[2])
-      return (map.reshaped([images, down * across, map.shape.last]), down, across)
-    }
+    let (down, across) = (merged.shape[1], merged.shape[2])
+    return (merged.reshaped([x.shape[0], down * across, merged.shape.last]), down, across)
   }
 }

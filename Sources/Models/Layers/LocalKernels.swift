@@ -1,0 +1,75 @@
+import Tensors
+
+/// The weights of a local layer, `[N or 1, places or 1, window², groups]` for
+/// ``Tensors/Tensor/locallyMixed(_:window:)``.
+enum LocalKernels: Sendable {
+  /// A parameter: a depth-wise convolution, key `weight` `[C, 1, k, k]`.
+  case fixed(Tensor)
+  /// Made of the mean of an image: the same kernels at every place of it (Han et al. 2021).
+  case ofImage(KernelGenerator)
+  /// Made of each place: involution (Li et al. 2021).
+  case ofPlace(KernelGenerator)
+
+  /// The kernels of a depth-wise convolution.
+  static func depthwise(
+    _ scope: Scope, channels: Int, side: Int
+  ) throws(ParameterError) -> LocalKernels {
+    let weight = try scope.weight("weight", [channels, 1, side, side], layout: .depthwise)
+    return .fixed(weight.reshaped([1, 1, side * side, channels]))
+  }
+
+  /// The weights for a map `[N, H, W, C]`.
+  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+    switch self {
+    case .fixed(let weights): weights
+    case .ofImage(let generator):
+      generator(x.globalAverage().reshaped([x.shape[0], 1, 1, x.shape[3]]), context)
+    case .ofPlace(let generator): generator(x, context)
+    }
+  }
+}
+
+/// Two products that make the kernels of a place of its channels: `expand(relu(norm(reduce(x))))`.
+struct KernelGenerator: Sendable {
+  private let reduce: Reduction
+  private let expand: PatchEmbedding
+  private let taps: Int
+
+  /// The first product, with or without a bias before the normalisation.
+  private enum Reduction: Sendable {
+    case plain(NormedConvolution)
+    case biased(PatchEmbedding, BatchNorm)
+  }
+
+  /// - Parameters:
+  ///   - reduce: the scope of a 1x1 convolution to a quarter of the channels, and of the norm behind it.
+  ///   - expand: the scope of a 1x1 convolution with a bias to `side² * groups` values, those of a group together.
+  init(
+    reduce: Scope, norm: Scope, expand: Scope, channels: Int, side: Int, groups: Int,
+    hasReducedBias: Bool
+  ) throws(ParameterError) {
+    let reduced = max(1, channels / 4)
+    self.reduce =
+      hasReducedBias
+      ? .biased(
+        try PatchEmbedding(reduce, channels: channels, patch: 1, width: reduced),
+        try BatchNorm(norm, reduced))
+      : .plain(try NormedConvolution(reduce, norm: norm, channels, reduced, kernel: 1))
+    taps = side * side
+    self.expand = try PatchEmbedding(expand, channels: reduced, patch: 1, width: taps * groups)
+  }
+
+  /// The kernels `[N, H * W, taps, groups]` of the places of a map `[N, H, W, C]`.
+  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+    let reduced =
+      switch reduce {
+      case .plain(let convolution): convolution(x, activation: .relu, context)
+      case .biased(let convolution, let norm):
+        norm(convolution(x), activation: .relu, context)
+      }
+    let kernels = expand(reduced)
+    return kernels.reshaped([
+      x.shape[0], x.shape[1] * x.shape[2], kernels.shape[3] / taps, taps,
+    ]).permuted([0, 1, 3, 2])
+  }
+}
