@@ -4,32 +4,40 @@
 
 #include <math.h>
 
-#define BINARY(NAME, ASSIGN, OP)                                                        \
+// STEP(out, u, v) is what one pair of values gives.
+#define BINARY(NAME, STEP)                                                              \
   CLONES void NAME(const float *a, const float *b, float *y, size_t outer, size_t cols, \
                    int mode) {                                                          \
     if (mode == CK_SAME) {                                                              \
       size_t n = outer * cols;                                                          \
       IN_PLACE                                                                          \
-      for (size_t i = 0; i < n; i++) y[i] ASSIGN a[i] OP b[i];                          \
+      for (size_t i = 0; i < n; i++) STEP(y[i], a[i], b[i]);                            \
     } else if (mode == CK_SUFFIX) {                                                     \
       for (size_t r = 0; r < outer; r++) {                                              \
         const float *in = a + r * cols;                                                 \
         float *out = y + r * cols;                                                      \
         IN_PLACE                                                                        \
-        for (size_t i = 0; i < cols; i++) out[i] ASSIGN in[i] OP b[i];                  \
+        for (size_t i = 0; i < cols; i++) STEP(out[i], in[i], b[i]);                    \
       }                                                                                 \
     } else {                                                                            \
       for (size_t r = 0; r < outer; r++) {                                              \
         const float *in = a + r * cols;                                                 \
         float *out = y + r * cols, v = b[r];                                            \
         IN_PLACE                                                                        \
-        for (size_t i = 0; i < cols; i++) out[i] ASSIGN in[i] OP v;                     \
+        for (size_t i = 0; i < cols; i++) STEP(out[i], in[i], v);                       \
       }                                                                                 \
     }                                                                                   \
   }
-BINARY(ck_add, =, +)
-BINARY(ck_multiply, =, *)
-BINARY(ck_multiply_add, +=, *)
+#define ADD(Y, U, V) Y = U + V
+#define MULTIPLY(Y, U, V) Y = U * V
+#define MULTIPLY_ADD(Y, U, V) Y += U * V
+#define EQUAL(Y, U, V) Y = U == V ? 1.0f : 0.0f
+#define KEEP(Y, U, V) Y = V != 0.0f ? U : 0.0f
+BINARY(ck_add, ADD)
+BINARY(ck_multiply, MULTIPLY)
+BINARY(ck_multiply_add, MULTIPLY_ADD)
+BINARY(ck_equal, EQUAL)
+BINARY(ck_keep, KEEP)
 
 CLONES void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n) {
   IN_PLACE
@@ -40,7 +48,7 @@ CLONES void ck_axpy(float a, const float *x, float *y, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-CLONES void ck_map(const float *x, float *y, size_t n, int function) {
+CLONES void ck_map(const float *x, float *y, size_t n, int function, float a, float b) {
 #define LOOP(EXPRESSION)             \
   for (size_t i = 0; i < n; i++) {   \
     float v = x[i];                  \
@@ -58,6 +66,21 @@ CLONES void ck_map(const float *x, float *y, size_t n, int function) {
     case CK_FN_RECIPROCAL: LOOP(1.0f / v);
     case CK_FN_RSQRT: LOOP(1.0f / sqrtf(v));
     case CK_FN_LOG: LOOP(logf(v));
+    case CK_FN_TANH: LOOP(vm_tanh(v));
+    case CK_FN_SQRT: LOOP(sqrtf(v));
+    case CK_FN_SIN: LOOP(sinf(v));
+    case CK_FN_COS: LOOP(cosf(v));
+    case CK_FN_ABS: LOOP(fabsf(v));
+    case CK_FN_SIGN: LOOP(v > 0.0f ? 1.0f : (v < 0.0f ? -1.0f : 0.0f));
+    case CK_FN_ERF: LOOP(vm_erf(v));
+    case CK_FN_SOFTPLUS: LOOP((v < 0.0f ? 0.0f : v) + log1pf(vm_exp(v < 0.0f ? v : -v)));
+    case CK_FN_RECIPROCAL_OR_ZERO: LOOP(v == 0.0f ? 0.0f : 1.0f / v);
+    case CK_FN_POWER: LOOP(powf(v, a));
+    case CK_FN_LEAKY_RELU: LOOP(v > 0.0f ? v : a * v);
+    case CK_FN_LEAKY_STEP: LOOP(v > 0.0f ? 1.0f : a);
+    // A NaN stays.
+    case CK_FN_CLAMP: LOOP(v < a ? a : (v > b ? b : v));
+    case CK_FN_CLAMP_STEP: LOOP(v >= a && v <= b ? 1.0f : 0.0f);
     default: break;
   }
 #undef LOOP

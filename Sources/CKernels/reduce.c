@@ -30,6 +30,34 @@ CLONES void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, si
   }
 }
 
+CLONES void ck_largest_of_axis(const float *x, float *y, size_t outer, size_t count, size_t inner) {
+  for (size_t o = 0; o < outer; o++, y += inner) {
+    const float *in = x + o * count * inner;
+    memcpy(y, in, inner * sizeof(float));
+    for (size_t k = 1; k < count; k++)
+      for (size_t i = 0; i < inner; i++) {
+        float v = in[k * inner + i];
+        y[i] = v > y[i] || v != v ? v : y[i];
+      }
+  }
+}
+
+CLONES void ck_cumulative_sum(const float *x, float *y, size_t outer, size_t count, size_t inner,
+                              int backward) {
+  for (size_t o = 0; o < outer; o++)
+    for (size_t start = 0; start < inner; start += COLUMN_BLOCK) {
+      size_t block = inner - start < COLUMN_BLOCK ? inner - start : COLUMN_BLOCK;
+      double sums[COLUMN_BLOCK] = {0};
+      for (size_t k = 0; k < count; k++) {
+        size_t at = (o * count + (backward ? count - 1 - k : k)) * inner + start;
+        for (size_t i = 0; i < block; i++) {
+          sums[i] += (double)x[at + i];
+          y[at + i] = (float)sums[i];
+        }
+      }
+    }
+}
+
 CLONES void ck_dot_rows(const float *a, const float *b, float *y, size_t rows, size_t cols) {
   REASSOCIATE
   for (size_t r = 0; r < rows; r++) {

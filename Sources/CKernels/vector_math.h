@@ -104,6 +104,21 @@ INLINE float vm_gelu_tanh(float x) {
   return x * vm_sigmoid(1.5957691216057308f * (x + 0.044715f * (x * x * x)));
 }
 
+// tanh(x): an odd polynomial of degree 11 below 0.625 (Cephes), 1 - 2 / (exp(2 x) + 1) above.
+INLINE float vm_tanh(float x) {
+  CONTRACT
+  float size = x < 0.0f ? -x : x, s = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * s + 2.06390887954e-2f;
+  p = p * s + -5.37397155531e-2f;
+  p = p * s + 1.33314422036e-1f;
+  p = p * s + -3.33332819422e-1f;
+  float inner = p * s * x + x;
+  float outer = 1.0f - 2.0f / (vm_exp(2.0f * size) + 1.0f);
+  outer = x < 0.0f ? -outer : outer;
+  return size < 0.625f ? inner : outer;
+}
+
 INLINE float vm_activate(float x, int activation) {
   switch (activation) {
     case 1: return vm_gelu(x);

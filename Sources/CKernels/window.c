@@ -15,14 +15,24 @@ CLONES void ck_im2col(const float *x, float *patches, const struct ck_window *g,
     ptrdiff_t y0 = (ptrdiff_t)(oy * g->stride_h) - g->pad_top;
     ptrdiff_t x0 = (ptrdiff_t)(ox * g->stride_w) - g->pad_left;
     // Columns of the window inside the image; one contiguous run a row in channels-last layout.
-    ptrdiff_t first = x0 < 0 ? -x0 : 0;
+    ptrdiff_t first = x0 >= 0 ? 0 : -x0 < (ptrdiff_t)g->kw ? -x0 : (ptrdiff_t)g->kw;
     ptrdiff_t last = x0 + (ptrdiff_t)g->kw > (ptrdiff_t)g->w ? (ptrdiff_t)g->w - x0
                                                              : (ptrdiff_t)g->kw;
     if (last < first) last = first;
     for (size_t ky = 0; ky < g->kh; ky++, out += row_length) {
-      ptrdiff_t iy = y0 + (ptrdiff_t)ky;
+      ptrdiff_t iy = y0 + (ptrdiff_t)(ky * g->dilation_h);
       if (iy < 0 || iy >= (ptrdiff_t)g->h) {
         memset(out, 0, row_length * sizeof(float));
+        continue;
+      }
+      if (g->dilation_w != 1) {
+        for (size_t kx = 0; kx < g->kw; kx++) {
+          ptrdiff_t ix = x0 + (ptrdiff_t)(kx * g->dilation_w);
+          if (ix < 0 || ix >= (ptrdiff_t)g->w)
+            memset(out + kx * c, 0, c * sizeof(float));
+          else
+            memcpy(out + kx * c, in + ((size_t)iy * g->w + (size_t)ix) * c, c * sizeof(float));
+        }
         continue;
       }
       if (first > 0) memset(out, 0, (size_t)first * c * sizeof(float));
@@ -45,10 +55,10 @@ CLONES void ck_col2im(const float *patches, float *x, const struct ck_window *g,
     for (size_t oy = 0; oy < g->oh; oy++)
       for (size_t ox = 0; ox < g->ow; ox++, in += patch)
         for (size_t ky = 0; ky < g->kh; ky++) {
-          ptrdiff_t iy = (ptrdiff_t)(oy * g->stride_h + ky) - g->pad_top;
+          ptrdiff_t iy = (ptrdiff_t)(oy * g->stride_h + ky * g->dilation_h) - g->pad_top;
           if (iy < 0 || iy >= (ptrdiff_t)g->h) continue;
           for (size_t kx = 0; kx < g->kw; kx++) {
-            ptrdiff_t ix = (ptrdiff_t)(ox * g->stride_w + kx) - g->pad_left;
+            ptrdiff_t ix = (ptrdiff_t)(ox * g->stride_w + kx * g->dilation_w) - g->pad_left;
             if (ix < 0 || ix >= (ptrdiff_t)g->w) continue;
             float *to = out + ((size_t)iy * g->w + (size_t)ix) * c;
             const float *from = in + (ky * g->kw + kx) * c;
@@ -64,8 +74,8 @@ CLONES void ck_col2im(const float *patches, float *x, const struct ck_window *g,
     for (size_t ox = 0; ox < (G)->ow; ox++)                                    \
       for (size_t ky = 0; ky < (G)->kh; ky++)                                  \
         for (size_t kx = 0; kx < (G)->kw; kx++) {                              \
-          ptrdiff_t iy = (ptrdiff_t)(oy * (G)->stride_h + ky) - (G)->pad_top;  \
-          ptrdiff_t ix = (ptrdiff_t)(ox * (G)->stride_w + kx) - (G)->pad_left; \
+          ptrdiff_t iy = (ptrdiff_t)(oy * (G)->stride_h + ky * (G)->dilation_h) - (G)->pad_top;  \
+          ptrdiff_t ix = (ptrdiff_t)(ox * (G)->stride_w + kx * (G)->dilation_w) - (G)->pad_left; \
           if (iy < 0 || ix < 0 || iy >= (ptrdiff_t)(G)->h ||                   \
               ix >= (ptrdiff_t)(G)->w)                                         \
             continue;                                                          \
@@ -126,8 +136,8 @@ CLONES void ck_max_pool(const float *x, float *y, int32_t *index, const struct c
         }
         for (size_t ky = 0; ky < g->kh; ky++)
           for (size_t kx = 0; kx < g->kw; kx++) {
-            ptrdiff_t iy = (ptrdiff_t)(oy * g->stride_h + ky) - g->pad_top;
-            ptrdiff_t ix = (ptrdiff_t)(ox * g->stride_w + kx) - g->pad_left;
+            ptrdiff_t iy = (ptrdiff_t)(oy * g->stride_h + ky * g->dilation_h) - g->pad_top;
+            ptrdiff_t ix = (ptrdiff_t)(ox * g->stride_w + kx * g->dilation_w) - g->pad_left;
             if (iy < 0 || ix < 0 || iy >= (ptrdiff_t)g->h || ix >= (ptrdiff_t)g->w) continue;
             size_t from = ((size_t)iy * g->w + (size_t)ix) * c;
             for (size_t i = 0; i < c; i++) {
@@ -178,6 +188,25 @@ CLONES void ck_scatter_rows(const float *dy, const int32_t *index, float *x, siz
       const float *from = dy + (n * rows_out + r) * cols;
       for (size_t i = 0; i < cols; i++) to[i] += from[i];
     }
+}
+
+CLONES void ck_resample_axis(const float *x, float *y, size_t outer, size_t count, size_t rows,
+                             size_t inner, const int32_t *starts, const int32_t *places,
+                             const float *weights) {
+  enum { BLOCK = 256 };
+  for (size_t o = 0; o < outer; o++)
+    for (size_t r = 0; r < rows; r++)
+      for (size_t start = 0; start < inner; start += BLOCK) {
+        size_t block = inner - start < BLOCK ? inner - start : BLOCK;
+        double sums[BLOCK] = {0};
+        for (int32_t p = starts[r]; p < starts[r + 1]; p++) {
+          const float *from = x + (o * count + (size_t)places[p]) * inner + start;
+          double weight = (double)weights[p];
+          for (size_t i = 0; i < block; i++) sums[i] += weight * (double)from[i];
+        }
+        float *to = y + (o * rows + r) * inner + start;
+        for (size_t i = 0; i < block; i++) to[i] = (float)sums[i];
+      }
 }
 
 CLONES void ck_permute(const float *x, float *y, int rank, const size_t *shape,

@@ -12,7 +12,7 @@ import Testing
     var adjoint: @Sendable (Tensor) -> Tensor
   }
 
-  static let window = SlidingWindow(height: 3, width: 2, stride: 2, padding: (1, 0, 2, 1))
+  static let window = SlidingWindow(kernel: (3, 2), stride: (2, 2), padding: (1, 0, 2, 1))
   static let weight = Tensor((0..<36).map { Float($0 % 7) - 3 }, shape: [3, 3, 2, 2])
   static let taps = Tensor((0..<12).map { Float($0 % 5) - 2 }, shape: [3, 2, 2])
   static let map = Tensor((0..<80).map { Float($0 % 11) - 5 }, shape: [2, 5, 4, 2])

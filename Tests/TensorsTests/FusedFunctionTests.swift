@@ -80,6 +80,15 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
     .init(
       "gradient of packed attention", [[3, 9, 18], [3, 9, 6]],
       operation: PackedAttentionGradient(heads: 2, scale: 0.4)),
+    .init("scaled dot products", [[2, 3, 5, 4], [2, 3, 7, 4], [2, 3, 7, 6]]) {
+      FusedScaledDotProduct(q: $0[0], k: $0[1], v: $0[2], scale: 0.4)
+    },
+    .init(
+      "scaled dot products and a bias",
+      [[9, 3, 5, 4], [9, 3, 7, 4], [9, 3, 7, 6], [9, 1, 5, 7]]
+    ) {
+      FusedScaledDotProduct(q: $0[0], k: $0[1], v: $0[2], scale: 0.4, bias: $0[3])
+    },
     .init("attention maps", [[3, 9, 18], [3, 2, 9, 9]]) {
       FusedMaps(packed: packed($0[0]), scale: 0.4, carried: $0[1], carriedScale: 0.3)
     },

@@ -74,7 +74,7 @@ struct Random: RandomNumberGenerator {
 extension OperationCase {
   static let all: [OperationCase] =
     elementwise + products + reductions + layouts + rowwise + attentions + planes + convolutions
-    + poolings + localMixings + fused
+    + poolings + localMixings + fused + general
 
   private static let elementwise: [OperationCase] = [
     .init(
@@ -504,7 +504,7 @@ extension OperationCase {
         name: "many small images", shapes: [[40, 12, 11, 2], [3, 3, 2, 2]], isLarge: true,
         run: {
           convolution(
-            $0[0], $0[1], window: .init(height: 3, width: 2, stride: 2, padding: (1, 0, 1, 1)))
+            $0[0], $0[1], window: .init(kernel: (3, 2), stride: (2, 2), padding: (1, 0, 1, 1)))
         },
         reference: {
           $0[0].convolved($0[1], .init(height: 3, width: 2, stride: 2, padding: (1, 0, 1, 1)))
@@ -532,14 +532,14 @@ extension OperationCase {
         reference: { $0[0].convolved($0[1], groups: 3, dilation: 1) }),
       .init(
         name: "convolution of dilation 2", shapes: [[2, 5, 6, 2], [3, 3, 3, 2]],
-        run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 1), dilation: 2) },
+        run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 2, dilation: 2)) },
         reference: { $0[0].convolved($0[1], groups: 1, dilation: 2) }),
       .init(
         name: "convolution of dilation 4 in 2 groups, affine, residual, silu",
         shapes: [[1, 7, 3, 4], [4, 3, 3, 2], [4], [4], [1, 7, 3, 4]],
         run: {
           convolution(
-            $0[0], $0[1], window: .init(kernel: 3, padding: 1), groups: 2, dilation: 4,
+            $0[0], $0[1], window: .init(kernel: 3, padding: 4, dilation: 4), groups: 2,
             affine: .init(scale: $0[2], shift: $0[3]), residual: $0[4], activation: .silu)
         },
         reference: {
@@ -563,7 +563,7 @@ extension OperationCase {
     ("of each image and place", 2, 6), ("of each image", 2, 1), ("of each place", 1, 6),
     ("shared", 1, 1),
   ].flatMap { name, images, places -> [OperationCase] in
-    let window = SlidingWindow(height: 3, width: 2, stride: 2, padding: (1, 0, 2, 1))
+    let window = SlidingWindow(kernel: (3, 2), stride: (2, 2), padding: (1, 0, 2, 1))
     let plain = PlainLocalMixing(
       window: window, map: [2, 5, 4, 4], weights: [images, places, 6, 2])
     return [

@@ -19,8 +19,8 @@ struct PlainConvolution {
         for ox in 0..<output[2] {
           for ky in 0..<weight[1] {
             for kx in 0..<weight[2] {
-              let y = oy * window.stride + ky - window.top
-              let x = ox * window.stride + kx - window.left
+              let y = oy * window.stride.height + ky * window.dilation.height - window.top
+              let x = ox * window.stride.width + kx * window.dilation.width - window.left
               guard 0..<height ~= y, 0..<width ~= x else { continue }
               body(
                 ((n * output[1] + oy) * output[2] + ox) * output[3],

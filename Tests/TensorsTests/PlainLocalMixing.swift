@@ -18,8 +18,8 @@ struct PlainLocalMixing {
     var sums = [Double](repeating: 0, count: shape.count)
     for place in Reference.places([output[0], output[1], output[2], weights[2], channels]) {
       let (n, oy, ox, tap, c) = (place[0], place[1], place[2], place[3], place[4])
-      let y = oy * window.stride + tap / window.kernelWidth - window.top
-      let x = ox * window.stride + tap % window.kernelWidth - window.left
+      let y = oy * window.stride.height + tap / window.kernelWidth - window.top
+      let x = ox * window.stride.width + tap % window.kernelWidth - window.left
       guard 0..<map[1] ~= y, 0..<map[2] ~= x else { continue }
       let image = weights[0] == 1 ? 0 : n
       let position = weights[1] == 1 ? 0 : oy * output[2] + ox

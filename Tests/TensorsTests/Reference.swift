@@ -282,7 +282,8 @@ struct TestWindow {
   var ceil = false
 
   var window: SlidingWindow {
-    SlidingWindow(height: height, width: width, stride: stride, padding: padding, ceilMode: ceil)
+    SlidingWindow(
+      kernel: (height, width), stride: (stride, stride), padding: padding, ceilMode: ceil)
   }
 
   private func extent(_ size: Int, _ kernel: Int, _ before: Int, _ after: Int) -> Int {

@@ -8,7 +8,7 @@ import Testing
     var map: Shape
     var weight: Shape
     var window: SlidingWindow
-    var testDescription: String { "\(map) by \(weight), stride \(window.stride)" }
+    var testDescription: String { "\(map) by \(weight), stride \(window.stride.height)" }
 
     var plain: PlainConvolution { PlainConvolution(window: window, map: map, weight: weight) }
   }
@@ -26,11 +26,11 @@ import Testing
     // One place in four is under no window.
     Case(
       map: [12, 2, 4, 8], weight: [20, 1, 2, 8],
-      window: .init(height: 1, width: 2, stride: 3, padding: (0, 1, 0, 0))),
+      window: .init(kernel: (1, 2), stride: (3, 3), padding: (0, 1, 0, 0))),
     // Results whose window lies wholly outside are zeros.
     Case(
       map: [12, 1, 2, 8], weight: [20, 2, 2, 8],
-      window: .init(height: 2, width: 2, stride: 2, padding: (0, 0, 3, 0))),
+      window: .init(kernel: (2, 2), stride: (2, 2), padding: (0, 0, 3, 0))),
   ]
 
   @Test(arguments: cases)

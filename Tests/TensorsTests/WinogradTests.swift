@@ -21,7 +21,7 @@ import Testing
   ]
 
   private func window(_ c: Case) -> SlidingWindow {
-    SlidingWindow(height: 3, width: 3, stride: 1, padding: c.padding)
+    SlidingWindow(kernel: (3, 3), padding: c.padding)
   }
 
   private func plain(_ c: Case) -> PlainConvolution {

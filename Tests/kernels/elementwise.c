@@ -1,7 +1,7 @@
 #include "check.h"
 
 static void binary(size_t outer, size_t cols, int mode) {
-  release("add, multiply, multiply_add [%zu, %zu] mode %d", outer, cols, mode);
+  release("add, multiply, multiply_add, equal, keep [%zu, %zu] mode %d", outer, cols, mode);
   size_t n = outer * cols, m = mode == CK_SAME ? n : mode == CK_SUFFIX ? cols : outer;
   float *a = random_floats(n, -3, 3), *b = random_floats(m, -3, 3), *y = floats(n);
   float *start = random_floats(n, -3, 3);
@@ -27,6 +27,15 @@ static void binary(size_t outer, size_t cols, int mode) {
     double product = (double)a[i] * B(i), want = start[i] + product;
     near(i, y[i], want, U * (fabs(product) + 1.01 * fabs(want)));
   }
+  // Few values, so that many are equal or 0; what is left out may be anything.
+  for (size_t i = 0; i < n; i++) a[i] = below(5) ? (float)below(3) - 1 : NAN;
+  for (size_t i = 0; i < m; i++) b[i] = (float)below(3) - 1;
+  ck_equal(a, b, y, outer, cols, mode);
+  for (size_t i = 0; i < n; i++) near(i, y[i], a[i] == B(i), 0);
+  ck_keep(a, b, y, outer, cols, mode);
+  for (size_t i = 0; i < n; i++) near(i, y[i], B(i) != 0 ? (double)a[i] : 0, 0);
+  ck_keep(a, b, a, outer, cols, mode);
+  same("in place", a, y, n * sizeof *y);
 #undef B
 }
 
@@ -49,6 +58,9 @@ static void affine(size_t n) {
   }
 }
 
+// The constants of functions that have some.
+static const float map_a = 0.7f, map_b = 5.0f;
+
 static double mapped(double v, int function) {
   switch (function) {
     case CK_FN_RELU: return v < 0 ? 0 : v;
@@ -59,12 +71,26 @@ static double mapped(double v, int function) {
     case CK_FN_EXP: return v < -87.3f ? 0 : (float)exp(v) == INFINITY ? INFINITY : exp(v);
     case CK_FN_RECIPROCAL: return (float)(1 / v);
     case CK_FN_RSQRT: return 1 / sqrt(v);
+    case CK_FN_TANH: return tanh(v);
+    case CK_FN_SQRT: return sqrt(v);
+    case CK_FN_SIN: return sin(v);
+    case CK_FN_COS: return cos(v);
+    case CK_FN_ABS: return fabs(v);
+    case CK_FN_SIGN: return (v > 0) - (v < 0);
+    case CK_FN_ERF: return erf(v);
+    case CK_FN_SOFTPLUS: return v > 0 ? v + log1p(exp(-v)) : log1p(exp(v));
+    case CK_FN_RECIPROCAL_OR_ZERO: return v == 0 ? 0 : (float)(1 / v);
+    case CK_FN_POWER: return pow(v, map_a);
+    case CK_FN_LEAKY_RELU: return v > 0 ? v : (float)(map_a * v);
+    case CK_FN_LEAKY_STEP: return v > 0 ? 1 : map_a;
+    case CK_FN_CLAMP: return v < map_a ? map_a : v > map_b ? map_b : v;
+    case CK_FN_CLAMP_STEP: return v >= map_a && v <= map_b;
     default: return log(v);
   }
 }
 
 // Of |want|, in units of U: exp is good to 1.01 units in the last place, that is twice as much.
-static const double map_bounds[] = {0, 0, 0, 0, 5, 2.5, 0, 2.1, 2};
+static const double map_bounds[] = {0, 0, 0, 0, 5, 2.5, 0, 2.1, 2, 5, 1.01, 2, 2, 0, 0, 9, 7, 0, 2.1, 0, 0, 0, 0};
 
 static void maps(size_t n, int function, double low, double high) {
   release("map %d [%zu] in %g ... %g", function, n, low, high);
@@ -73,12 +99,12 @@ static void maps(size_t n, int function, double low, double high) {
   const float special[] = {0.0f, -0.0f, 6.0f, 1.0f, INFINITY, -INFINITY, NAN, 0x1p-126f, 3e38f, -3e38f};
   for (size_t i = 0; i < n; i++)
     if (below(3) == 0) x[i] = special[below(10)];
-  ck_map(x, y, n, function);
+  ck_map(x, y, n, function, map_a, map_b);
   for (size_t i = 0; i < n; i++) {
     double want = mapped(x[i], function);
     near(i, y[i], want, U * map_bounds[function] * fabs(want) + 0x1p-126 * (map_bounds[function] > 0));
   }
-  ck_map(x, x, n, function);
+  ck_map(x, x, n, function, map_a, map_b);
   same("in place", x, y, n * sizeof *y);
 }
 
@@ -151,7 +177,7 @@ void test_elementwise(void) {
   for (int mode = CK_SAME; mode <= CK_ROW; mode++) binary(outer, cols, mode);
   EACH(n, 0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 67, 255, 1027) {
     affine(n);
-    for (int function = CK_FN_RELU; function <= CK_FN_LOG; function++) {
+    for (int function = CK_FN_RELU; function <= CK_FN_CLAMP_STEP; function++) {
       maps(n, function, -100, 100);
       maps(n, function, -2, 8);
       maps(n, function, 0, 1e-3);

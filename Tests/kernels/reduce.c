@@ -24,6 +24,36 @@ static void sums(size_t outer, size_t count, size_t inner) {
     near(i, wide[i], y[i / (count * inner) * inner + i % inner], 0);
 }
 
+static void along_axis(size_t outer, size_t count, size_t inner) {
+  release("largest_of_axis, cumulative_sum [%zu, %zu, %zu]", outer, count, inner);
+  size_t n = outer * count * inner;
+  float *x = random_floats(n, -5, 5), *y = floats(outer * inner), *up = floats(n), *down = floats(n);
+  ck_cumulative_sum(x, up, outer, count, inner, 0);
+  ck_cumulative_sum(x, down, outer, count, inner, 1);
+  for (size_t o = 0; o < outer; o++)
+    for (size_t i = 0; i < inner; i++)
+      for (int backward = 0; backward < 2; backward++) {
+        double want = 0, magnitudes = 0;
+        for (size_t k = 0; k < count; k++) {
+          size_t at = (o * count + (backward ? count - 1 - k : k)) * inner + i;
+          want += x[at], magnitudes += fabs((double)x[at]);
+          near(at, (backward ? down : up)[at], want, sum_bound(want, magnitudes, count));
+        }
+      }
+  for (size_t i = 0; i < n; i++)
+    if (below(30) == 0) x[i] = below(2) ? NAN : -INFINITY;
+  ck_largest_of_axis(x, y, outer, count, inner);
+  for (size_t o = 0; o < outer; o++)
+    for (size_t i = 0; i < inner; i++) {
+      double want = -INFINITY;
+      for (size_t k = 0; k < count; k++) {
+        double v = x[(o * count + k) * inner + i];
+        if (v > want || isnan(v)) want = v;
+      }
+      near(o * inner + i, y[o * inner + i], want, 0);
+    }
+}
+
 static void columns(size_t count, size_t width, size_t gap) {
   release("sum_columns, dot_columns, dot_rows [%zu, %zu] gap %zu", count, width, gap);
   size_t stride = width + gap, n = count ? (count - 1) * stride + width : 0;
@@ -145,7 +175,10 @@ static void triangle(size_t n, int exponent) {
 void test_reduce(void) {
   EACH(outer, 0, 1, 3)
   EACH(count, 1, 2, 5, 17, 67)
-  EACH(inner, 1, 2, 7, 16, 33, 255, 256, 257) sums(outer, count, inner);
+  EACH(inner, 1, 2, 7, 16, 33, 255, 256, 257) {
+    sums(outer, count, inner);
+    along_axis(outer, count, inner);
+  }
   EACH(count, 0, 1, 2, 9)
   EACH(width, 0, 1, 3, 8, 17, 255, 256, 259, 600)
   EACH(gap, 0, 3) columns(count, width, gap);

@@ -10,7 +10,8 @@ static size_t tap_count(const struct ck_window *g) { return g->n * g->oh * g->ow
 static struct tap tap_at(const struct ck_window *g, size_t i) {
   size_t kx = i % g->kw, ky = i / g->kw % g->kh, result = i / g->kw / g->kh;
   size_t ox = result % g->ow, oy = result / g->ow % g->oh, image = result / g->ow / g->oh;
-  long y = (long)(oy * g->stride_h + ky) - g->pad_top, x = (long)(ox * g->stride_w + kx) - g->pad_left;
+  long y = (long)(oy * g->stride_h + ky * g->dilation_h) - g->pad_top;
+  long x = (long)(ox * g->stride_w + kx * g->dilation_w) - g->pad_left;
   int inside = y >= 0 && x >= 0 && y < (long)g->h && x < (long)g->w;
   size_t in = inside ? ((image * g->h + (size_t)y) * g->w + (size_t)x) * g->c : 0;
   return (struct tap){in, result * g->c, (ky * g->kw + kx) * g->c, inside};
@@ -163,6 +164,29 @@ static void rows(size_t images, size_t in, size_t out, size_t cols) {
   }
 }
 
+static void resample(size_t outer, size_t count, size_t rows, size_t inner) {
+  release("resample_axis [%zu, %zu, %zu] to %zu", outer, count, inner, rows);
+  int32_t *starts = integers(rows + 1);
+  starts[0] = 0;
+  for (size_t r = 0; r < rows; r++) starts[r + 1] = starts[r] + (int32_t)below(4);
+  size_t entries = (size_t)starts[rows];
+  int32_t *places = integers(entries);
+  for (size_t p = 0; p < entries; p++) places[p] = (int32_t)below(count);
+  float *x = random_floats(outer * count * inner, -2, 2), *weights = random_floats(entries, -2, 2);
+  float *y = floats(outer * rows * inner);
+  ck_resample_axis(x, y, outer, count, rows, inner, starts, places, weights);
+  for (size_t o = 0; o < outer; o++)
+    for (size_t r = 0; r < rows; r++)
+      for (size_t i = 0; i < inner; i++) {
+        double want = 0, size = 0;
+        for (size_t p = (size_t)starts[r]; p < (size_t)starts[r + 1]; p++) {
+          double v = (double)weights[p] * x[(o * count + (size_t)places[p]) * inner + i];
+          want += v, size += fabs(v);
+        }
+        near(r, y[(o * rows + r) * inner + i], want, 1.001 * U * fabs(want) + 4 * UD * size);
+      }
+}
+
 static void permute(int rank, const size_t *shape, const int32_t *axes) {
   release("permute rank %d, the first axis is %d", rank, axes[0]);
   size_t total = 1, extent[8], stride[8];
@@ -183,14 +207,16 @@ static void permute(int rank, const size_t *shape, const int32_t *axes) {
 }
 
 void test_window(void) {
-  // n, h, w, c, oh, ow, kh, kw, strides, pads
+  // n, h, w, c, oh, ow, kh, kw, strides, pads, dilations
   static const struct ck_window maps[] = {
-      {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0},     {2, 5, 4, 3, 5, 4, 3, 3, 1, 1, 1, 1},
-      {3, 7, 6, 17, 4, 3, 3, 3, 2, 2, 1, 1},    {2, 9, 5, 8, 3, 2, 2, 3, 3, 2, 0, 0},
-      {1, 4, 4, 33, 4, 4, 4, 4, 1, 1, 1, 1},    {2, 3, 3, 5, 5, 6, 5, 7, 1, 1, 3, 5},
-      {1, 8, 8, 16, 2, 2, 4, 4, 4, 4, 0, 0},    {0, 4, 4, 3, 4, 4, 3, 3, 1, 1, 1, 1},
-      {1, 2, 3, 7, 4, 5, 2, 2, 1, 1, 2, 2},     {2, 6, 6, 35, 3, 3, 2, 2, 2, 2, 0, 0},
-      {1, 13, 11, 2, 5, 4, 3, 5, 3, 3, 2, 3},   {1, 3, 3, 0, 3, 3, 3, 3, 1, 1, 1, 1},
+      {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1}, {2, 5, 4, 3, 5, 4, 3, 3, 1, 1, 1, 1, 1, 1},
+      {3, 7, 6, 17, 4, 3, 3, 3, 2, 2, 1, 1, 1, 1}, {2, 9, 5, 8, 3, 2, 2, 3, 3, 2, 0, 0, 1, 1},
+      {1, 4, 4, 33, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1}, {2, 3, 3, 5, 5, 6, 5, 7, 1, 1, 3, 5, 1, 1},
+      {1, 8, 8, 16, 2, 2, 4, 4, 4, 4, 0, 0, 1, 1}, {0, 4, 4, 3, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1},
+      {1, 2, 3, 7, 4, 5, 2, 2, 1, 1, 2, 2, 1, 1}, {2, 6, 6, 35, 3, 3, 2, 2, 2, 2, 0, 0, 1, 1},
+      {1, 13, 11, 2, 5, 4, 3, 5, 3, 3, 2, 3, 1, 1}, {1, 3, 3, 0, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1},
+      {2, 9, 8, 5, 5, 2, 3, 2, 1, 3, 0, 0, 2, 4}, {1, 5, 6, 16, 5, 6, 3, 3, 1, 1, 2, 2, 2, 2},
+      {1, 2, 3, 5, 6, 7, 1, 1, 1, 1, 2, 2, 1, 1}, {2, 4, 7, 9, 2, 5, 2, 2, 2, 1, 0, 1, 3, 4},
   };
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
     release("im2col, col2im, map %zu", i);
@@ -200,6 +226,10 @@ void test_window(void) {
     release("max_pool, gather_indexed, scatter_indexed, map %zu", i);
     max_pool(&maps[i]);
   }
+  EACH(outer, 0, 1, 3)
+  EACH(count, 1, 6)
+  EACH(rows, 0, 1, 9)
+  EACH(inner, 1, 3, 16, 255, 257) resample(outer, count, rows, inner);
   EACH(images, 0, 1, 3)
   EACH(in, 1, 5)
   EACH(out, 0, 1, 9)

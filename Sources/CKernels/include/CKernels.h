@@ -63,6 +63,10 @@ void ck_add(const float *a, const float *b, float *y, size_t outer, size_t cols,
 void ck_multiply(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y += a * b
 void ck_multiply_add(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
+// y = 1 where a and b are equal, 0 elsewhere
+void ck_equal(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
+// y = a where b is not 0, 0 elsewhere
+void ck_keep(const float *a, const float *b, float *y, size_t outer, size_t cols, int mode);
 // y = a * x + b
 void ck_affine_scalar(const float *x, float a, float b, float *y, size_t n);
 // y += a * x
@@ -78,8 +82,23 @@ enum {
   CK_FN_RECIPROCAL = 6,
   CK_FN_RSQRT = 7,
   CK_FN_LOG = 8,
+  CK_FN_TANH = 9,
+  CK_FN_SQRT = 10,
+  CK_FN_SIN = 11,
+  CK_FN_COS = 12,
+  CK_FN_ABS = 13,
+  CK_FN_SIGN = 14,
+  CK_FN_ERF = 15,
+  CK_FN_SOFTPLUS = 16,
+  CK_FN_RECIPROCAL_OR_ZERO = 17,
+  CK_FN_POWER = 18,       // x to the power of a
+  CK_FN_LEAKY_RELU = 19,  // x above 0, a x elsewhere
+  CK_FN_LEAKY_STEP = 20,  // 1 above 0, a elsewhere
+  CK_FN_CLAMP = 21,       // min(max(x, a), b)
+  CK_FN_CLAMP_STEP = 22,  // 1 within a ... b, 0 elsewhere
 };
-void ck_map(const float *x, float *y, size_t n, int function);
+// y = function(x), with constants a and b for those functions that have them.
+void ck_map(const float *x, float *y, size_t n, int function, float a, float b);
 
 // The derivative of GELU(x) = x * Phi(x) of the given order (0: GELU itself).
 void ck_gelu(const float *x, float *y, size_t n, int order);
@@ -129,6 +148,10 @@ void ck_log_sum_exp(const float *x, float *out, size_t rows, size_t cols);
 void ck_sum_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
 // y[width] = sum over rows of x[count, stride], first `width` columns, accumulated in Float64.
 void ck_sum_columns(const float *x, float *y, size_t count, size_t width, size_t stride);
+// The largest over the middle axis of x[outer, count, inner], with count > 0; a NaN is larger than all else.
+void ck_largest_of_axis(const float *x, float *y, size_t outer, size_t count, size_t inner);
+// y[o, k, i] = the sum of x[o, j, i] over j <= k, or where `backward` over j >= k, accumulated in Float64.
+void ck_cumulative_sum(const float *x, float *y, size_t outer, size_t count, size_t inner, int backward);
 // The same sums of the products a * b, which are exact.
 void ck_dot_rows(const float *a, const float *b, float *y, size_t rows, size_t cols);
 void ck_dot_columns(const float *a, const float *b, float *y, size_t count, size_t width,
@@ -162,6 +185,8 @@ struct ck_window {
   size_t oh, ow;
   size_t kh, kw, stride_h, stride_w;
   ptrdiff_t pad_top, pad_left;
+  // Places from one tap to the next.
+  size_t dilation_h, dilation_w;
 };
 
 // Rows row0 ..< row0 + rows of the patch matrix [n * oh * ow, kh * kw * c], zero outside.
@@ -210,6 +235,10 @@ void ck_gather_rows(const float *x, const int32_t *index, float *y, size_t image
 // x[index[r]] += dy[r] (x overwritten; -1 is skipped).
 void ck_scatter_rows(const float *dy, const int32_t *index, float *x, size_t images, size_t rows_in,
                      size_t rows_out, size_t cols);
+// y[o, r, i] = the sum of weights[p] x[o, places[p], i] over p in starts[r] ..< starts[r + 1], accumulated in
+// Float64: a sparse matrix along the middle axis of x[outer, count, inner], y[outer, rows, inner].
+void ck_resample_axis(const float *x, float *y, size_t outer, size_t count, size_t rows, size_t inner,
+                      const int32_t *starts, const int32_t *places, const float *weights);
 // y = x with axes permuted (result axis i is axis axes[i] of `shape`; rank <= 8), for `lead` places of
 // the result's first axis; x and y point at the first of them.
 void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,

@@ -5,21 +5,22 @@ struct NormedConvolution: Sendable {
   let weight: Tensor
   let window: SlidingWindow
   let groups: Int
-  let dilation: Int
   let norm: BatchNorm?
 
   /// - Parameters:
   ///   - norm: the scope of the batch normalisation that follows; nil if none does.
   ///   - groups: a divisor of both widths.
-  ///   - dilation: with more than 1, the stride has to be 1.
+  ///   - dilation: how far apart the taps lie.
   init(
     _ scope: Scope, norm: Scope?, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1,
     padding: Int? = nil, groups: Int = 1, dilation: Int = 1
   ) throws(ParameterError) {
     weight = try scope.weight(
       "weight", [outputs, inputs / groups, kernel, kernel], layout: .convolution, .heFanOut)
-    (self.groups, self.dilation) = (groups, dilation)
-    window = SlidingWindow(kernel: kernel, stride: stride, padding: padding ?? kernel / 2)
+    self.groups = groups
+    window = SlidingWindow(
+      kernel: kernel, stride: stride, padding: dilation * (padding ?? kernel / 2),
+      dilation: dilation)
     self.norm = try norm.map { scope throws(ParameterError) in try BatchNorm(scope, outputs) }
   }
 
@@ -36,11 +37,11 @@ struct NormedConvolution: Sendable {
     if let norm, context.training != nil {
       return norm(
         convolution(
-          x, weight, window: window, groups: groups, dilation: dilation, beforeAffine: raw),
+          x, weight, window: window, groups: groups, beforeAffine: raw),
         residual: residual, activation: activation, normed: normed, context)
     }
     return convolution(
-      x, weight, window: window, groups: groups, dilation: dilation, affine: norm?.folded,
+      x, weight, window: window, groups: groups, affine: norm?.folded,
       residual: residual, activation: activation, beforeAffine: raw, afterAffine: normed)
   }
 }

@@ -63,7 +63,7 @@ struct PublishedRefiner: VisionModel {
     // The largest over the patches, for each class.
     let classes = configuration.classes
     let largest = scores.reshaped([images, count, 1, classes])
-      .maxPooled(SlidingWindow(height: count, width: 1, stride: 1, padding: (0, 0, 0, 0)))
+      .maxPooled(SlidingWindow(kernel: (count, 1)))
       .reshaped([images, classes])
     return logits + 0.5 * largest
   }

@@ -77,7 +77,7 @@ struct PublishedRefinerBlock: Sendable {
       return .convolution(
         try scope.weight(
           "conv.weight", [c.heads, c.heads, k, k], layout: .convolution, .heFanOut),
-        SlidingWindow(height: k, width: k, stride: 1, padding: (before, before, after, after)))
+        SlidingWindow(kernel: (k, k), padding: (before, before, after, after)))
     }
     func planes(
       _ name: String, _ stored: [Int], as shape: Shape, _ norm: String

@@ -121,11 +121,7 @@ struct VOLO: VisionModel {
     let logits = classifier(features)
     guard let tokenClassifier else { return logits }
     // Token labelling (Jiang et al. 2021): the largest score of any token, by half.
-    let scores = tokenClassifier(norm(state.tokens))
-    let count = scores.shape[1]
-    let largest = scores.reshaped([images, count, 1, scores.shape.last])
-      .maxPooled(SlidingWindow(height: count, width: 1, stride: 1, padding: (0, 0, 0, 0)))
-      .reshaped([images, scores.shape.last])
+    let largest = tokenClassifier(norm(state.tokens)).maximum(axes: [1])
     return logits + 0.5 * largest
   }
 }
@@ -176,23 +172,15 @@ private struct Outlooker: Sendable {
 
   /// Tokens `[N, T, C]` after outlook attention, before the projection.
   private func mixed(_ x: Tensor, _ grid: TokenGrid) -> Tensor {
-    let (images, width) = (x.shape[0], x.shape.last)
-    let means = x.reshaped([images, grid.height, grid.width, width])
-      .averagedByTwo(keepingLast: true)
-    let (down, across) = (means.shape[1], means.shape[2])
-    let maps = (scale * weights(means)).reshaped([images * down * across, heads, 9, 9]).softmax()
-    // The places of each window, -1 outside of the map.
-    let index = (0..<down * across * 9).map { place -> Int32 in
-      let (cell, tap) = (place / 9, place % 9)
-      let row = 2 * (cell / across) + tap / 3 - 1
-      let column = 2 * (cell % across) + tap % 3 - 1
-      let isInside = 0..<grid.height ~= row && 0..<grid.width ~= column
-      return isInside ? Int32(row * grid.width + column) : -1
-    }
-    let values = value(x).gatherRows(index, rowsIn: grid.height * grid.width)
-      .reshaped([images * down * across, 9, width])
-    return maps.applied(to: values).reshaped([images, index.count, width])
-      .scatterRows(index, rowsIn: grid.height * grid.width)
+    let (images, height, across, width) = (x.shape[0], grid.height, grid.width, x.shape.last)
+    func map(_ tokens: Tensor) -> Tensor { tokens.reshaped([images, height, across, width]) }
+    let means = map(x).averagedByTwo(keepingLast: true)
+    let cells = means.shape[1] * means.shape[2]
+    let maps = (scale * weights(means)).reshaped([images * cells, heads, 9, 9]).softmax()
+    let values = map(value(x)).unfolded(Self.window).reshaped([images * cells, 9, width])
+    return maps.applied(to: values).reshaped([images, cells, 9, width])
+      .folded(Self.window, height: height, width: across)
+      .reshaped([images, height * across, width])
   }
 }
 

@@ -1,66 +1,47 @@
 import CKernels
 
-/// How the second operand repeats over the first.
-private enum Broadcast {
-  case same, suffix, row
-
-  /// `b` is of the shape of `a`, of its trailing axes, or of its leading axes with a last axis of 1.
-  init(_ a: Shape, _ b: Shape) {
-    if a == b {
-      self = .same
-    } else if b.rank <= a.rank, a.dimensions.suffix(b.rank) == b.dimensions[...] {
-      self = .suffix
-    } else if b.rank == a.rank, b.last == 1, a.dimensions.dropLast() == b.dimensions.dropLast() {
-      self = .row
-    } else {
-      preconditionFailure("Shapes \(a) and \(b) do not combine")
-    }
-  }
-
-  var code: Int32 {
-    switch self {
-    case .same: Int32(CK_SAME)
-    case .suffix: Int32(CK_SUFFIX)
-    case .row: Int32(CK_ROW)
-    }
-  }
-
-  /// Sums a cotangent of `a`'s shape to `b`'s.
-  func reduced(_ dy: Tensor, to shape: Shape) -> Tensor {
-    switch self {
-    case .same: dy
-    case .suffix: SumAxis(outer: 1, count: dy.shape.count / shape.count, result: shape)(dy)
-    case .row: SumAxis(outer: shape.count, count: dy.shape.last, result: shape)(dy)
-    }
-  }
-}
-
 /// Runs an elementwise kernel over fixed pieces of `count` values.
 func forEachPiece(of count: Int, _ body: @Sendable (_ first: Int, _ count: Int) -> Void) {
   Threads.forEachTile(of: count, target: 1 << 18, body)
 }
 
-private typealias BinaryKernel =
+typealias BinaryKernel =
   @convention(c) (
     UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, Int, Int32
   ) -> Void
 
-private func combine(_ a: Tensor, _ b: Tensor, into y: Tensor, _ kernel: BinaryKernel) {
+/// Carries out a kernel over `a` and `b`, which repeats to fill `a`.
+func combine(_ a: Tensor, _ b: Tensor, into y: Tensor, _ kernel: BinaryKernel) {
   let broadcast = Broadcast(a.shape, b.shape)
   let (pa, pb, py) = (a.memory, b.memory, y.memory)
-  switch broadcast {
+  let rows, cols, perRow: Int
+  let mode: Int32
+  switch broadcast.inner {
   case .same:
     forEachPiece(of: a.shape.count) { first, count in
       kernel(pa + first, pb + first, py + first, 1, count, Int32(CK_SAME))
     }
-  case .suffix, .row:
-    let cols = broadcast == .suffix ? b.shape.count : a.shape.last
-    if cols == 0 { return }
-    let perRow = broadcast == .row ? 1 : 0
-    Threads.forEachTile(of: a.shape.count / cols, target: max(1, (1 << 18) / cols)) {
-      first, count in
+    return
+  case _ where b.shape.count == 1:
+    forEachPiece(of: a.shape.count) { first, count in
+      kernel(pa + first, pb.pointer, py + first, 1, count, Int32(CK_ROW))
+    }
+    return
+  case .suffix(let outer, let inner):
+    (rows, cols, perRow, mode) = (outer, inner, 0, Int32(CK_SUFFIX))
+  case .row(let outer, let inner): (rows, cols, perRow, mode) = (outer, inner, 1, Int32(CK_ROW))
+  }
+  if cols == 0 || rows == 0 { return }
+  Threads.forEachTile(of: broadcast.blocks * rows, target: max(1, (1 << 18) / cols)) {
+    first, count in
+    var row = first
+    while row < first + count {
+      let (block, place) = row.quotientAndRemainder(dividingBy: rows)
+      let size = min(rows - place, first + count - row)
       kernel(
-        pa + first * cols, pb + first * perRow, py + first * cols, count, cols, broadcast.code)
+        pa + row * cols, pb + (broadcast.start(ofBlock: block) + place * perRow), py + row * cols,
+        size, cols, mode)
+      row += size
     }
   }
 }
@@ -116,19 +97,20 @@ struct ReducedProduct: Operation {
   }
   func forward(_ x: [Tensor], into y: Tensor) {
     let (pa, pb, py) = (x[0].memory, x[1].memory, y.memory)
-    switch Broadcast(x[0].shape, result) {
-    case .same: combine(x[0], x[1], into: y, ck_multiply)
-    case .suffix:
-      let cols = result.count
-      let count = cols == 0 ? 0 : x[0].shape.count / cols
+    let broadcast = Broadcast(x[0].shape, result)
+    switch (broadcast.inner, broadcast.blocks) {
+    case (.same, _): combine(x[0], x[1], into: y, ck_multiply)
+    case (.suffix(let count, let cols), 1):
       forEachColumnTile(of: cols, rows: count) { first, width in
         ck_dot_columns(pa + first, pb + first, py + first, count, width, cols)
       }
-    case .row:
-      let cols = x[0].shape.last
-      forEachRowTile(of: x[0].shape) { first, count in
+    case (.row(let rows, let cols), 1):
+      Threads.forEachTile(of: rows, target: max(1, (1 << 18) / max(1, cols))) { first, count in
         ck_dot_rows(pa + first * cols, pb + first * cols, py + first, count, cols)
       }
+    default:
+      let sums = broadcast.reduced(x[0].detached() * x[1].detached(), to: result)
+      y.pointer.update(from: sums.pointer, count: result.count)
     }
   }
   func kept(needs: [Bool]) -> SavedValues { .ofBilinear(needs) }
@@ -163,14 +145,30 @@ extension Tensor {
   /// - Precondition: nobody else holds them.
   func accumulate(_ part: Tensor) { combine(self, part, into: self, ck_add) }
 
-  /// The sum; `b` is of the shape of `a`, of its trailing axes, or has a last axis of extent 1.
-  public static func + (a: Tensor, b: Tensor) -> Tensor { Add()(a, b) }
+  /// The sum, of the shape that both operands repeat to fill by NumPy's rule.
+  ///
+  /// - Precondition: there is one: ``Shape/broadcast(_:_:)``.
+  public static func + (a: Tensor, b: Tensor) -> Tensor { commuting(a, b) { Add()($0, $1) } }
 
   /// The difference; shapes as for `+`.
   public static func - (a: Tensor, b: Tensor) -> Tensor { a + (-1 * b) }
 
   /// The elementwise product; shapes as for `+`.
-  public static func * (a: Tensor, b: Tensor) -> Tensor { Multiply()(a, b) }
+  public static func * (a: Tensor, b: Tensor) -> Tensor { commuting(a, b) { Multiply()($0, $1) } }
+
+  /// The elementwise quotient; shapes as for `+`.
+  public static func / (a: Tensor, b: Tensor) -> Tensor { a * b.reciprocal() }
+
+  /// Brings the operand that is not repeated to the first place.
+  private static func commuting(
+    _ a: Tensor, _ b: Tensor, _ combine: (Tensor, Tensor) -> Tensor
+  ) -> Tensor {
+    guard let shape = Shape.broadcast(a.shape, b.shape) else {
+      preconditionFailure("Shapes \(a.shape) and \(b.shape) do not combine")
+    }
+    if a.shape == shape { return combine(a, b) }
+    return b.shape == shape ? combine(b, a) : combine(a.expanded(to: shape), b)
+  }
 
   /// Every value times a number.
   public static func * (factor: Float, x: Tensor) -> Tensor { AffineScalar(factor: factor)(x) }

@@ -1,66 +1,5 @@
 import CKernels
 
-/// Where a window lies on a channels-last map: kernel, stride and zero padding.
-public struct SlidingWindow: Sendable, Hashable {
-  /// Kernel extents, rows and columns.
-  public var kernel: (height: Int, width: Int) { (kernelHeight, kernelWidth) }
-  let kernelHeight: Int
-  let kernelWidth: Int
-  let stride: Int
-  let top: Int
-  let left: Int
-  let bottom: Int
-  let right: Int
-  let ceilMode: Bool
-
-  /// A square window with the same padding on all sides.
-  public init(kernel: Int, stride: Int = 1, padding: Int = 0, ceilMode: Bool = false) {
-    self.init(
-      height: kernel, width: kernel, stride: stride, padding: (padding, padding, padding, padding),
-      ceilMode: ceilMode)
-  }
-
-  /// A window with padding (top, left, bottom, right).
-  public init(
-    height: Int, width: Int, stride: Int, padding: (Int, Int, Int, Int), ceilMode: Bool = false
-  ) {
-    precondition(height > 0 && width > 0 && stride > 0, "An empty window or step")
-    (kernelHeight, kernelWidth, self.stride) = (height, width, stride)
-    (top, left, bottom, right) = padding
-    self.ceilMode = ceilMode
-  }
-
-  /// The extent that results along one axis.
-  private func extent(_ size: Int, _ kernel: Int, _ padding: Int, _ before: Int) -> Int {
-    let room = size + padding - kernel
-    precondition(room >= 0, "A window of \(kernel) does not fit \(size) + \(padding)")
-    let floor = room / stride + 1
-    // As PyTorch: a last, partial window must start inside the map or its left padding.
-    guard ceilMode, room % stride != 0, floor * stride < size + before else { return floor }
-    return floor + 1
-  }
-
-  /// The shape `[N, outH, outW]` over a map `[N, H, W, C]`.
-  func output(_ map: Shape) -> (height: Int, width: Int) {
-    (
-      extent(map[1], kernelHeight, top + bottom, top),
-      extent(map[2], kernelWidth, left + right, left)
-    )
-  }
-
-  var isPointwise: Bool {
-    kernelHeight == 1 && kernelWidth == 1 && stride == 1 && top == 0 && left == 0 && bottom == 0
-      && right == 0
-  }
-
-  func geometry(_ map: Shape) -> ck_window {
-    let (oh, ow) = output(map)
-    return ck_window(
-      n: map[0], h: map[1], w: map[2], c: map[3], oh: oh, ow: ow, kh: kernelHeight,
-      kw: kernelWidth, stride_h: stride, stride_w: stride, pad_top: top, pad_left: left)
-  }
-}
-
 /// Output rows whose patches fill about 2 MiB, within bounds that keep the product efficient.
 private func tileRows(patch: Int) -> Int { max(64, min(1024, (1 << 19) / max(1, patch))) }
 
@@ -164,7 +103,12 @@ struct Convolution: Operation {
 struct ConvolutionInputGradient: Operation {
   let window: SlidingWindow
   let input: Shape
-  func outputShape(_ x: [Shape]) -> Shape { input }
+  func outputShape(_ x: [Shape]) -> Shape {
+    precondition(
+      Convolution(window: window).outputShape([input, x[1]]) == x[0],
+      "Weights \(x[1]) do not lead from \(input) to \(x[0])")
+    return input
+  }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { x[0].rows.times(x[1].count) }
 
   func forward(_ x: [Tensor], into y: Tensor) {
@@ -294,29 +238,35 @@ struct FusedConvolution: FusedFunction {
   let weight: Tensor
   let window: SlidingWindow
   var groups = 1
-  var dilation = 1
   var affine: ChannelAffine?
   var residual: Tensor?
   var activation = Activation.none
 
   var inputs: [Tensor?] { [x, weight, affine?.scale, affine?.shift, residual] }
   var outputShape: Shape {
-    if dilation > 1 { return x.shape.replacingLast(weight.shape[0]) }
+    precondition(
+      groups > 0 && x.shape.rank == 4 && x.shape.last.isMultiple(of: groups)
+        && weight.shape.rank == 4 && weight.shape[0].isMultiple(of: groups),
+      "Weights \(weight.shape) in \(groups) groups do not fit a map \(x.shape)")
     // A group sees its own channels alone.
     return Convolution(window: window)
       .outputShape([x.shape.replacingLast(x.shape.last / groups), weight.shape])
   }
   var multiplyAdds: Int { outputShape.rows.times(weight.shape.count) }
-  var isSweepFaster: Bool { affine != nil && groups == 1 && dilation == 1 }
+  var isSweepFaster: Bool {
+    affine != nil && groups == 1 && window.phases(of: x.shape) == nil
+  }
 
   private var convolved: Tensor {
-    func grouped(_ x: Tensor) -> Tensor {
+    func grouped(_ x: Tensor, _ window: SlidingWindow) -> Tensor {
       groups > 1
         ? groupedConvolution(x, weight, window: window, groups: groups)
         : Convolution(window: window)(x, weight)
     }
-    return dilation > 1
-      ? dilatedConvolution(x, window: window, dilation: dilation, grouped) : grouped(x)
+    if let phases = window.phases(of: x.shape) {
+      return dilatedConvolution(x, dilation: window.dilation.height) { grouped($0, phases) }
+    }
+    return grouped(x, window)
   }
 
   func steps(_ inner: InnerTaps) -> Tensor {
@@ -402,20 +352,17 @@ public struct ChannelAffine: Sendable {
 ///   - x: `[N, H, W, in]`.
 ///   - weight: `[out, kh, kw, in / groups]`.
 ///   - groups: how many groups of channels see their own alone.
-///   - dilation: how far apart the taps lie; the padding is that many times the window's. With more than
-///     1, the stride is 1 and the extent stays.
 ///   - affine: a folded batch normalisation (or a bias, with scale 1).
 ///   - residual: of the result's shape.
 ///   - beforeAffine: gets the convolution's result; nil if nobody looks.
 ///   - afterAffine: gets what the residual is added to; nil if nobody looks.
 /// - Returns: `[N, H', W', out]`.
 public func convolution(
-  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, groups: Int = 1, dilation: Int = 1,
+  _ x: Tensor, _ weight: Tensor, window: SlidingWindow, groups: Int = 1,
   affine: ChannelAffine? = nil, residual: Tensor? = nil, activation: Activation = .none,
   beforeAffine: InnerTap? = nil, afterAffine: InnerTap? = nil
 ) -> Tensor {
   FusedConvolution(
-    x: x, weight: weight, window: window, groups: groups, dilation: dilation, affine: affine,
-    residual: residual, activation: activation)(
-      InnerTaps(beforeAffine: beforeAffine, afterAffine: afterAffine))
+    x: x, weight: weight, window: window, groups: groups, affine: affine, residual: residual,
+    activation: activation)(InnerTaps(beforeAffine: beforeAffine, afterAffine: afterAffine))
 }

@@ -19,7 +19,9 @@ struct Reshape: Operation {
 struct Permute: Operation {
   let axes: [Int]
   func outputShape(_ x: [Shape]) -> Shape {
-    precondition(axes.sorted() == Array(0..<x[0].rank), "Axes \(axes) do not permute \(x[0])")
+    precondition(
+      axes.sorted() == Array(0..<x[0].rank) && axes.count <= 8,
+      "Axes \(axes) do not permute \(x[0]), or are more than 8")
     return Shape(axes.map { x[0][$0] })
   }
   func forward(_ x: [Tensor], into y: Tensor) {
@@ -46,52 +48,77 @@ struct Permute: Operation {
   }
 }
 
-/// A range of one axis, as a copy.
+/// Every `step`th place of one axis from `start` on, as a copy; with a negative step, backwards.
 struct Slice: Operation {
   let axis: Int
   let start: Int
   let length: Int
-  func outputShape(_ x: [Shape]) -> Shape {
+  var step = 1
+
+  /// - Precondition: the places lie within an extent.
+  static func check(_ start: Int, _ length: Int, _ step: Int, in extent: Int) {
     precondition(
-      start >= 0 && start + length <= x[0][axis],
-      "No \(start)..<\(start + length) in axis \(axis) of \(x[0])")
+      length >= 0 && start >= 0 && start <= extent
+        && (length == 0
+          || (start < extent && 0..<extent ~= start + (length - 1) * step)),
+      "No \(length) places from \(start) by \(step) in \(extent)")
+  }
+
+  func outputShape(_ x: [Shape]) -> Shape {
+    Self.check(start, length, step, in: x[0][axis])
     return x[0].replacing(axis: axis, with: length)
   }
   func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
+    let pieces = step == 1 ? 1 : length
     for o in 0..<outer {
-      (y.pointer + o * length * inner).update(
-        from: x[0].pointer + (o * count + start) * inner, count: length * inner)
+      for place in 0..<pieces {
+        (y.pointer + (o * length + place) * inner).update(
+          from: x[0].pointer + (o * count + start + place * step) * inner,
+          count: (step == 1 ? length : 1) * inner)
+      }
     }
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
-    [Pad(axis: axis, before: start, total: x[0].shape[axis])(dy)]
+    [Pad(axis: axis, before: start, total: x[0].shape[axis], step: step)(dy)]
   }
 }
 
-/// Zeros before and after along one axis: the adjoint of ``Slice``.
+/// One value before, between and after the places of one axis; with zeros, the adjoint of ``Slice``.
 struct Pad: Operation {
   let axis: Int
   let before: Int
   let total: Int
+  var step = 1
+  var value: Float = 0
+
   func outputShape(_ x: [Shape]) -> Shape {
-    precondition(before + x[0][axis] <= total, "\(x[0]) does not fit \(total) at \(before)")
+    Slice.check(before, x[0][axis], step, in: total)
     return x[0].replacing(axis: axis, with: total)
   }
   func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
+    let whole = step == 1
     for o in 0..<outer {
       let row = y.pointer + o * total * inner
-      row.update(repeating: 0, count: before * inner)
-      (row + before * inner).update(from: x[0].pointer + o * count * inner, count: count * inner)
-      (row + (before + count) * inner).update(
-        repeating: 0, count: (total - before - count) * inner)
+      let from = x[0].pointer + o * count * inner
+      if whole {
+        row.update(repeating: value, count: before * inner)
+        (row + before * inner).update(from: from, count: count * inner)
+        (row + (before + count) * inner).update(
+          repeating: value, count: (total - before - count) * inner)
+      } else {
+        row.update(repeating: value, count: total * inner)
+        for place in 0..<count {
+          (row + (before + place * step) * inner).update(from: from + place * inner, count: inner)
+        }
+      }
     }
   }
   func kept(needs: [Bool]) -> SavedValues { [] }
   func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
-    [Slice(axis: axis, start: before, length: x[0].shape[axis])(dy)]
+    [Slice(axis: axis, start: before, length: x[0].shape[axis], step: step)(dy)]
   }
 }
 
@@ -185,16 +212,16 @@ extension Tensor {
   /// A copy with axis `axes[i]` at place `i`.
   public func permuted(_ axes: [Int]) -> Tensor { Permute(axes: axes)(self) }
 
-  /// A copy of `length` places of one axis from `start` on.
-  public func slice(axis: Int, start: Int, length: Int) -> Tensor {
+  /// A copy of `length` places of one axis, every `step`th from `start` on; with a negative step, backwards.
+  public func slice(axis: Int, start: Int, length: Int, step: Int = 1) -> Tensor {
     let axis = axis < 0 ? shape.rank + axis : axis
-    if start == 0, length == shape[axis] { return self }
-    return Slice(axis: axis, start: start, length: length)(self)
+    if start == 0, length == shape[axis], step == 1 { return self }
+    return Slice(axis: axis, start: start, length: length, step: step)(self)
   }
 
-  /// Zeros around the values, along one axis of `total` places.
-  public func padded(axis: Int, before: Int, total: Int) -> Tensor {
-    Pad(axis: axis < 0 ? shape.rank + axis : axis, before: before, total: total)(self)
+  /// One value around the values, along one axis of `total` places.
+  public func padded(axis: Int, before: Int, total: Int, value: Float = 0) -> Tensor {
+    Pad(axis: axis < 0 ? shape.rank + axis : axis, before: before, total: total, value: value)(self)
   }
 
   /// The tensors joined along one axis.
@@ -212,12 +239,5 @@ extension Tensor {
     precondition(
       index.allSatisfy { $0 >= -1 && Int($0) < rowsIn }, "An index is outside 0..<\(rowsIn)")
     return GatherRows(index: index, rowsIn: rowsIn)(self)
-  }
-
-  /// Rows `[N, index.count, ...]` added up where `index` says, `[N, rowsIn, ...]`; those of -1 are left out.
-  public func scatterRows(_ index: [Int32], rowsIn: Int) -> Tensor {
-    precondition(
-      index.allSatisfy { $0 >= -1 && Int($0) < rowsIn }, "An index is outside 0..<\(rowsIn)")
-    return ScatterRows(index: index, rowsIn: rowsIn)(self)
   }
 }

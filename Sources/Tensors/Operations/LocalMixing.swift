@@ -12,6 +12,7 @@ struct LocalMixing: Operation {
 
   func outputShape(_ x: [Shape]) -> Shape {
     let (height, width) = window.output(x[0])
+    precondition(window.dilation == (1, 1), "Taps of a local mixing lie side by side")
     precondition(
       x[1].rank == 4 && [1, x[0][0]].contains(x[1][0]) && [1, height * width].contains(x[1][1])
         && x[1][2] == window.taps && x[1][3] > 0 && x[0][3].isMultiple(of: x[1][3]),

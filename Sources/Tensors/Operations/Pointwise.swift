@@ -51,6 +51,17 @@ struct GELUProduct: Operation {
 struct Pointwise: Operation {
   enum Function: Sendable {
     case relu, reluStep, relu6, relu6Step, sigmoid, exp, log, reciprocal, rsqrt
+    case tanh, sqrt, sin, cos, abs, sign, erf, softplus
+    /// The square root, whose derivative is taken to be 0 where it is 0.
+    case magnitude
+    /// `1 / x`, and 0 for 0.
+    case reciprocalOrZero
+    case power(Float)
+    case leakyReLU(slope: Float)
+    case leakyStep(slope: Float)
+    case clamp(Float, Float)
+    /// 1 between two values, these included, and 0 elsewhere.
+    case clampStep(Float, Float)
 
     var code: Int32 {
       switch self {
@@ -63,6 +74,29 @@ struct Pointwise: Operation {
       case .log: Int32(CK_FN_LOG)
       case .reciprocal: Int32(CK_FN_RECIPROCAL)
       case .rsqrt: Int32(CK_FN_RSQRT)
+      case .tanh: Int32(CK_FN_TANH)
+      case .sqrt, .magnitude: Int32(CK_FN_SQRT)
+      case .sin: Int32(CK_FN_SIN)
+      case .cos: Int32(CK_FN_COS)
+      case .abs: Int32(CK_FN_ABS)
+      case .sign: Int32(CK_FN_SIGN)
+      case .erf: Int32(CK_FN_ERF)
+      case .softplus: Int32(CK_FN_SOFTPLUS)
+      case .reciprocalOrZero: Int32(CK_FN_RECIPROCAL_OR_ZERO)
+      case .power: Int32(CK_FN_POWER)
+      case .leakyReLU: Int32(CK_FN_LEAKY_RELU)
+      case .leakyStep: Int32(CK_FN_LEAKY_STEP)
+      case .clamp: Int32(CK_FN_CLAMP)
+      case .clampStep: Int32(CK_FN_CLAMP_STEP)
+      }
+    }
+
+    /// What the function has besides its variable.
+    var constants: (Float, Float) {
+      switch self {
+      case .power(let a), .leakyReLU(let a), .leakyStep(let a): (a, 0)
+      case .clamp(let a, let b), .clampStep(let a, let b): (a, b)
+      default: (0, 0)
       }
     }
   }
@@ -70,31 +104,47 @@ struct Pointwise: Operation {
   let function: Function
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
   func forward(_ x: [Tensor], into y: Tensor) {
-    let (px, py, code) = (x[0].memory, y.memory, function.code)
+    let (px, py, code, (a, b)) = (x[0].memory, y.memory, function.code, function.constants)
     forEachPiece(of: y.shape.count) { first, count in
-      ck_map(px + first, py + first, count, code)
+      ck_map(px + first, py + first, count, code, a, b)
     }
   }
 
   func kept(needs: [Bool]) -> SavedValues {
     switch function {
-    case .log: .first
-    case .reluStep, .relu6Step: []
-    case .relu, .relu6, .sigmoid, .exp, .reciprocal, .rsqrt: .output
+    case .log, .sin, .cos, .abs, .erf, .softplus, .power, .leakyReLU, .clamp: .first
+    case .reluStep, .relu6Step, .sign, .leakyStep, .clampStep: []
+    case .relu, .relu6, .sigmoid, .exp, .reciprocal, .rsqrt, .tanh, .sqrt, .magnitude,
+      .reciprocalOrZero:
+      .output
     }
   }
 
   func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    func map(_ function: Function, of x: Tensor) -> Tensor { Pointwise(function: function)(x) }
     switch function {
     // A rectifier's result shows as well as its input which piece is active.
-    case .relu: return [dy * Pointwise(function: .reluStep)(y.detached())]
-    case .relu6: return [dy * Pointwise(function: .relu6Step)(y.detached())]
-    case .reluStep, .relu6Step: return [nil]
+    case .relu: return [dy * map(.reluStep, of: y.detached())]
+    case .relu6: return [dy * map(.relu6Step, of: y.detached())]
+    case .leakyReLU(let slope): return [dy * map(.leakyStep(slope: slope), of: x[0].detached())]
+    case .clamp(let low, let high):
+      return [dy * map(.clampStep(low, high), of: x[0].detached())]
+    case .abs: return [dy * map(.sign, of: x[0].detached())]
+    case .reluStep, .relu6Step, .sign, .leakyStep, .clampStep: return [nil]
     case .sigmoid: return [dy * (y * (-1 * y + 1))]
+    case .tanh: return [dy * (-1 * (y * y) + 1)]
     case .exp: return [dy * y]
-    case .log: return [dy * Pointwise(function: .reciprocal)(x[0])]
-    case .reciprocal: return [dy * (-1 * (y * y))]
+    case .log: return [dy * map(.reciprocal, of: x[0])]
+    case .reciprocal, .reciprocalOrZero: return [dy * (-1 * (y * y))]
     case .rsqrt: return [dy * (-0.5 * (y * y * y))]
+    case .sqrt: return [dy * (0.5 * map(.reciprocal, of: y))]
+    case .magnitude: return [dy * (0.5 * map(.reciprocalOrZero, of: y))]
+    case .sin: return [dy * map(.cos, of: x[0])]
+    case .cos: return [dy * (-1 * map(.sin, of: x[0]))]
+    // 2 / sqrt(pi) exp(-x^2)
+    case .erf: return [dy * (1.1283791670955126 * map(.exp, of: -1 * (x[0] * x[0])))]
+    case .softplus: return [dy * map(.sigmoid, of: x[0])]
+    case .power(let p): return [dy * (p * map(.power(p - 1), of: x[0]))]
     }
   }
 }
@@ -125,4 +175,53 @@ extension Tensor {
   public func reciprocal() -> Tensor { Pointwise(function: .reciprocal)(self) }
   /// `1 / sqrt(x)`.
   public func rsqrt() -> Tensor { Pointwise(function: .rsqrt)(self) }
+  /// The hyperbolic tangent.
+  public func tanh() -> Tensor { Pointwise(function: .tanh)(self) }
+  /// The square root.
+  public func sqrt() -> Tensor { Pointwise(function: .sqrt)(self) }
+  /// The square root, whose derivative is taken to be 0 where it is 0: the length of a vector from its square.
+  func magnitude() -> Tensor { Pointwise(function: .magnitude)(self) }
+  /// The sine.
+  public func sin() -> Tensor { Pointwise(function: .sin)(self) }
+  /// The cosine.
+  public func cos() -> Tensor { Pointwise(function: .cos)(self) }
+  /// The magnitude of every value.
+  public func abs() -> Tensor { Pointwise(function: .abs)(self) }
+  /// The error function, good to 4.5e-7.
+  public func erf() -> Tensor { Pointwise(function: .erf)(self) }
+  /// `log(1 + exp(beta x)) / beta`.
+  public func softplus(beta: Float = 1) -> Tensor {
+    if beta == 1 { return Pointwise(function: .softplus)(self) }
+    return (1 / beta) * Pointwise(function: .softplus)(beta * self)
+  }
+  /// `x` for positive values, `slope x` for others.
+  public func leakyReLU(slope: Float) -> Tensor {
+    Pointwise(function: .leakyReLU(slope: slope))(self)
+  }
+  /// `x` for positive values, `alpha (exp(x) - 1)` for others.
+  public func elu(alpha: Float = 1) -> Tensor {
+    relu() + (alpha * clamped(to: 0).exp() + -alpha)
+  }
+  /// `min(max(x, low), high)`; the derivative is 1 at the ends, as in PyTorch.
+  public func clamped(from low: Float = -.infinity, to high: Float = .infinity) -> Tensor {
+    Pointwise(function: .clamp(low, high))(self)
+  }
+  /// `relu6(x + 3) / 6`.
+  public func hardSigmoid() -> Tensor { (1.0 / 6) * (self + 3).relu6() }
+  /// `x relu6(x + 3) / 6`.
+  public func hardSwish() -> Tensor { self * hardSigmoid() }
+  /// `x tanh(softplus(x))`.
+  public func mish() -> Tensor { self * softplus().tanh() }
+  /// `x` to the power of a number.
+  public func power(_ exponent: Float) -> Tensor {
+    switch exponent {
+    case 1: self
+    case 2: self * self
+    case 3: self * self * self
+    case 0.5: sqrt()
+    case -0.5: rsqrt()
+    case -1: reciprocal()
+    default: Pointwise(function: .power(exponent))(self)
+    }
+  }
 }

@@ -5,8 +5,8 @@ struct MaxPool: Operation {
   let window: SlidingWindow
   func outputShape(_ x: [Shape]) -> Shape {
     precondition(
-      max(window.top, window.bottom) < window.kernelHeight
-        && max(window.left, window.right) < window.kernelWidth,
+      max(window.top, window.bottom) < window.reach.height
+        && max(window.left, window.right) < window.reach.width,
       "A pooling window \(window.kernel) that can lie wholly in the padding")
     let (oh, ow) = window.output(x[0])
     return [x[0][0], oh, ow, x[0][3]]

@@ -92,11 +92,54 @@ extension Tensor {
     (1 / Float(shape[axis])) * sum(axis: axis, keepingAxis: keepingAxis)
   }
 
+  /// Sums over several axes, negative ones counting from the end; they stay with extent 1 if `keepingAxes`.
+  public func sum(axes: [Int], keepingAxes: Bool = false) -> Tensor {
+    let kept = Shape(shape.without(axes, keeping: true))
+    return Broadcast(shape, kept).reduced(
+      self, to: Shape(shape.without(axes, keeping: keepingAxes)))
+  }
+
+  /// The mean over several axes; see ``sum(axes:keepingAxes:)``.
+  public func mean(axes: [Int], keepingAxes: Bool = false) -> Tensor {
+    (1 / Float(shape.count(of: axes))) * sum(axes: axes, keepingAxes: keepingAxes)
+  }
+
+  /// The variance over several axes, its sum divided by the number of values less `correction`.
+  public func variance(axes: [Int], keepingAxes: Bool = false, correction: Float = 1) -> Tensor {
+    let centred = self - mean(axes: axes, keepingAxes: true)
+    return (1 / (Float(shape.count(of: axes)) - correction))
+      * (centred * centred).sum(axes: axes, keepingAxes: keepingAxes)
+  }
+
+  /// The square root of the sum of squares over several axes. Where it is 0, so is its derivative.
+  public func norm(axes: [Int], keepingAxes: Bool = false) -> Tensor {
+    (self * self).sum(axes: axes, keepingAxes: keepingAxes).magnitude()
+  }
+
+  /// The values divided by their 2-norm over some axes, or by `epsilon` where that is larger.
+  public func normalized(axes: [Int], epsilon: Float) -> Tensor {
+    self / norm(axes: axes, keepingAxes: true).clamped(from: epsilon)
+  }
+
   /// The sum of all values, a scalar.
   public func sum() -> Tensor { SumAxis(outer: 1, count: shape.count, result: [])(self) }
 
   /// The values repeated along a new leading axis.
   public func repeated(_ count: Int) -> Tensor {
     ExpandAxis(outer: 1, count: count, result: Shape([count] + shape.dimensions))(self)
+  }
+}
+
+extension Shape {
+  /// The extents without some axes, or with 1 in their places.
+  func without(_ axes: [Int], keeping: Bool) -> [Int] {
+    let named = Set(axes.map { $0 < 0 ? rank + $0 : $0 })
+    precondition(named.allSatisfy { 0..<rank ~= $0 }, "No axes \(axes) in \(self)")
+    return (0..<rank).compactMap { named.contains($0) ? (keeping ? 1 : nil) : self[$0] }
+  }
+
+  /// How many values there are over some axes.
+  func count(of axes: [Int]) -> Int {
+    Set(axes.map { $0 < 0 ? rank + $0 : $0 }).reduce(1) { $0.times(self[$1]) }
   }
 }

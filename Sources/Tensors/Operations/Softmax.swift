@@ -53,6 +53,16 @@ extension Tensor {
   /// Softmax over the last axis of `scale * self`.
   public func softmax(scale: Float = 1) -> Tensor { Softmax(scale: scale)(self) }
 
+  /// Softmax along an axis.
+  public func softmax(axis: Int) -> Tensor { alongLast(axis) { $0.softmax() } }
+
+  /// The logarithm of the softmax along an axis.
+  public func logSoftmax(axis: Int) -> Tensor { alongLast(axis) { $0 - $0.logSumExp() } }
+
+  private func alongLast(_ axis: Int, _ body: (Tensor) -> Tensor) -> Tensor {
+    body(movingAxis(axis, to: -1)).movingAxis(-1, to: axis)
+  }
+
   /// `log(sum(exp(x)))` over the last axis, which stays with extent 1.
   public func logSumExp() -> Tensor { LogSumExp()(self) }
 }

@@ -26,8 +26,8 @@ struct TapwiseConvolution {
     var meetings: [Meeting] = []
     for result in 0..<results {
       for tap in 0..<taps {
-        let y = result / g.ow * g.stride_h + tap / g.kw - g.pad_top
-        let x = result % g.ow * g.stride_w + tap % g.kw - g.pad_left
+        let y = result / g.ow * g.stride_h + tap / g.kw * g.dilation_h - g.pad_top
+        let x = result % g.ow * g.stride_w + tap % g.kw * g.dilation_w - g.pad_left
         guard 0..<g.h ~= y, 0..<g.w ~= x else { continue }
         meetings.append(Meeting(result: result, place: y * g.w + x, tap: tap))
       }

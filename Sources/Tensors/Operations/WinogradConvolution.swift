@@ -20,7 +20,7 @@ struct WinogradConvolution {
   private init?(
     _ window: SlidingWindow, _ input: Shape, _ output: Shape, top: Int, left: Int, isAdjoint: Bool
   ) {
-    guard window.kernelHeight == 3, window.kernelWidth == 3, window.stride == 1,
+    guard window.kernel == (3, 3), window.stride == (1, 1), window.dilation == (1, 1),
       input[3] % CK_WINOGRAD_CHANNELS == 0,
       output[3] % CK_WINOGRAD_CHANNELS == 0
     else { return nil }
