@@ -165,11 +165,10 @@ public struct DWNetConfiguration: ModelConfiguration {
   /// The map behind the patches by its width.
   public var largestMap: (places: Int, channels: Int) {
     let side = imageSize.side / max(1, patch)
-    let kernels =
-      kernels == .inhomogeneous ? 32.multipliedReportingOverflow(by: window * window) : (1, false)
-    return (
-      side.multipliedReportingOverflow(by: side).partialValue, max(dim, kernels.partialValue)
-    )
+    // Kernels of a place are more than its channels.
+    let groups = dim / max(1, groupChannels.first ?? 1)
+    let kernels = kernels == .inhomogeneous ? groups * window * window : 0
+    return (side.multipliedReportingOverflow(by: side).partialValue, max(dim, kernels))
   }
 
   /// Checks that kernels have a centre, that groups divide the widths, and that maps can be halved.
