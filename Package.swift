@@ -73,6 +73,10 @@ let package = Package(
     library("Images", ["CImageCodecs", "CZlib", "DurableFiles"]),
     library("Models", ["Tensors", "Checkpoints", "StrictJSON"]),
     library("Reports", ["DurableFiles", "StrictJSON", "CCrypto"]),
+    .target(
+      name: "Pages", dependencies: ["Reports", "StrictJSON"],
+      resources: [.embedInCode("Assets/report.js"), .embedInCode("Assets/report.css")],
+      swiftSettings: swiftSettings),
     library(
       "Diagnostics", ["Tensors", "Reports", "StrictJSON", "CKernels", "COpenBLAS", "CFFTW"]),
     library(
@@ -86,8 +90,8 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "VitProbe", "Checkpoints", "Diagnostics", "DurableFiles", "Images", "Models", "Reports",
-        "StrictJSON", "Tensors",
+        "VitProbe", "Checkpoints", "Diagnostics", "DurableFiles", "Images", "Models", "Pages",
+        "Reports", "StrictJSON", "Tensors",
         .target(name: "COpenMPI", condition: .when(traits: ["MPI"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -110,6 +114,7 @@ let package = Package(
     tests("ModelsTests", ["Models", "Tensors", "Checkpoints", "StrictJSON"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
     tests("ReportsTests", ["Reports", "DurableFiles", "StrictJSON", "TestSupport"]),
+    tests("PagesTests", ["Pages", "Reports", "StrictJSON", "TestSupport"], exclude: []),
     tests(
       "VitProbeTests",
       [

@@ -15,7 +15,7 @@ struct VitprobeCommand: ParsableCommand {
     subcommands: Analyses.commands + [
       HessianCommand.self, LandscapeCommand.self, LesionCommand.self, RobustnessCommand.self,
       RunCommand.self,
-      MergeCommand.self,
+      MergeCommand.self, ReportCommand.self,
       CaptureCommand.self,
       DemoCommand.self,
       ModelsCommand.self,

@@ -54,11 +54,22 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
         case .io: .inputOutput
         }
       self.init(kind, error.description)
+    case let error as ResultsError: self.init(error.exitKind, error.description)
     case let error as FigurePrinter.Failure: self.init(.cannotCreate, error.description)
     case let error as ImageDataError: self.init(error.exitKind, error.description)
     case let error as ModelError: self.init(error.exitKind, error.description)
     case let error as CheckpointError: self.init(error.exitKind, error.description)
     default: self.init(.software, "\(error)")
+    }
+  }
+}
+
+extension ResultsError {
+  fileprivate var exitKind: VitProbeError.Kind {
+    switch kind {
+    case .missing: .noInput
+    case .damaged: .badData
+    case .unreadable: .inputOutput
     }
   }
 }

@@ -113,7 +113,9 @@ extension FigureDrawing {
             ("x", SVGWriter.number(plot.x + Double(column) * cell)),
             ("y", SVGWriter.number(plot.bottom - Double(row + 1) * cell)), ("width", side),
             ("height", side), ("fill", fill),
-          ], tooltip: "\(columnNames[column]) × \(rowNames[row]): \(text)")
+          ] + SVGWriter.key(map.keys?.columns[column], as: "column")
+            + SVGWriter.key(map.keys?.rows[row], as: "row"),
+          tooltip: "\(columnNames[column]) × \(rowNames[row]): \(text)")
       }
     }
     svg.end()

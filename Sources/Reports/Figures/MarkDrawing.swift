@@ -12,7 +12,7 @@ extension FigureDrawing {
     let style = series.style
     var base = style.color
     if case .value(let value) = series.paint { base = painted(value) }
-    svg.begin("g", [])
+    svg.begin("g", SVGWriter.key(series.key))
     svg.words("title", series.name)
     if series.interval == .band { drawBand(series, color: base, in: frame, clip: clip) }
     if style.width > 0 { drawLine(series, color: base, in: frame, clip: clip) }
@@ -25,7 +25,7 @@ extension FigureDrawing {
         var color = base
         if case .values(let values) = series.paint { color = painted(values[index]) }
         drawMarker(
-          marker, at: place, style: style, color: color,
+          marker, at: place, style: style, color: color, key: point.key,
           tooltip: tooltip(series, point, frame))
       }
     }
@@ -141,7 +141,8 @@ extension FigureDrawing {
   }
 
   mutating func drawMarker(
-    _ marker: Marker, at place: SVGWriter.Place, style: Style, color: Color, tooltip: String
+    _ marker: Marker, at place: SVGWriter.Place, style: Style, color: Color, key: Int? = nil,
+    tooltip: String
   ) {
     let radius = style.markerSize * layout.sizes.mark / 2
     func shape(_ corners: [(Double, Double)]) -> String {
@@ -155,6 +156,7 @@ extension FigureDrawing {
       ? [("fill", Color.white.hex), ("stroke", color.hex), ("stroke-width", "1.3")]
       : [("fill", color.hex), ("stroke", Color.white.hex), ("stroke-width", "0.7")]
     if style.opacity < 1 { paint.append(("opacity", SVGWriter.number(style.opacity))) }
+    paint += SVGWriter.key(key)
     let d: String
     switch marker {
     case .circle:

@@ -10,16 +10,20 @@ public struct Point: Sendable, Equatable {
   public var high: Double?
   /// What the tooltip says besides the numbers: the layer's name.
   public var label: String
+  /// The number by which a page that holds the drawing knows what the point is of; drawn as `data-key`.
+  public var key: Int?
 
   /// Makes one from its parts; see the properties.
   public init(
-    _ x: Double, _ y: Double?, low: Double? = nil, high: Double? = nil, label: String = ""
+    _ x: Double, _ y: Double?, low: Double? = nil, high: Double? = nil, label: String = "",
+    key: Int? = nil
   ) {
     self.x = x
     self.y = y
     self.low = low
     self.high = high
     self.label = label
+    self.key = key
   }
 }
 
@@ -49,11 +53,13 @@ public struct Series: Sendable, Equatable {
   public var interval: Interval
   /// Whether the legend lists it.
   public var inLegend: Bool
+  /// As that of a point, for the whole series.
+  public var key: Int?
 
   /// Makes one from its parts; see the properties.
   public init(
     _ name: String, _ points: [Point], style: Style, paint: Paint = .style,
-    interval: Interval = .band, inLegend: Bool = true
+    interval: Interval = .band, inLegend: Bool = true, key: Int? = nil
   ) {
     if case .values(let values) = paint {
       precondition(values.count == points.count, "a value of the colour bar for every point")
@@ -64,6 +70,7 @@ public struct Series: Sendable, Equatable {
     self.paint = paint
     self.interval = interval
     self.inLegend = inLegend
+    self.key = key
   }
 }
 
@@ -92,21 +99,40 @@ public struct HeatMap: Sendable, Equatable {
   public var columnStages: [Stage]
   /// Stages along y, named to the right of the cells.
   public var rowStages: [Stage]
+  /// As that of a point, for each column and row; drawn as `data-column` and `data-row` of cells.
+  public var keys: Keys?
+
+  /// The numbers by which a page knows columns and rows.
+  public struct Keys: Sendable, Equatable {
+    /// A number a column.
+    public var columns: [Int]
+    /// A number a row.
+    public var rows: [Int]
+    /// Makes one from its parts; see the properties.
+    public init(columns: [Int], rows: [Int]) {
+      self.columns = columns
+      self.rows = rows
+    }
+  }
 
   /// Makes one from its parts; see the properties.
   public init(
     _ values: [[Double?]], columnNames: [String], rowNames: [String],
-    columnStages: [Stage] = [], rowStages: [Stage] = []
+    columnStages: [Stage] = [], rowStages: [Stage] = [], keys: Keys? = nil
   ) {
     precondition(!values.isEmpty && !columnNames.isEmpty, "at least one cell")
     precondition(
       values.count == rowNames.count && values.allSatisfy { $0.count == columnNames.count },
       "a name for each row and each column")
+    precondition(
+      keys.map { $0.columns.count == columnNames.count && $0.rows.count == rowNames.count } ?? true,
+      "a key for each row and each column")
     self.values = values
     self.columnNames = columnNames
     self.rowNames = rowNames
     self.columnStages = columnStages
     self.rowStages = rowStages
+    self.keys = keys
   }
 }
 

@@ -38,13 +38,13 @@ struct SVGWriter {
     indent()
     text += "<\(name)\(Self.list(attributes))"
     text +=
-      tooltip.isEmpty ? "/>\n" : "><title>\(Self.escape(tooltip))</title></\(name)>\n"
+      tooltip.isEmpty ? "/>\n" : "><title>\(tooltip.markup)</title></\(name)>\n"
   }
 
   /// An element that holds words.
   mutating func words(_ name: String, _ content: String, _ attributes: [(String, String)] = []) {
     indent()
-    text += "<\(name)\(Self.list(attributes))>\(Self.escape(content))</\(name)>\n"
+    text += "<\(name)\(Self.list(attributes))>\(content.markup)</\(name)>\n"
   }
 
   /// A line of text; `turn` in degrees, clockwise about its place.
@@ -66,13 +66,14 @@ struct SVGWriter {
         ))
     }
     indent()
-    text += "<text\(Self.list(attributes))>\(Self.escape(label.base))"
+    text += "<text\(Self.list(attributes))>\(label.base.markup)"
     if !label.superscript.isEmpty {
       let rise = font.size * 0.38
-      text += "<tspan dy=\"\(Self.number(-rise))\" font-size=\"\(Self.number(Label.raisedSize(font.size)))\">"
-      text += "\(Self.escape(label.superscript))</tspan>"
+      let size = Self.number(Label.raisedSize(font.size))
+      text += "<tspan dy=\"\(Self.number(-rise))\" font-size=\"\(size)\">"
+      text += "\(label.superscript.markup)</tspan>"
       if !label.tail.isEmpty {
-        text += "<tspan dy=\"\(Self.number(rise))\">\(Self.escape(label.tail))</tspan>"
+        text += "<tspan dy=\"\(Self.number(rise))\">\(label.tail.markup)</tspan>"
       }
     }
     text += "</text>\n"
@@ -115,27 +116,14 @@ struct SVGWriter {
   /// Two decimals are a hundredth of a pixel.
   static func number(_ value: Double) -> String { NumberText.trimmed(value, 2) }
 
-  /// `text` for element content and attribute values. What XML forbids, or what would disguise
-  /// the rest of a label, becomes U+FFFD; line breaks and tabs become spaces.
-  static func escape(_ text: String) -> String {
-    var escaped = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": escaped.append(contentsOf: "&amp;".unicodeScalars)
-      case "<": escaped.append(contentsOf: "&lt;".unicodeScalars)
-      case ">": escaped.append(contentsOf: "&gt;".unicodeScalars)
-      case "\"": escaped.append(contentsOf: "&quot;".unicodeScalars)
-      case "'": escaped.append(contentsOf: "&#39;".unicodeScalars)
-      case "\n", "\r", "\t": escaped.append(" ")
-      default: escaped.append(scalar.isUnsafeForDisplay ? "\u{FFFD}" : scalar)
-      }
-    }
-    return String(escaped)
+  /// What a script knows an element by, as an attribute; nothing for nil.
+  static func key(_ number: Int?, as name: String = "key") -> [(String, String)] {
+    number.map { [("data-\(name)", String($0))] } ?? []
   }
 
   private static func list(_ attributes: [(String, String)]) -> String {
     var text = ""
-    for (name, value) in attributes { text += " \(name)=\"\(escape(value))\"" }
+    for (name, value) in attributes { text += " \(name)=\"\(value.markup)\"" }
     return text
   }
 

@@ -1,0 +1,112 @@
+import Reports
+import TestSupport
+import Testing
+
+@testable import Pages
+
+/// Tables in which fields were exchanged for others: a page or a refusal, never an end of the program.
+@Suite struct DamagedTablesTests {
+  private let samples = SampleRuns()
+
+  private static let fields = [
+    "", "0", "-0", "1", "-1", "1e308", "-1e308", "1.7976931348623157e308", "5e-324", "1e-300",
+    "9007199254740993",
+    "9223372036854775807", "-9223372036854775808", "99999999999999999999", "0.5", "nan", "inf", "x",
+    "ok", "msa", "pool", "mag", "kde_decade", "neg", "entropy", "uniform_entropy", "vit",
+    "</script>",
+  ]
+
+  /// The same numbers everywhere.
+  private struct Generator: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return state ^ state >> 29
+    }
+  }
+
+  private static func tables() throws -> [(name: String, csv: String)] {
+    let run = try FinishedRun(reading: Demo.folder)
+    var tables = run.tables.map { name, table -> (name: String, csv: String) in
+      // Every so many rows, so that all models and kinds are among them.
+      let step = max(1, table.rows.count / 60)
+      let rows = stride(from: 0, to: table.rows.count, by: step).map { table.rows[$0] }
+      return (name, SampleRuns.csv(table.columns.joined(separator: ","), rows))
+    }
+    tables.append(
+      (
+        "landscape",
+        SampleRuns.csv(
+          "model,data,x,y,nll,se,n_images,status",
+          (0..<9).map {
+            ["vit", "d", "\($0 % 3 - 1)", "\($0 / 3 - 1)", "\($0 + 1)", "0.1", "9", "ok"]
+          })
+      ))
+    tables.append(
+      (
+        "robustness",
+        SampleRuns.csv(
+          "model,data,test,severity,f_over_pi,n_images,delta_acc_pp,ci_lo,ci_hi,status",
+          (0..<8).map {
+            $0 < 4
+              ? ["vit", "d", "frequency", "", "0.\($0)", "9", "-\($0)", "-5", "1", "ok"]
+              : ["vit", "d", "contrast", "\($0 - 3)", "", "9", "-\($0)", "-9", "1", "ok"]
+          })
+      ))
+    tables.append(
+      (
+        "lesion",
+        SampleRuns.csv(
+          "model,data,layer_index,layer_name,kind,depth,head_index,n_images,delta_acc_pp,ci_lo,ci_hi,delta_nll,"
+            + "nll_ci_lo,nll_ci_hi,status",
+          (0..<6).map {
+            [
+              "vit", "d", "\($0 / 3)", "blocks.\($0 / 3).attn_branch", "msa", "0.5",
+              $0 % 3 == 0 ? "" : "\($0 % 3)", "9", "-\($0)", "-9", "1", "0.1", "0", "1", "ok",
+            ]
+          })
+      ))
+    return tables
+  }
+
+  @Test func wholeTablesGiveAPage() throws {
+    let run = try samples.run("whole", labels: ["vit"], try Self.tables())
+    let page = try ReportPage(of: [run], version: "9")
+    for id in ["landscape", "robustness", "lesion"] {
+      let start = try #require(page.html.firstRange(of: "<section id=\"\(id)\"")?.upperBound)
+      let end = try #require(page.html[start...].firstRange(of: "</section>")?.lowerBound)
+      #expect(page.html[start..<end].contains("<figure data-plate="), "\(id)")
+    }
+  }
+
+  @Test(arguments: 0..<40)
+  func exchangedFieldsAreShownOrRefused(seed: Int) throws {
+    var generator = Generator(state: UInt64(seed))
+    let tables = try Self.tables().map { name, csv -> (name: String, csv: String) in
+      var lines = csv.split(separator: "\n").map {
+        $0.split(separator: ",", omittingEmptySubsequences: false)
+      }
+      // One column of a table whole, or some fields of it.
+      let column = Int.random(in: 0..<lines[0].count, using: &generator)
+      let isWhole = Bool.random(using: &generator)
+      let numbers = Self.fields.prefix(15)
+      let field = numbers.randomElement(using: &generator) ?? ""
+      for row in lines.indices.dropFirst() where isWhole || row % 5 == seed % 5 {
+        let anyField =
+          (seed % 4 == 0 ? Self.fields : Array(numbers)).randomElement(using: &generator) ?? ""
+        lines[row][column] = isWhole ? field[...] : anyField[...]
+      }
+      return (name, lines.map { $0.joined(separator: ",") }.joined(separator: "\n") + "\n")
+    }
+    // Each table alone, for one that is refused not to hide the others.
+    for table in tables {
+      do {
+        let run = try samples.run("run\(seed)\(table.name)", labels: ["vit"], [table])
+        let page = try ReportPage(of: [run, run], version: "9")
+        #expect(page.html.utf8.count < ReportPage.limit)
+      } catch let error as ResultsError {
+        #expect(error.kind == .damaged)
+      }
+    }
+  }
+}
