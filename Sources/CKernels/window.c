@@ -68,60 +68,6 @@ CLONES void ck_col2im(const float *patches, float *x, const struct ck_window *g,
   }
 }
 
-// The three depth-wise loops visit the same (output, tap, input) triples.
-#define FOR_EACH_TAP(G)                                                        \
-  for (size_t oy = 0; oy < (G)->oh; oy++)                                      \
-    for (size_t ox = 0; ox < (G)->ow; ox++)                                    \
-      for (size_t ky = 0; ky < (G)->kh; ky++)                                  \
-        for (size_t kx = 0; kx < (G)->kw; kx++) {                              \
-          ptrdiff_t iy = (ptrdiff_t)(oy * (G)->stride_h + ky * (G)->dilation_h) - (G)->pad_top;  \
-          ptrdiff_t ix = (ptrdiff_t)(ox * (G)->stride_w + kx * (G)->dilation_w) - (G)->pad_left; \
-          if (iy < 0 || ix < 0 || iy >= (ptrdiff_t)(G)->h ||                   \
-              ix >= (ptrdiff_t)(G)->w)                                         \
-            continue;                                                          \
-          size_t at_in = ((size_t)iy * (G)->w + (size_t)ix) * c;               \
-          size_t at_out = (oy * (G)->ow + ox) * c, at_tap = (ky * (G)->kw + kx) * c;
-
-CLONES void ck_depthwise(const float *x, const float *weight, float *y, const struct ck_window *g,
-                         size_t image0, size_t images) {
-  size_t c = g->c;
-  for (size_t image = image0; image < image0 + images; image++) {
-    const float *in = x + image * g->h * g->w * c;
-    float *out = y + image * g->oh * g->ow * c;
-    memset(out, 0, g->oh * g->ow * c * sizeof(float));
-    FOR_EACH_TAP(g)
-      for (size_t i = 0; i < c; i++) out[at_out + i] += in[at_in + i] * weight[at_tap + i];
-    }
-  }
-}
-
-CLONES void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx,
-                                        const struct ck_window *g, size_t image0, size_t images) {
-  size_t c = g->c;
-  for (size_t image = image0; image < image0 + images; image++) {
-    float *in = dx + image * g->h * g->w * c;
-    const float *out = dy + image * g->oh * g->ow * c;
-    memset(in, 0, g->h * g->w * c * sizeof(float));
-    FOR_EACH_TAP(g)
-      for (size_t i = 0; i < c; i++) in[at_in + i] += out[at_out + i] * weight[at_tap + i];
-    }
-  }
-}
-
-CLONES void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw,
-                                         const struct ck_window *g, size_t image0,
-                                         size_t images) {
-  size_t c = g->c, taps = g->kh * g->kw;
-  memset(dw, 0, taps * c * sizeof(float));
-  for (size_t image = image0; image < image0 + images; image++) {
-    const float *in = x + image * g->h * g->w * c;
-    const float *out = dy + image * g->oh * g->ow * c;
-    FOR_EACH_TAP(g)
-      for (size_t i = 0; i < c; i++) dw[at_tap + i] += in[at_in + i] * out[at_out + i];
-    }
-  }
-}
-
 CLONES void ck_max_pool(const float *x, float *y, int32_t *index, const struct ck_window *g,
                         size_t image0, size_t images) {
   size_t c = g->c;

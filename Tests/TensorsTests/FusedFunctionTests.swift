@@ -136,6 +136,13 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
         x: $0[0], weight: $0[1], window: .init(kernel: 3, padding: 1),
         affine: ChannelAffine(scale: $0[2], shift: $0[3]), residual: $0[4], activation: .relu)
     },
+    .init("depth-wise convolution", [[2, 6, 9, 19], [19, 3, 3, 1], [19], [19], [2, 6, 5, 19]]) {
+      FusedConvolution(
+        x: $0[0], weight: $0[1],
+        window: .init(kernel: (3, 3), stride: (1, 2), padding: (2, 1, 2, 1), dilation: (2, 1)),
+        groups: 19, affine: ChannelAffine(scale: $0[2], shift: $0[3]), residual: $0[4],
+        activation: .silu)
+    },
     .init("affine", [[2, 6, 4], [4], [4], [2, 6, 4]]) {
       FusedAffine(
         x: $0[0], affine: ChannelAffine(scale: $0[1], shift: $0[2]), residual: $0[3],

@@ -190,6 +190,7 @@ extension OperationCase {
       ),
       ("3x3, taps 2 apart", SlidingWindow(kernel: 3, padding: 2, dilation: 2)),
       ("1x1 in wide padding", SlidingWindow(kernel: 1, padding: 2)),
+      ("7x5", SlidingWindow(kernel: (7, 5), padding: (3, 2, 3, 2))),
     ].flatMap { (name: String, window: SlidingWindow) -> [OperationCase] in
       let (kh, kw) = window.kernel
       let (oh, ow) = window.output([1, 5, 4, 1])
@@ -202,6 +203,10 @@ extension OperationCase {
           name: "depth-wise by groups \(name)", shapes: [[1, 5, 4, 2], [4, kh, kw, 1]],
           run: { convolution($0[0], $0[1], window: window, groups: 2) },
           reference: { $0[0].convolved($0[1], window, groups: 2) }),
+        .init(
+          name: "depth-wise in lanes \(name)", shapes: [[1, 5, 4, 19], [19, kh, kw, 1]],
+          isLarge: true, run: { convolution($0[0], $0[1], window: window, groups: 19) },
+          reference: { $0[0].convolved($0[1], window, groups: 19) }),
         .init(
           name: "transposed convolution \(name)", shapes: [[1, oh, ow, 2], [2, kh, kw, 2]],
           run: {

@@ -57,9 +57,14 @@ static void depthwise(const struct ck_window *g) {
   size_t inputs = g->n * g->h * g->w * c, outputs = g->n * g->oh * g->ow * c;
   float *x = random_floats(inputs, -2, 2), *w = random_floats(taps * c, -2, 2), *y = floats(outputs);
   float *dy = random_floats(outputs, -2, 2), *dx = floats(inputs), *dw = floats(taps * c);
-  ck_depthwise(x, w, y, g, 0, g->n);
-  ck_depthwise_input_gradient(dy, w, dx, g, 0, g->n);
-  ck_depthwise_weight_gradient(x, dy, dw, g, 0, g->n);
+  ck_depthwise(x, w, y, g, 0, g->n * g->oh);
+  ck_depthwise_input_gradient(dy, w, dx, g, 0, g->n * g->h);
+  for (size_t i = 0; i < taps * c; i++) dw[i] = 0;
+  for (size_t image = 0; image < g->n; image++) {
+    float *own = floats(taps * c);
+    ck_depthwise_weight_gradient(x, dy, own, g, image);
+    for (size_t i = 0; i < taps * c; i++) dw[i] += own[i];
+  }
   size_t all = outputs + inputs + taps * c;
   double *want = calloc(all + 1, sizeof *want), *sizes = calloc(all + 1, sizeof *sizes);
   for (size_t t = 0; t < tap_count(g); t++) {
@@ -81,12 +86,14 @@ static void depthwise(const struct ck_window *g) {
   free(want - outputs - inputs), free(sizes - outputs - inputs);
 
   if (g->n < 2) return;
-  size_t one = g->oh * g->ow * c, map = g->h * g->w * c;
+  // All rows but some of the first image.
+  size_t skipped = (g->oh + 1) / 2, passed = (g->h + 1) / 2;
+  size_t one = skipped * g->ow * c, map = passed * g->w * c;
   float *y1 = floats(outputs), *dx1 = floats(inputs);
-  ck_depthwise(x, w, y1, g, 1, g->n - 1);
-  ck_depthwise_input_gradient(dy, w, dx1, g, 1, g->n - 1);
-  same("of the last images", y1 + one, y + one, (outputs - one) * sizeof *y);
-  same("of the last images", dx1 + map, dx + map, (inputs - map) * sizeof *dx);
+  ck_depthwise(x, w, y1, g, skipped, g->n * g->oh - skipped);
+  ck_depthwise_input_gradient(dy, w, dx1, g, passed, g->n * g->h - passed);
+  same("of the last rows", y1 + one, y + one, (outputs - one) * sizeof *y);
+  same("of the last rows", dx1 + map, dx + map, (inputs - map) * sizeof *dx);
   for (size_t i = 0; i < one; i++) untouched(i, y1[i]);
   for (size_t i = 0; i < map; i++) untouched(i, dx1[i]);
 }
@@ -217,6 +224,8 @@ void test_window(void) {
       {1, 13, 11, 2, 5, 4, 3, 5, 3, 3, 2, 3, 1, 1}, {1, 3, 3, 0, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1},
       {2, 9, 8, 5, 5, 2, 3, 2, 1, 3, 0, 0, 2, 4}, {1, 5, 6, 16, 5, 6, 3, 3, 1, 1, 2, 2, 2, 2},
       {1, 2, 3, 5, 6, 7, 1, 1, 1, 1, 2, 2, 1, 1}, {2, 4, 7, 9, 2, 5, 2, 2, 2, 1, 0, 1, 3, 4},
+      {2, 9, 17, 40, 9, 17, 7, 7, 1, 1, 3, 3, 1, 1}, {1, 5, 15, 16, 5, 15, 5, 9, 1, 1, 2, 4, 1, 1},
+      {2, 7, 19, 19, 4, 10, 3, 5, 2, 2, 1, 2, 1, 1}, {1, 6, 21, 33, 6, 19, 3, 3, 1, 1, 2, 1, 2, 2},
   };
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
     release("im2col, col2im, map %zu", i);

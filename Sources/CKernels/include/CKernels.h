@@ -194,14 +194,6 @@ void ck_im2col(const float *x, float *patches, const struct ck_window *g, size_t
 // Adds the patch matrix of images image0 ..< image0 + images back into x (its adjoint).
 void ck_col2im(const float *patches, float *x, const struct ck_window *g, size_t image0,
                size_t images);
-// Depth-wise convolution; weight[kh, kw, c].
-void ck_depthwise(const float *x, const float *weight, float *y, const struct ck_window *g,
-                  size_t image0, size_t images);
-void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx,
-                                 const struct ck_window *g, size_t image0, size_t images);
-// dw[kh, kw, c] (overwritten), summed over images image0 ..< image0 + images.
-void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw,
-                                  const struct ck_window *g, size_t image0, size_t images);
 // Where the weights of a local mixing lie: w[image][place][kh * kw][groups], each group's for its
 // neighbouring channels. A step of 0: the same for all images, or all places.
 struct ck_local_weights {
@@ -243,6 +235,18 @@ void ck_resample_axis(const float *x, float *y, size_t outer, size_t count, size
 // the result's first axis; x and y point at the first of them.
 void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,
                 size_t lead);
+
+// MARK: depthwise.c
+
+// Rows row0 ..< row0 + rows of the n * oh of a depth-wise convolution; weight[kh, kw, c].
+void ck_depthwise(const float *x, const float *weight, float *y, const struct ck_window *g, size_t row0,
+                  size_t rows);
+// Its adjoint in the map: rows of the n * h.
+void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx,
+                                 const struct ck_window *g, size_t row0, size_t rows);
+// Its adjoint in the weights: dw[kh, kw, c] of one image.
+void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw, const struct ck_window *g,
+                                  size_t image);
 
 // MARK: planes.c
 

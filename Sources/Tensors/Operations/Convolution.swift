@@ -253,9 +253,12 @@ struct FusedConvolution: FusedFunction {
       .outputShape([x.shape.replacingLast(x.shape.last / groups), weight.shape])
   }
   var multiplyAdds: Int { outputShape.rows.times(weight.shape.count) }
-  var isSweepFaster: Bool {
-    affine != nil && groups == 1 && window.phases(of: x.shape) == nil
+  var isSweepFaster: Bool { affine != nil && (groups == 1 || isDepthwise) && phases == nil }
+
+  private var isDepthwise: Bool {
+    groups > 1 && weight.shape[0] == groups && weight.shape[3] == 1
   }
+  private var phases: SlidingWindow? { isDepthwise ? nil : window.phases(of: x.shape) }
 
   private var convolved: Tensor {
     func grouped(_ x: Tensor, _ window: SlidingWindow) -> Tensor {
@@ -263,7 +266,7 @@ struct FusedConvolution: FusedFunction {
         ? groupedConvolution(x, weight, window: window, groups: groups)
         : Convolution(window: window)(x, weight)
     }
-    if let phases = window.phases(of: x.shape) {
+    if let phases {
       return dilatedConvolution(x, dilation: window.dilation.height) { grouped($0, phases) }
     }
     return grouped(x, window)
@@ -280,6 +283,18 @@ struct FusedConvolution: FusedFunction {
   }
 
   func sweep(into y: Tensor) {
+    if isDepthwise, let affine {
+      let (cols, width, code) = (y.shape.last, y.shape[2], activation.code)
+      let (py, scale, shift) = (y.memory, affine.scale.memory, affine.shift.memory)
+      let rest = residual.map(\.memory)
+      Depthwise(window: window).sweep(x, depthwiseKernels(weight), into: y) { first, count in
+        let at = first * width * cols
+        ck_affine_epilogue(
+          py + at, py + at, count * width, cols, scale.pointer, shift.pointer,
+          rest.map { $0 + at }, code)
+      }
+      return
+    }
     Convolution(window: window).sweep(
       x, weight, into: y, affine: affine, residual: residual, activation: activation)
   }

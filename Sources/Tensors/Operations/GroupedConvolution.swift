@@ -11,11 +11,9 @@ func groupedConvolution(
     groups > 0 && x.shape[3] == groups * inputs && weight.shape[0] == groups * outputs,
     "Weights \(weight.shape) in \(groups) groups do not fit a map \(x.shape)")
   if inputs == 1 {
-    let kernels = weight.permuted([3, 1, 2, 0]).reshaped(
-      Shape(weight.shape.dimensions[1...2] + [weight.shape[0]]))
     let channels =
       outputs == 1 ? x : x.picked(axis: 3, (0..<weight.shape[0]).map { Int32($0 / outputs) })
-    return channels.depthwise(kernels, window: window)
+    return channels.depthwise(depthwiseKernels(weight), window: window)
   }
   let together = (1...groups).last { groups.isMultiple(of: $0) && $0 * inputs <= 32 } ?? 1
   let parts = stride(from: 0, to: groups, by: together).map { first in

@@ -48,6 +48,13 @@ struct Permute: Operation {
   }
 }
 
+/// Runs `body` on each of `outer` blocks of `size` values that are copied.
+private func forEachBlock(_ outer: Int, of size: Int, _ body: @Sendable (Int) -> Void) {
+  Threads.forEachTile(of: outer, target: max(1, (1 << 18) / max(1, size))) { first, count in
+    for block in first..<first + count { body(block) }
+  }
+}
+
 /// Every `step`th place of one axis from `start` on, as a copy; with a negative step, backwards.
 struct Slice: Operation {
   let axis: Int
@@ -70,12 +77,12 @@ struct Slice: Operation {
   }
   func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
-    let pieces = step == 1 ? 1 : length
-    for o in 0..<outer {
+    let (pieces, size) = step == 1 ? (1, length * inner) : (length, inner)
+    let (px, py) = (x[0].memory, y.memory)
+    forEachBlock(outer, of: length * inner) { o in
       for place in 0..<pieces {
-        (y.pointer + (o * length + place) * inner).update(
-          from: x[0].pointer + (o * count + start + place * step) * inner,
-          count: (step == 1 ? length : 1) * inner)
+        (py + (o * length + place) * inner).update(
+          from: px + (o * count + start + place * step) * inner, count: size)
       }
     }
   }
@@ -100,9 +107,10 @@ struct Pad: Operation {
   func forward(_ x: [Tensor], into y: Tensor) {
     let (outer, count, inner) = x[0].shape.around(axis: axis)
     let whole = step == 1
-    for o in 0..<outer {
-      let row = y.pointer + o * total * inner
-      let from = x[0].pointer + o * count * inner
+    let (px, py) = (x[0].memory, y.memory)
+    forEachBlock(outer, of: total * inner) { o in
+      let row = py + o * total * inner
+      let from = px + o * count * inner
       if whole {
         row.update(repeating: value, count: before * inner)
         (row + before * inner).update(from: from, count: count * inner)
@@ -138,9 +146,9 @@ struct Concatenate: Operation {
     var at = 0
     for part in x {
       let count = part.shape[axis]
-      for o in 0..<outer {
-        (y.pointer + (o * total + at) * inner).update(
-          from: part.pointer + o * count * inner, count: count * inner)
+      let (from, to) = (part.memory, DisjointWrites(y.pointer + at * inner))
+      forEachBlock(outer, of: count * inner) { o in
+        (to + o * total * inner).update(from: from + o * count * inner, count: count * inner)
       }
       at += count
     }
