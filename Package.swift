@@ -123,6 +123,9 @@ let package = Package(
       ]),
     tests(
       "CommandLineToolTests",
-      ["CommandLineTool", "Checkpoints", "Reports", "StrictJSON", "TestSupport"]),
+      [
+        "CommandLineTool", "Checkpoints", "Reports", "StrictJSON", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ]
 )

@@ -161,10 +161,10 @@ struct ForeignFormat: Sendable {
       "a PDF document", advice: "Check that this is the file you meant", signs: { $0.holds("%PDF") }
     ),
     ForeignFormat(
-      "a PNG image", advice: "Images are given with --data",
+      "a PNG image", advice: "Images are given as `data`",
       signs: { $0.count > 8 && $0[0] == 0x89 && $0.holds("PNG", at: 1) }),
     ForeignFormat(
-      "a JPEG image", advice: "Images are given with --data",
+      "a JPEG image", advice: "Images are given as `data`",
       signs: { $0.prefix(3).elementsEqual([0xFF, 0xD8, 0xFF]) }),
     ForeignFormat(
       "a compiled program or library", advice: "Check that this is the file you meant",

@@ -43,7 +43,7 @@ public struct TorchContents: Sendable, Equatable {
     }
     return [
       "the weights are those of the entry \(entry.title)\(why); the file also has \(others) "
-        + "(--entry KEY takes another)"
+        + "(`entry` takes another)"
     ]
   }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import Models
 import VitProbe
 
 /// The place where analyses of features are listed: a new one gets an option group and a place in
@@ -34,9 +35,11 @@ struct Analyses: ParsableArguments {
     var chosen: [any Analyzer] = []
     for name in names {
       guard let analyzer = known.first(where: { type(of: $0).name == name }) else {
+        let names = known.map { type(of: $0).name }
+        let question = NearMatch.question(String(name), among: names)
         throw ValidationError(
-          "--analyses: \"\(name)\" is not one of "
-            + known.map { type(of: $0).name }.joined(separator: ", "))
+          "--analyses: \"\(name)\" is not one of " + names.joined(separator: ", ")
+            + (question.isEmpty ? "" : ". " + question))
       }
       guard !chosen.contains(where: { type(of: $0).name == name }) else {
         throw ValidationError("--analyses: \"\(name)\" is there twice")
@@ -56,6 +59,8 @@ protocol AnalysisOptions: ParsableArguments {
   static var title: String { get }
   /// What it is, in a line.
   static var abstract: String { get }
+  /// Calls, each with what it does.
+  static var examples: [HelpText.Example] { get }
   /// Whether accuracy and calibration go with it.
   static var reportsMetrics: Bool { get }
 
@@ -71,10 +76,10 @@ protocol AnalysisPlace {
   static func name<A: Analyzer>(_ name: String, of analysis: A.Type) -> NameSpecification
 }
 
-/// The options of a command for one analysis: `--variant`.
+/// The options of a command for one analysis: `--variant`; by their name in `run` as well.
 enum Unprefixed: AnalysisPlace {
   static func name<A: Analyzer>(_ name: String, of analysis: A.Type) -> NameSpecification {
-    .customLong(name)
+    [.customLong(name), .customLong("\(A.name)-\(name)")]
   }
 }
 
@@ -88,10 +93,13 @@ enum Prefixed: AnalysisPlace {
 /// The command of one analysis: `vitprobe cka`, `vitprobe fourier`.
 struct AnalysisCommand<Options: AnalysisOptions>: ParsableCommand {
   static var configuration: CommandConfiguration {
-    CommandConfiguration(commandName: Options.Analysis.name, abstract: Options.abstract)
+    CommandConfiguration(
+      commandName: Options.Analysis.name, abstract: Options.abstract,
+      discussion: HelpText.examples(Options.examples))
   }
 
-  @Argument(help: "Models or feature files, [LABEL=][ARCH@]SOURCE.")
+  @Argument(
+    help: "Models or feature files, [LABEL=][ARCH@]SOURCE.", completion: Completion.subjects)
   var subject: [String]
 
   @OptionGroup(title: Options.title) var settings: Options

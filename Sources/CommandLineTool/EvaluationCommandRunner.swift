@@ -21,13 +21,17 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
     let run = prepared.run
     Terminal.announce(run.subjects, on: run.data, notes: run.notes)
     let estimate = try run.estimate()
+    let plan = plan(run, estimate)
     if options.dryRun {
-      Terminal.data(plan(run, estimate))
+      if !output.json { Terminal.data(plan.text) }
       try run.checkSizes(all: true)
     }
     try options.checkMemory(estimate)
     let place = path == "-" ? nil : try long.open(path, of: prepared, for: command, output)
-    if options.dryRun { return }
+    if options.dryRun {
+      if output.json { Terminal.json(plan.members) }
+      return
+    }
     let execution = RunExecution(
       prepared: prepared, place: place, unit: "images", long: long, output: output)
     let (result, skipped) = try execution { log, bar in
@@ -37,34 +41,28 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
     }
     place?.log.remove()
     if let result, let folder = place?.folder {
-      Terminal.data(
-        output.json
-          ? result.outcome.json(
-            [.init("data", .string(run.data.name))], folder: folder.path, files: result.files
-          ).pretty
-          : result.outcome.summaries + "\(result.files.count) files in \(folder.path)\n")
+      if output.json {
+        Terminal.json(
+          result.outcome.json(
+            [.init("data", .string(run.data.name))], folder: folder.path, files: result.files))
+      } else {
+        Terminal.data(
+          result.outcome.summaries + "\(result.files.count) files in \(folder.path)\n")
+      }
       Terminal.cost(seconds: result.seconds)
     }
     if skipped > 0 { throw ExitCode(1) }
   }
 
-  private func plan(_ run: EvaluationRun<Evaluation>, _ estimate: RunEstimate) -> String {
-    if output.json {
-      return JSONValue.object([
-        .init("images", .integer(estimate.images)), .init("variants", .integer(run.variantCount)),
-        .init("units", .integer(estimate.batches)), .init("workers", .integer(estimate.workers)),
-        .init("peak_memory_bytes", .integer(estimate.totalBytes)),
-      ]).pretty
-    }
-    var table = Table("plan", columns: [.text("what"), .text("value")])
-    func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
-    row("images", "\(estimate.images)")
-    row("variants of all models", "\(run.variantCount)")
-    row("minibatches of variants", "\(estimate.batches), \(estimate.workers) at once")
-    row("parameters", mebibytes(estimate.parameterBytes))
-    row("one forward pass", mebibytes(estimate.passBytes))
-    row("kept beside it", mebibytes(estimate.analysisBytes))
-    row("peak memory", mebibytes(estimate.totalBytes))
-    return table.plainText(width: Terminal.width())
+  private func plan(_ run: EvaluationRun<Evaluation>, _ estimate: RunEstimate) -> RunPlan {
+    var plan = RunPlan(run.subjects, images: "\(estimate.images)")
+    plan.row("variants of all models", "\(run.variantCount)")
+    plan.row("minibatches of variants", "\(estimate.batches), \(estimate.workers) at once")
+    plan.add("data", .string(run.data.name))
+    plan.add("images", .integer(estimate.images))
+    plan.add("variants", .integer(run.variantCount))
+    plan.add("units", .integer(estimate.batches))
+    plan.memory(estimate, kept: "kept beside it")
+    return plan
   }
 }

@@ -30,19 +30,21 @@ struct FeatureCommandRunner {
       throw ValidationError("-o - streams one table; name a folder for several data sets")
     }
     if run.dryRun {
-      for one in prepared {
-        Terminal.data(try plan(one.run))
+      let plans = try prepared.map { try plan($0.run) }
+      for (one, plan) in zip(prepared, plans) {
+        if !output.json { Terminal.data(plan.text) }
         try one.run.checkSizes(all: true)
         try run.checkMemory(try one.run.estimate())
       }
       _ = try places(of: prepared, in: root)
+      if output.json { Terminal.json(joined(plans.map(\.members))) }
       return
     }
     for one in prepared { try run.checkMemory(try one.run.estimate()) }
     // Opened before anything is computed: a folder that may not be written to is an error now.
     let places = try places(of: prepared, in: root)
     var skipped = 0
-    var objects: [JSONValue] = []
+    var objects: [[JSONValue.Member]] = []
     var logs: [RecordLog] = []
     for (one, place) in zip(prepared, places) {
       let execution = RunExecution(
@@ -71,10 +73,13 @@ struct FeatureCommandRunner {
       }
       Terminal.cost(seconds: result.seconds)
     }
-    if output.json, let first = objects.first {
-      Terminal.data((objects.count == 1 ? first : .array(objects)).pretty)
-    }
+    if output.json, !objects.isEmpty { Terminal.json(joined(objects)) }
     if skipped > 0 { throw ExitCode(1) }
+  }
+
+  /// One object for several data sets.
+  private func joined(_ objects: [[JSONValue.Member]]) -> [JSONValue.Member] {
+    objects.count == 1 ? objects[0] : [.init("runs", .array(objects.map(JSONValue.object)))]
   }
 
   /// The folder and the records of each run; nil where one table is streamed.
@@ -96,40 +101,27 @@ struct FeatureCommandRunner {
     }
   }
 
-  private func plan(_ one: FeatureRun) throws -> String {
+  private func plan(_ one: FeatureRun) throws -> RunPlan {
     let estimate = try one.estimate()
-    var table = Table("plan", columns: [.text("what"), .text("value")])
-    func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
-    row("images", estimate.images == one.data.count ? one.data.extent : "\(estimate.images)")
-    for subject in one.subjects {
-      if let model = subject as? ModelSubject { row("images: \(model.label)", model.preparation) }
-    }
-    row("minibatches", "\(estimate.batches), \(estimate.workers) at once")
-    for (name, plan) in one.plans {
-      for subject in plan.subjects {
-        row(
+    var plan = RunPlan(
+      one.subjects,
+      images: estimate.images == one.data.count ? one.data.extent : "\(estimate.images)")
+    plan.row("minibatches", "\(estimate.batches), \(estimate.workers) at once")
+    for (name, looked) in one.plans {
+      for subject in looked.subjects {
+        plan.row(
           "\(name): \(subject.label)",
           "\(subject.taps.count) taps, \(subject.taps.first?.tap.name ?? "") … "
             + "\(subject.taps.last?.tap.name ?? "")")
       }
     }
-    row("parameters", mebibytes(estimate.parameterBytes))
-    row("one forward pass", mebibytes(estimate.passBytes))
-    row("analyses of a minibatch", mebibytes(estimate.analysisBytes))
-    row("peak memory", mebibytes(estimate.totalBytes))
-    if output.json {
-      return JSONValue.object([
-        .init("images", .integer(estimate.images)),
-        .init("images_of_data", .integer(one.data.wholeCount)),
-        .init("batches", .integer(estimate.batches)),
-        .init("workers", .integer(estimate.workers)),
-        .init("peak_memory_bytes", .integer(estimate.totalBytes)),
-        .init("parameter_bytes", .integer(estimate.parameterBytes)),
-        .init("pass_bytes", .integer(estimate.passBytes)),
-        .init("analysis_bytes", .integer(estimate.analysisBytes)),
-      ]).pretty
-    }
-    return table.plainText(width: Terminal.width())
+    plan.add("data", .string(one.data.name))
+    plan.add("images", .integer(estimate.images))
+    plan.add("images_of_data", .integer(one.data.wholeCount))
+    plan.add("batches", .integer(estimate.batches))
+    plan.add("taps", one.tapNames)
+    plan.memory(estimate, kept: "analyses of a minibatch")
+    return plan
   }
 }
 

@@ -9,6 +9,14 @@ enum Interrupts {
   /// When the first came, in milliseconds.
   private static let first = Atomic<Int>(0)
 
+  /// How long the work in hand may take, in seconds; 0 while that is not known.
+  private static let expected = Atomic<Int>(0)
+
+  /// Takes note of how long a piece of work takes, for who is going to wait for one.
+  static func expect(seconds: Double) {
+    expected.store(Int(min(max(seconds, 0), 1e6).rounded(.up)), ordering: .relaxed)
+  }
+
   /// Whether a run should end.
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
 
@@ -18,7 +26,7 @@ enum Interrupts {
   ///   all within seconds of any other.
   static func catchSignals(throughLauncher ranks: Bool = false) {
     // A handler must not be the first to touch a global.
-    _ = (isRequested, first.load(ordering: .relaxed))
+    _ = (isRequested, first.load(ordering: .relaxed), expected.load(ordering: .relaxed))
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { Interrupts.receive($0) }
     action.sa_flags = SA_RESTART
@@ -48,8 +56,28 @@ enum Interrupts {
       _exit(130)
     }
     first.store(now, ordering: .relaxed)
-    let text: StaticString = "\nfinishing the work in hand; once more to stop at once\n"
+    say("\nfinishing the work in hand")
+    let seconds = expected.load(ordering: .relaxed)
+    if seconds > 0 {
+      say(", which may take ")
+      say(seconds)
+      say(" s")
+    }
+    say("; once more to stop at once\n")
+  }
+
+  private static func say(_ text: StaticString) {
     _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+  }
+
+  private static func say(_ number: Int) {
+    var place = 1
+    while number / place >= 10 { place *= 10 }
+    while place > 0 {
+      var digit = UInt8(ascii: "0") + UInt8(number / place % 10)
+      _ = write(STDERR_FILENO, &digit, 1)
+      place /= 10
+    }
   }
 
   /// Runs what may be stopped or may fail, and tells the user how to go on then.

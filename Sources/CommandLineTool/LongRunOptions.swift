@@ -48,13 +48,15 @@ struct LongRunOptions: ParsableArguments {
     return place
   }
 
-  /// What is printed of a shard.
-  func summary(of shard: Shard, _ files: [String], _ folder: String, isJSON: Bool) -> String {
-    guard isJSON else { return "shard \(shard): \(files.joined(separator: ", ")) in \(folder)\n" }
-    return JSONValue.object([
+  /// Says what was written of a shard.
+  func summarize(_ shard: Shard, _ files: [String], _ folder: String, isJSON: Bool) {
+    guard isJSON else {
+      return Terminal.data("shard \(shard): \(files.joined(separator: ", ")) in \(folder)\n")
+    }
+    Terminal.json([
       .init("shard", .string(shard.description)), .init("output", .string(folder)),
       .init("files", .array(files.map(JSONValue.string))),
-    ]).pretty
+    ])
   }
 }
 

@@ -1,10 +1,12 @@
 import Glibc
 import Synchronization
+import Tensors
 
 /// Progress on stderr: a bar with rate and time left on a terminal, a plain line every 30 s elsewhere.
 final class ProgressBar: Sendable {
   private struct State {
     var last = 0.0
+    var updates = 0
   }
   private let state = Mutex(State())
   private let start = ContinuousClock.now
@@ -25,8 +27,14 @@ final class ProgressBar: Sendable {
   var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
   func update(_ done: Int, of total: Int) {
-    guard isEnabled, total > 0 else { return }
     let elapsed = elapsed
+    // Threads work side by side: each piece takes as many times longer than the pieces follow each other.
+    let each = state.withLock { state in
+      state.updates += 1
+      return elapsed / Double(state.updates) * Double(Threads.count)
+    }
+    Interrupts.expect(seconds: each)
+    guard isEnabled, total > 0 else { return }
     let due = state.withLock { state in
       let due = elapsed - state.last >= (isTerminal ? 0.1 : 30)
       if due { state.last = elapsed }

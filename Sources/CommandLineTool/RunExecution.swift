@@ -44,7 +44,7 @@ struct RunExecution<Work: RecordedJob> {
     if let (folder, log) = place, let shard = prepared.run.shard {
       let files = try prepared.writeShard(
         records, to: folder, wallSeconds: bar.elapsed, log: log)
-      Terminal.data(long.summary(of: shard, files, folder.path, isJSON: output.json))
+      long.summarize(shard, files, folder.path, isJSON: output.json)
       return (nil, skipped.count)
     }
     let outcome = try records.outcome()
@@ -53,7 +53,7 @@ struct RunExecution<Work: RecordedJob> {
       Terminal.note("note: \(note)")
     }
     guard let (folder, log) = place else {
-      Terminal.data(outcome.mainCSV)
+      outcome.stream()
       return (nil, skipped.count)
     }
     let files = try Interrupts.guarding(log, launchedBy: launcher) {
@@ -65,8 +65,17 @@ struct RunExecution<Work: RecordedJob> {
 }
 
 extension RunOutcome {
-  /// The main table of the first analysis.
-  var mainCSV: String { reports.first?.report.tables.first?.csv ?? "" }
+  /// Prints the main table of the first analysis, and says which others there are.
+  func stream() {
+    let tables = reports.flatMap(\.report.tables)
+    guard let main = tables.first else { return }
+    if tables.count > 1 {
+      Terminal.note(
+        "note: -o - streams \(main.name).csv; a folder would have "
+          + tables.dropFirst().map { $0.name + ".csv" }.joined(separator: ", ") + " too")
+    }
+    Terminal.data(main.csv)
+  }
 
   /// The short table of each analysis.
   var summaries: String {
@@ -79,16 +88,15 @@ extension RunOutcome {
   /// - Parameter head: members that say what was run.
   func json(
     _ head: [JSONValue.Member] = [], folder: String, files: [String]
-  ) -> JSONValue {
-    .object(
-      head + [
-        .init("images", .integer(images)), .init("total", .integer(total)),
-        .init("skipped", .integer(skipped.count)), .init("output", .string(folder)),
-        .init("files", .array(files.map(JSONValue.string))),
-        .init(
-          "analyses",
-          .object(reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) })),
-        .init("notes", .array(allNotes.map(JSONValue.string))),
-      ])
+  ) -> [JSONValue.Member] {
+    head + [
+      .init("images", .integer(images)), .init("total", .integer(total)),
+      .init("skipped", .integer(skipped.count)), .init("output", .string(folder)),
+      .init("files", .array(files.map(JSONValue.string))),
+      .init(
+        "analyses",
+        .object(reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) })),
+      .init("notes", .array(allNotes.map(JSONValue.string))),
+    ]
   }
 }

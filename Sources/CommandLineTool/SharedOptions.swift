@@ -17,7 +17,7 @@ struct FolderOptions: ParsableArguments {
     name: [.short, .long],
     help: ArgumentHelp(
       "Folder for the results (default: vitprobe-out/COMMAND); - streams the main CSV.",
-      valueName: "DIR"))
+      valueName: "DIR"), completion: .directory)
   var output: String?
 
   @Flag(
@@ -45,6 +45,9 @@ struct FolderOptions: ParsableArguments {
 
   func validate() throws {
     if quiet && verbose { throw ValidationError("-q and -v exclude each other") }
+    if json, output == "-" {
+      throw ValidationError("-o - streams a CSV and --json prints an object; give one of them")
+    }
   }
 
   /// The folder of a command's results; `-` for the terminal.
@@ -69,6 +72,16 @@ struct OutputOptions: ParsableArguments {
     do { _ = try formats.printer() } catch let failure as FigurePrinter.Failure {
       throw ValidationError("--format \(format): \(failure)")
     }
+  }
+
+  /// A stream has room for one table.
+  ///
+  /// - Throws: `ValidationError` for several analyses.
+  static func requireOne(_ analyses: [String]) throws {
+    guard analyses.count > 1 else { return }
+    throw ValidationError(
+      "-o - streams one table, and there would be those of \(analyses.joined(separator: ", ")); name a "
+        + "folder, or one analysis")
   }
 
   var formats: ReportFormats {
@@ -131,16 +144,18 @@ struct RunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Images: a folder, IDX, CIFAR binary, .npy, .npz or .safetensors. Twice: the same on each.",
-      valueName: "PATH"))
+      valueName: "PATH"), completion: .file())
   var data: [String] = []
 
-  @Option(help: ArgumentHelp("A file of labels where the data carry none.", valueName: "PATH"))
+  @Option(
+    help: ArgumentHelp("A file of labels where the data carry none.", valueName: "PATH"),
+    completion: .file())
   var labels: String?
 
   @Option(
     help: ArgumentHelp(
-      "Which output of a head a class is: class_index.json, or one name a line.", valueName: "FILE")
-  )
+      "Which output of a head a class is: class_index.json, or one name a line.", valueName: "FILE"),
+    completion: .file())
   var classIndex: String?
 
   @Flag(help: "Outputs are the class folders in the order of their names, as torchvision trains.")
@@ -185,7 +200,7 @@ struct RunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Filter of the resize: nearest, box, bilinear, hamming, bicubic or lanczos.",
-      valueName: "NAME"))
+      valueName: "NAME"), completion: .list(Interpolation.allCases.map(\.rawValue)))
   var interpolation: String?
 
   @Option(
@@ -241,11 +256,19 @@ struct RunOptions: ParsableArguments {
 
   /// Ends a run that would need more memory than it may have.
   func checkMemory(_ estimate: RunEstimate) throws {
-    guard let limit = try memory, estimate.totalBytes > limit else { return }
+    guard let limit = try memory, let text = maxMemory, estimate.totalBytes > limit else { return }
+    let least =
+      estimate.totalBytes - estimate.workers * (estimate.passBytes + estimate.analysisBytes)
+    let advice =
+      text.allSatisfy(\.isNumber)
+      ? "a number without a unit is of bytes, as in 4GiB with one"
+      : limit <= least
+        ? "the program and the parameters alone need \(mebibytes(least))"
+        : "a smaller --batch-size needs less"
     throw VitProbeError(
       .usage,
-      "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory "
-        + "\(mebibytes(limit)); a smaller --batch-size needs less")
+      "the run needs about \(mebibytes(estimate.totalBytes)), more than --max-memory \(text); \(advice)"
+    )
   }
 
   /// The data sets in the order given; the bundled images if there are none.

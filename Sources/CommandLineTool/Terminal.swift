@@ -1,6 +1,8 @@
 import Glibc
 import Reports
+import StrictJSON
 import Synchronization
+import VitProbe
 
 /// The only place that writes to stdout and stderr: data go to one, talk to the other.
 enum Terminal {
@@ -16,6 +18,45 @@ enum Terminal {
 
   /// Writes data. A reader that has gone away ends the program quietly, as it does any filter.
   static func data(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// The version of the form of what `--json` prints (`docs/output.md`).
+  private static let schema = 1
+  private static let hasPrintedJSON = Atomic<Bool>(false)
+
+  /// Writes what `--json` asks for, one object: its members, after the version of its form.
+  static func json(_ members: [JSONValue.Member]) {
+    let said: Set = ["notes", "warnings", "not_recognised"]
+    hasPrintedJSON.store(true, ordering: .relaxed)
+    data(
+      JSONValue.object(
+        [.init("schema", .integer(schema))]
+          + members.map { member in
+            guard said.contains(member.name) else { return member }
+            return .init(member.name, member.value.namingFlags)
+          }
+      ).pretty)
+  }
+
+  /// Says why the command fails: in a line on stderr, and where `--json` was given and nothing was
+  /// printed yet, in its object too.
+  static func failure(_ failure: VitProbeError) {
+    error(failure.message)
+    object(failure.kind, failure.message)
+  }
+
+  /// The object of a failure, where `--json` was given.
+  static func object(_ kind: VitProbeError.Kind, _ message: String) {
+    let words = CommandLine.arguments.dropFirst().prefix { $0 != "--" }
+    guard words.contains("--json"), !hasPrintedJSON.load(ordering: .relaxed) else { return }
+    json([
+      .init(
+        "error",
+        [
+          "code": .integer(Int(kind.rawValue)), "kind": .string(kind.name),
+          "message": .string(SettingFlags.naming(message)),
+        ])
+    ])
+  }
 
   static func error(_ message: String) { line("error: " + message) }
 
@@ -62,7 +103,7 @@ enum Terminal {
   private static func line(_ message: String) {
     let clear = barIsShown.exchange(false, ordering: .relaxed) ? "\r\u{1B}[K" : ""
     // Names from files must not move the cursor or pose as the program's own words.
-    write(clear + message.displayable + "\n", to: STDERR_FILENO)
+    write(clear + SettingFlags.naming(message).displayable + "\n", to: STDERR_FILENO)
   }
 
   static func bar(_ text: String) {
@@ -91,6 +132,17 @@ enum Terminal {
         }
         return
       }
+    }
+  }
+}
+
+extension JSONValue {
+  /// Messages, or lists of them, with options in the place of settings.
+  fileprivate var namingFlags: JSONValue {
+    switch self {
+    case .string(let text): .string(SettingFlags.naming(text))
+    case .array(let elements): .array(elements.map(\.namingFlags))
+    default: self
     }
   }
 }

@@ -6,11 +6,14 @@ public struct PlannedTap: Sendable, Codable, Hashable {
   public let tap: Tap
   /// The extents of its value without the image axis.
   public let shape: [Int]
+  /// Where it stands in its network, if that is known although the other layers are not there.
+  public let position: LayerPosition?
 
   /// A tap whose value for one image has the given extents.
-  public init(tap: Tap, shape: [Int]) {
+  public init(tap: Tap, shape: [Int], position: LayerPosition? = nil) {
     self.tap = tap
     self.shape = shape
+    self.position = position
   }
 }
 
@@ -24,15 +27,12 @@ public struct SubjectPlan: Sendable, Codable, Hashable {
   public let taps: [PlannedTap]
   /// The side of the images in pixels; nil if it is not known.
   public let imageSize: Int?
-  /// The normalised depth of each tap in the whole network.
-  private let depths: [Double]
-  /// The place of each tap among the residual half-blocks of the whole network; nil if it is none.
-  private let places: [Int?]
+  /// Where each tap stands in the whole network.
+  public let positions: [LayerPosition]
 
   /// A subject and the taps under analysis.
   ///
-  /// - Parameter whole: the taps that they were chosen from, in which depths and steps are counted; nil
-  ///   for themselves, one a residual half-block.
+  /// - Parameter whole: every tap of the network, in which positions are counted; nil for `taps`.
   public init(
     label: String, family: String, taps: [PlannedTap], of whole: [PlannedTap]? = nil,
     imageSize: Int? = nil
@@ -42,39 +42,29 @@ public struct SubjectPlan: Sendable, Codable, Hashable {
     self.taps = taps
     self.imageSize = imageSize
     let all = whole ?? taps
-    // Attention maps have the depth of the block that they belong to: that of the next value.
-    let values = all.indices.filter { !all[$0].tap.isAttention }
-    let scale = values.isEmpty ? Array(all.indices) : values
-    var depths: [String: Double] = [:]
-    var places: [String: Int] = [:]
-    var next = 0
-    for (index, planned) in all.enumerated() {
-      while next < scale.count - 1, scale[next] < index { next += 1 }
-      depths[planned.tap.name] =
-        scale.count > 1 ? Double(next) / Double(scale.count - 1) : 0
-      if whole == nil || planned.tap.roles.contains(.sequence) {
-        places[planned.tap.name] = places.count
-      }
+    let counted = LayerPosition.all(of: all.map(\.tap))
+    let found = Dictionary(
+      zip(all, counted).map { ($0.tap.name, $1) }, uniquingKeysWith: { first, _ in first })
+    positions = taps.map {
+      $0.position ?? found[$0.tap.name]
+        ?? LayerPosition(index: 0, block: nil, sequence: nil, depth: 0)
     }
-    self.depths = taps.map { depths[$0.tap.name] ?? 0 }
-    self.places = taps.map { places[$0.tap.name] }
   }
 
-  /// Normalised depth `l / (L - 1)` of a tap among those of the whole network, 0 for a single one.
-  public func depth(_ index: Int) -> Double { depths[index] }
+  /// Normalised depth of a tap in the whole network, from 0 to 1.
+  public func depth(_ index: Int) -> Double { positions[index].depth }
 
   /// Whether a tap is the residual half-block that follows the tap before it.
   func isStep(_ index: Int) -> Bool {
-    guard index > 0, index < taps.count, let now = places[index], let before = places[index - 1]
+    guard index > 0, index < taps.count, let now = positions[index].sequence,
+      let before = positions[index - 1].sequence
     else { return false }
     return now == before + 1
   }
 
-  /// Whether there is a number for each tap, as there is unless a file was tampered with.
+  /// Whether there is a position for each tap, as there is unless a file was tampered with.
   fileprivate var isWhole: Bool {
-    depths.count == taps.count && places.count == taps.count
-      && depths.allSatisfy { (0...1).contains($0) }
-      && places.allSatisfy { $0.map { (0...1 << 40).contains($0) } ?? true }
+    positions.count == taps.count && positions.allSatisfy(\.isValid)
   }
 
   /// Where stages begin among the taps, for models that have several.
@@ -96,9 +86,12 @@ public struct Plan: Sendable, Codable, Hashable {
   public let batchSizes: [Int]
   /// The size asked for; the last minibatch may differ.
   public let batchSize: Int
+  /// What the images are called in tables.
+  public let data: String
 
   /// A plan of subjects and minibatches.
-  public init(subjects: [SubjectPlan], batchSizes: [Int], batchSize: Int) {
+  public init(subjects: [SubjectPlan], batchSizes: [Int], batchSize: Int, data: String = "") {
+    self.data = data
     self.subjects = subjects
     self.batchSizes = batchSizes
     self.batchSize = batchSize

@@ -44,7 +44,8 @@ public struct Architecture: Sendable {
       let known = ModelRegistry.families.map { $0.family }
       throw ModelError(
         .unknownArchitecture, place: text, found: "no family \"\(name)\"",
-        expected: "one of " + known.joined(separator: ", "), advice: suggestion(name, known))
+        expected: "one of " + known.joined(separator: ", "),
+        advice: NearMatch.question(name, among: known))
     }
     let inside = text[text.index(after: open)...].dropLast()
     let arguments = try Self.arguments(inside, in: text)
@@ -65,14 +66,14 @@ public struct Architecture: Sendable {
       if let reason = family.reasonAgainst(variant: base) {
         throw ModelError(
           .unknownArchitecture, place: name, found: reason,
-          advice: suggestion(base, family.variantNames))
+          advice: NearMatch.question(base, among: family.variantNames))
       }
     }
     let known = ModelRegistry.families.flatMap { $0.variantNames }
     throw ModelError(
       .unknownArchitecture, place: name, found: "no architecture of that name",
       expected: "a name from the list of models, or a family such as vit(patch=4,dim=192,…)",
-      advice: suggestion(base, known))
+      advice: NearMatch.question(base, among: known))
   }
 
   private static func find<Configuration: ModelConfiguration>(

@@ -25,7 +25,7 @@ struct CheckpointContents: Sendable {
           .unreadable, place: "tensors \"\(other.name)\" and \"\(tensor.name)\"",
           found: "the same name \"\(name)\" once the components of wrappers are dropped",
           expected: "the weights of one model",
-          advice: "--ignore-tensors 'GLOB' leaves those of one out")
+          advice: "Leave those of one out by `ignored`")
       } else {
         names.append(name)
       }

@@ -32,7 +32,7 @@ public protocol ModelConfiguration: Codable, Sendable, Equatable {
   /// Whether the network takes images that are no squares.
   static var takesRectangles: Bool { get }
   /// The largest map of an image: how many tokens or places, and how many channels each. Bounded by
-  /// ``ModelConfiguration/largestValue``.
+  /// 2²⁸ values.
   var largestMap: (places: Int, channels: Int) { get }
 
   /// Checks what the ranges of single parameters do not: that they make a network together. Every
@@ -166,7 +166,8 @@ extension ModelConfiguration {
         let known = parameters.map(\.name)
         throw ModelError(
           .badArgument, place: "\(family)(\(name)=…)", found: "no hyper-parameter \"\(name)\"",
-          expected: "one of " + known.joined(separator: ", "), advice: suggestion(name, known))
+          expected: "one of " + known.joined(separator: ", "),
+          advice: NearMatch.question(name, among: known))
       }
       guard given.updateValue(value, forKey: name) == nil else {
         throw ModelError(
@@ -205,30 +206,4 @@ extension ModelConfiguration {
       return names(parameter) && own != theirs ? (parameter.name, own, theirs) : nil
     }
   }
-}
-
-/// "Did you mean …?" with the names nearest to a wrong one; empty if none is near.
-func suggestion(_ name: String, _ known: [String]) -> String {
-  let limit = max(2, name.count / 3)
-  let near = known.map { (name: $0, distance: editDistance(name, $0)) }
-    .filter { $0.distance <= limit || $0.name.hasPrefix(name) && name.count > 2 }
-    .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }
-    .prefix(3).map(\.name)
-  return near.isEmpty ? "" : "Did you mean " + near.joined(separator: ", ") + "?"
-}
-
-/// Insertions, deletions and replacements of characters that lead from one text to the other.
-private func editDistance(_ a: String, _ b: String) -> Int {
-  let (a, b) = (Array(a.utf8.prefix(200)), Array(b.utf8.prefix(200)))
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let replaced = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
-    }
-  }
-  return row[b.count]
 }

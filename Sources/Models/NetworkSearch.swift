@@ -39,7 +39,7 @@ enum NetworkSearch {
         throw ModelError(
           .undetermined,
           found: "networks in several entries: " + found.map(\.entry.title).joined(separator: ", "),
-          expected: "one", advice: "Choose it with --entry KEY")
+          expected: "one", advice: "Choose it by `entry`")
       }
       return try one.result.get()
     }
@@ -71,7 +71,7 @@ enum NetworkSearch {
     if let prefix = selection.dottedPrefix {
       guard var one = candidates.first(where: { $0.view.prefix == prefix }) else {
         throw ModelError(
-          .badArgument, place: "--prefix \(prefix)", found: "no network of a known family there",
+          .badArgument, place: "`prefix` \(prefix)", found: "no network of a known family there",
           expected: candidates.isEmpty
             ? "" : "one of " + candidates.map { title($0.view.prefix) }.joined(separator: ", "))
       }
@@ -86,7 +86,7 @@ enum NetworkSearch {
     one.others = candidates.map(\.view.prefix).filter { $0 != one.view.prefix }
     one.notes.append(
       "the weights are those under the prefix \(title(one.view.prefix)), \(reason); the file also "
-        + "has networks under \(one.others.map(title).joined(separator: ", ")) (--prefix P takes "
+        + "has networks under \(one.others.map(title).joined(separator: ", ")) (`prefix` takes "
         + "another)")
     return one
   }
@@ -177,7 +177,7 @@ enum NetworkSearch {
     throw ModelError(
       .undetermined,
       found: "networks under several prefixes: " + prefixes.map(title).joined(separator: ", "),
-      expected: "one", advice: "Choose it with --prefix P")
+      expected: "one", advice: "Choose it by `prefix`")
   }
 
   private static func title(_ prefix: String) -> String { prefix.isEmpty ? "\"\"" : prefix }

@@ -60,7 +60,7 @@ struct TensorAccount {
       found: "a part that \(report.architecture) does not have and that may bear on the output",
       expected: "nothing else but heads, decoders and what training leaves",
       advice: "The weights are of an architecture that is not supported; if you know that the "
-        + "tensor has no part in it, say --ignore-tensors '\(name)'")
+        + "tensor has no part in it, leave it out by `ignored` '\(name)'")
   }
 
   /// `blocks.3` of `blocks.3.attn.qkv.weight`: everything up to the first number, in the network's own

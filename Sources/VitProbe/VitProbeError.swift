@@ -7,7 +7,7 @@ import Reports
 /// A failure that ends a run, with what a user needs to mend it.
 public struct VitProbeError: Error, Sendable, CustomStringConvertible {
   /// What sort of failure; each has an exit code of its own (sysexits).
-  public enum Kind: Int32, Sendable {
+  public enum Kind: Int32, Sendable, CaseIterable {
     /// The call does not make sense: unknown architecture, a glob that matches nothing.
     case usage = 64
     /// An input is malformed or does not fit another.
@@ -24,6 +24,20 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
     case stoppedEarly = 75
     /// Stopped early; nothing is kept.
     case interrupted = 130
+
+    /// The name for programs: `bad_data`.
+    public var name: String {
+      switch self {
+      case .usage: "usage"
+      case .badData: "bad_data"
+      case .noInput: "no_input"
+      case .software: "internal"
+      case .cannotCreate: "cannot_create"
+      case .inputOutput: "input_output"
+      case .stoppedEarly: "stopped_early"
+      case .interrupted: "interrupted"
+      }
+    }
   }
 
   /// What sort of failure.

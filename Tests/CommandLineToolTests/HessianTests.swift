@@ -81,7 +81,7 @@ import Testing
     }
     let rows = text("hessian_eigs.csv").split(separator: "\n")
     #expect(rows.count == 1 + 2 * 7)
-    #expect(rows.first?.hasPrefix("model,checkpoint,epoch,batch_index,batch_size") == true)
+    #expect(rows.first?.hasPrefix("model,data,checkpoint,epoch,batch_index,batch_size") == true)
     #expect(text("hessian_density.csv").contains(",slq,all,"))
     let figure = text("hessian.svg")
     #expect(figure.contains("Negative") && figure.contains("Positive"))

@@ -65,6 +65,8 @@ import Testing
     #expect(stopped.code == 75, "\(stopped.errors)")
     #expect(stopped.output.isEmpty)
     #expect(stopped.errors.contains("of 12 minibatches"))
+    // How long it may take is known from the products made.
+    #expect(stopped.errors.contains(/finishing the work in hand, which may take \d+ s;/))
     // The line to type is there, quoted for a shell.
     #expect(stopped.errors.contains("-o 'a b' --resume\n"))
     #expect(inputs.scratch.names(in: "a b") == [".vitprobe-records"])

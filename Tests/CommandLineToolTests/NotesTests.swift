@@ -52,7 +52,7 @@ import Testing
       }
     }
     check(try manifest(["variance", Self.vit] + data, "variance"), "variance")
-    #expect(text("variance/metrics.csv").contains("\nv,7,"))
+    #expect(text("variance/metrics.csv").contains("\nv,x.safetensors,7,"))
     check(try manifest(["capture", Self.vit] + data, "capture"), "capture")
     let hessian = ["hessian", Self.vit, "--batches", "1", "--steps", "2", "--top", "1"] + data
     let manifest = try manifest(hessian, "hessian")
@@ -81,10 +81,10 @@ import Testing
     }
     let data = ["--data", "data", "--batch-size", "4", "--mean", "0.5", "--std", "0.5"]
     let unknown = try manifest(["variance", Self.vit] + data, "v")
-    for part in ["16-bit grey", "3 .txt", "cat, dog, owl", "--class-index"] {
+    for part in ["16-bit grey", "3 .txt", "cat, dog, owl", "`classIndex`"] {
       #expect(notes(unknown).contains(part), "\(notes(unknown))")
     }
-    #expect(text("v/metrics.csv").hasSuffix("\nv,0,,,,,labels_unmapped\n"))
+    #expect(text("v/metrics.csv").hasSuffix("\nv,data,0,,,,,labels_unmapped\n"))
     let classes = unknown["configuration"]?["classes"]?["v"]
     #expect(classes?["basis"]?.stringValue == "labels_unmapped")
 
@@ -101,7 +101,7 @@ import Testing
     let mapped = try manifest(
       ["variance", Self.vit, "--class-index", "index.json"] + data, "m")
     #expect(mapped["configuration"]?["classes"]?["v"]?["classes"]?["owl"]?.intValue == 0)
-    #expect(text("m/metrics.csv").contains("\nv,12,"))
+    #expect(text("m/metrics.csv").contains("\nv,data,12,"))
     for wrong in [
       ["--mean", "123.7,116.3,103.5"], ["--std", "58"], ["--std", "0"], ["--mean", "-0.1"],
       ["--class-index", "index.json", "--labels-as-sorted"],

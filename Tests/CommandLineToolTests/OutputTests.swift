@@ -206,7 +206,7 @@ import Testing
       redirections: "<&- >&- 2>&-")
     #expect(result.code == 74)
     #expect(inputs.scratch.names(in: "v") == ["run.json", "variance.csv", "variance.svg"])
-    #expect(text("v/variance.csv").hasPrefix("model,layer_index"))
+    #expect(text("v/variance.csv").hasPrefix("model,data,layer_index"))
     #expect(text("v/run.json").hasPrefix("{"))
   }
 

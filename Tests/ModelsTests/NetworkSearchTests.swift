@@ -99,7 +99,7 @@ import Testing
     let error = failure(tensors, as: Self.text)
     #expect(error?.kind == .undetermined)
     #expect(error?.found.contains("left., right.") == true)
-    #expect(error?.advice.contains("--prefix") == true)
+    #expect(error?.advice.contains("`prefix`") == true)
     #expect(try load(tensors, as: Self.text) { $0.prefix = "right" }.prefix == "right.")
     let wrong = failure(tensors, as: Self.text) { $0.prefix = "middle" }
     #expect(wrong?.kind == .badArgument && wrong?.expected.contains("left.") == true)
@@ -245,7 +245,7 @@ import Testing
       let error = failure(tensors, as: Self.text)
       #expect(error?.kind == .unexpected)
       #expect(error?.place.contains(prefix + name) == true)
-      #expect(error?.advice.contains("--ignore-tensors") == true)
+      #expect(error?.advice.contains("`ignored`") == true)
       let report = try load(tensors, as: Self.text) { $0.ignored = [prefix + name] }
       #expect(report.ignoredOnRequest == [prefix + name] && report.unused.isEmpty)
     }

@@ -69,7 +69,7 @@ import Testing
     let error = #expect(throws: FileError.self) { try run(scratch.path, [("a", "1")]) }
     #expect(error?.kind == .cannotCreate)
     #expect(error?.description.contains("thesis.tex") == true)
-    #expect(error?.description.contains("--force") == true)
+    #expect(error?.description.contains("`force`") == true)
     #expect(scratch.contents == before)
 
     try run(scratch.path, [("a", "1"), ("thesis.tex", "replaced")], force: true)
@@ -262,7 +262,7 @@ import Testing
     }
     #expect(error?.kind == .cannotCreate)
     #expect(error?.description.contains("vitprobe cka") == true)
-    #expect(error?.description.contains("--replace") == true)
+    #expect(error?.description.contains("`replace`") == true)
     #expect(scratch.contents == before)
     try run(scratch.file("out"), [("a", "2")], as: other, replace: true)
     #expect(scratch.contents["out/a"] == "2")

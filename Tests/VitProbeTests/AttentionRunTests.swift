@@ -19,11 +19,12 @@ import Testing
     return try #require(try run().reports.first { $0.analysis == "attention" }).report
   }
 
-  /// The cells of `attention.csv`, a row a list.
-  private func rows(_ report: Report) throws -> [[String]] {
-    try #require(report.tables.first).csv.split(separator: "\n").dropFirst().map {
+  /// The cells of `attention.csv` by column.
+  private func rows(_ report: Report) throws -> [[String: String]] {
+    let lines = try #require(report.tables.first).csv.split(separator: "\n").map {
       $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
+    return lines.dropFirst().map { Dictionary(uniqueKeysWithValues: zip(lines[0], $0)) }
   }
 
   @Test func columnsAreTheContract() throws {
@@ -31,8 +32,8 @@ import Testing
     #expect(report.tables.map(\.name) == ["attention"])
     #expect(
       report.tables[0].columns.map(\.name) == [
-        "model", "layer_index", "layer_name", "depth", "head", "statistic", "n_images", "value",
-        "se", "status",
+        "model", "data", "layer_index", "layer_name", "kind", "block", "sequence", "depth",
+        "head_index", "statistic", "n_images", "value", "se", "status",
       ])
     #expect(
       Set(report.figures.map(\.name)) == [
@@ -47,32 +48,34 @@ import Testing
   func everyFamily(_ family: Samples.Family) throws {
     let model = try Samples.model(family.architecture)
     let rows = try rows(report([model], on: Samples.images(6)))
-    let maps = Set(rows.filter { $0[5] == "entropy" }.map { $0[2] })
+    let maps = Set(rows.filter { $0["statistic"] == "entropy" }.map { $0["layer_name"] })
     #expect(maps.count == family.maps)
-    let tokens = rows.filter { $0[5] == "token_similarity" }
+    let tokens = rows.filter { $0["statistic"] == "token_similarity" }
     #expect(tokens.count == model.taps.count { $0.tap.roles.contains(.block) })
     let undefined = ["first_layer", "shape_change", "single_head"]
     for row in rows {
-      guard let value = Double(row[7]) else {
-        #expect(undefined.contains(row[9]), "\(row)")
+      guard let value = Double(row["value"] ?? "") else {
+        #expect(undefined.contains(row["status"] ?? ""), "\(row)")
         continue
       }
-      #expect(row[9] == "ok" || row[9] == "magnitudes", "\(row)")
-      switch row[5] {
+      #expect(row["status"] == "ok" || row["status"] == "magnitudes", "\(row)")
+      switch row["statistic"] {
       case "distance": #expect(value >= 0 && value < 32 * 1.5, "\(row)")
       case "entropy": #expect(value >= 0 && value <= log(1024), "\(row)")
       case "nmi": #expect(value >= 0 && value <= 1, "\(row)")
       case "effective_rank": #expect(value >= 1 - 1e-6, "\(row)")
       default: #expect(value >= -1 - 1e-9 && value <= log(1024), "\(row)")
       }
-      #expect((0...1).contains(Double(row[3]) ?? -1))
+      #expect((0...1).contains(Double(row["depth"] ?? "") ?? -1))
     }
     // Entropy is at most that of even attention.
-    for row in rows where row[5] == "entropy" {
-      let even = rows.first { $0[2] == row[2] && $0[5] == "uniform_entropy" }.flatMap {
-        Double($0[7])
+    for row in rows where row["statistic"] == "entropy" {
+      let even = rows.first {
+        $0["layer_name"] == row["layer_name"] && $0["statistic"] == "uniform_entropy"
+      }.flatMap {
+        Double($0["value"] ?? "")
       }
-      #expect(try #require(Double(row[7])) <= #require(even) + 1e-6)
+      #expect(try #require(Double(row["value"] ?? "")) <= #require(even) + 1e-6)
     }
   }
 
@@ -97,7 +100,9 @@ import Testing
     let keeper = Keeper()
     _ = try model.forward(batch, probe: keeper)
     func found(_ layer: String, _ statistic: String, _ head: String) -> Double? {
-      rows.first { $0[2] == layer && $0[5] == statistic && $0[4] == head }.flatMap { Double($0[7]) }
+      rows.first {
+        $0["layer_name"] == layer && $0["statistic"] == statistic && $0["head_index"] == head
+      }.flatMap { Double($0["value"] ?? "") }
     }
     for layer in ["blocks.0.attn_map", "blocks.1.attn_map"] {
       // [5, 3, 17, 17], a class token before 4 x 4 patches of 8 pixels.
@@ -195,12 +200,13 @@ import Testing
     let plain = try file(["format": "vitprobe-features", "taps": taps])
     let features = try #require(plain as? FeatureSubject)
     var rows = try rows(report([features], on: features.samples()))
-    #expect(rows.first { $0[5] == "distance" }?[9] == "no_image_size")
-    #expect(rows.first { $0[5] == "head_similarity" }?[7] == "1.0")
+    #expect(rows.first { $0["statistic"] == "distance" }?["status"] == "no_image_size")
+    #expect(rows.first { $0["statistic"] == "head_similarity" }?["value"] == "1.0")
     let sized = try file(["format": "vitprobe-features", "taps": taps, "image_size": "8"])
     let other = try #require(sized as? FeatureSubject)
     rows = try self.rows(report([other], on: other.samples()))
-    let distance = try #require(rows.first { $0[5] == "distance" }.flatMap { Double($0[7]) })
+    let distance = try #require(
+      rows.first { $0["statistic"] == "distance" }.flatMap { Double($0["value"] ?? "") })
     #expect(abs(distance - 4 * 0.853553) < 1e-5)
     for bad in ["-8", "0", "eight", "99999999999999999999"] {
       let failure = failure {
@@ -217,8 +223,9 @@ import Testing
     let images = try Samples.images(5)
     func layers(_ taps: TapSelection) throws -> [String] {
       var seen: [String] = []
-      for row in try rows(report([model], on: images, taps: taps)) where seen.last != row[2] {
-        seen.append(row[2])
+      for row in try rows(report([model], on: images, taps: taps)) {
+        let name = try #require(row["layer_name"])
+        if seen.last != name { seen.append(name) }
       }
       return seen
     }

@@ -62,7 +62,7 @@ import Testing
     let unknown = try mapping(["cat", "dog"], to: 2)
     #expect(unknown.basis == .unmapped)
     #expect(unknown(0) == nil)
-    #expect(unknown.text?.contains("--labels-as-sorted") == true)
+    #expect(unknown.text?.contains("`labelsAreSorted`") == true)
     let sorted = try mapping(["cat", "dog"], to: 2) { $0.isSorted = true }
     #expect((sorted(0), sorted(1)) == (0, 1))
     #expect(sorted.status(beside: "ok") == "labels_as_sorted")
@@ -160,7 +160,7 @@ import Testing
     #expect(try metrics(numbered, named: true).notes.isEmpty)
     #expect(try metrics(folders, named: true).text == known)
     let unknown = try metrics(folders, named: false)
-    #expect(unknown.text.hasSuffix("m,0,,,,,labels_unmapped\n"))
+    #expect(unknown.text.hasSuffix(",0,,,,,labels_unmapped\n"))
     #expect(unknown.notes.count == 1)
     let sorted = try metrics(folders, named: false) { $0.isSorted = true }.text
     #expect(sorted.hasSuffix(",labels_as_sorted\n"))
@@ -186,7 +186,7 @@ import Testing
     #expect(try table(folders, named: true) == known)
     let error = failure { _ = try table(folders, named: false) }
     #expect(error?.kind == .badData)
-    #expect(error?.message.contains("--labels-as-sorted") == true)
+    #expect(error?.message.contains("`labelsAreSorted`") == true)
     let sorted = try table(folders, named: false, isSorted: true)
     #expect(sorted.contains("labels_as_sorted"))
     #expect(sorted != known)

@@ -29,7 +29,7 @@ import Testing
       #expect(copy.metadata == (out == "x.npz" ? [:] : original.metadata))
       let notes = conversion.notes(writing: path)
       #expect(notes.contains { $0.contains("metadata") } == (out == "x.npz"))
-      #expect(notes.contains { $0.contains("--entry") } == (original.torch?.entries.count != 1))
+      #expect(notes.contains { $0.contains("`entry`") } == (original.torch?.entries.count != 1))
       #expect(throws: VitProbeError.self) { try conversion.write(to: path, replacing: false) }
     }
   }

@@ -149,7 +149,7 @@ import Testing
     #expect((error == nil) == isFifty)
     if !isFifty {
       #expect(error?.kind == .badData)
-      #expect(error?.message.contains("--prefix-tokens") == true)
+      #expect(error?.message.contains("`prefixTokens`") == true)
     }
   }
 

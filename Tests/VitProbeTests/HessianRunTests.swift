@@ -50,7 +50,7 @@ import Testing
     let error = failure { _ = try run(on: images(labels: nil)) }
     #expect(error?.kind == .badData)
     #expect(error?.message.contains("noise#0 has no label") == true)
-    #expect(error?.message.contains("--labels") == true)
+    #expect(error?.message.contains("`labels`") == true)
   }
 
   @Test func labelsBeyondTheHeadAreAnError() throws {
@@ -78,7 +78,7 @@ import Testing
     let error = failure { _ = try run(batchSize: 11) }
     #expect(error?.kind == .badData)
     #expect(error?.message.contains("10 images") == true)
-    #expect(error?.message.contains("--batch-size") == true)
+    #expect(error?.message.contains("`batchSize`") == true)
     #expect(try run(batchSize: 10).minibatches == 1)
   }
 
@@ -253,10 +253,10 @@ import Testing
     let measured = try Set(reals(report.tables[0], "eigenvalue").compactMap(\.self)).count
     #expect(calls.last?.0 == (scope == .batch ? 3 * 8 + measured : 3 * (8 + measured)))
     #expect(try texts(report.tables[1], "status") == ["not_converged"])
-    #expect(report.notes.contains { $0.contains("more --steps help") })
+    #expect(report.notes.contains { $0.contains("more `steps` help") })
     let power = try self.run(batchLimit: 1) { ($0.solver, $0.maximumIterations) = (.power, 2) }()
     #expect(try texts(power.tables[1], "status") == ["not_converged"])
-    #expect(power.notes.contains { $0.contains("a smaller --tol helps") })
+    #expect(power.notes.contains { $0.contains("a smaller `tolerance` helps") })
   }
 
   @Test func productsAreForeseen() {

@@ -4,7 +4,7 @@ load "common.gp"
 if (!exists("out")) out = "attention.svg"
 if (!exists("statistic")) statistic = "entropy"
 table = folder."/attention.csv"
-names = system("awk -F, 'NR > 1 && $6 == \"".statistic."\" && $8 != \"\" && !seen[$1]++ { print $1 }' '".table."'")
+names = system("awk -F, 'NR > 1 && $10 == \"".statistic."\" && $12 != \"\" && !seen[$1]++ { print $1 }' '".table."'")
 set terminal svg size 640,400 background "white"
 set output out
 set xlabel "Normalized depth"

@@ -19,7 +19,7 @@ set autoscale yfix
 set xlabel "Layers of ".b
 set ylabel "Layers of ".a
 is_pair(x) = (strcol("model_a") eq a && strcol("model_b") eq b)
-column_of(x) = is_pair(0) ? column("layer_b_index") + x : NaN
-row_of(x) = column("layer_a_index") + x
+column_of(x) = is_pair(0) ? column("block_b") + x : NaN
+row_of(x) = column("block_a") + x
 plot table using (column_of(0)):(row_of(0)):(column_of(-0.5)):(column_of(0.5)):(row_of(-0.5)): \
   (row_of(0.5)):"cka" with boxxyerror fs solid noborder lc palette notitle

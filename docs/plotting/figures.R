@@ -24,8 +24,8 @@ depth_color <- scale_color_viridis_c("Normalized depth", option = "plasma", end 
 
 # Gray: steps into self-attention; blue: into subsampling.
 shades <- function(rows) {
-  rows <- rows[rows$layer_index > 0 & rows$kind %in% c("msa", "pool"), ]
-  rows$from <- rows$depth - rows$depth / rows$layer_index
+  rows <- rows[rows$sequence > 0 & rows$kind %in% c("msa", "pool"), ]
+  rows$from <- rows$depth - rows$depth / rows$sequence
   geom_rect(
     data = rows, inherit.aes = FALSE, alpha = 0.15, fill = ifelse(rows$kind == "msa", "#7f7f7f", "#1257c8"),
     aes(xmin = from, xmax = depth, ymin = -Inf, ymax = Inf))
@@ -45,9 +45,9 @@ if (has("cka_curve.csv")) {
     geom_line() + geom_point() +
     labs(x = "Normalized depth", y = "CKA to last block / CKA of first to last"), 6.5)
   pairs <- read("cka.csv")
-  save("cka_heatmaps", ggplot(pairs, aes(layer_b_index, layer_a_index, fill = cka)) +
+  save("cka_heatmaps", ggplot(pairs, aes(block_b, block_a, fill = cka)) +
     geom_raster() + scale_fill_viridis_c("CKA", option = "magma", limits = c(min(0, pairs$cka, na.rm = TRUE), 1)) +
-    facet_grid(model_a ~ model_b) + labs(x = "Layer of the column's model", y = "Layer of the row's model"), 9, 8)
+    facet_grid(model_a ~ model_b) + labs(x = "Block of the column's model", y = "Block of the row's model"), 9, 8)
 }
 if (has("fourier.csv")) {
   table <- read("fourier.csv")

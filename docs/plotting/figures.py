@@ -194,9 +194,9 @@ def attention(folder, style):
                     is_main = place == len(order) - 1
                     fill = color if is_main else "white"
                     others = [one for one in DASHES if one != dash]
-                    heads = maps[maps["head"].notna()]
+                    heads = maps[maps["head_index"].notna()]
                     ax.plot(heads.depth, heads.value, marker, ms=3, color=color, mfc=fill, alpha=0.45)
-                    means = maps[maps["head"].isna()]
+                    means = maps[maps["head_index"].isna()]
                     drawn = (color, marker, dash if is_main else others[place % 3])
                     several = len(order) > 1
                     label = f"{name}, {kind}" if several else name

@@ -3,7 +3,7 @@ load "common.gp"
 if (!exists("out")) out = "fourier.svg"
 table = folder."/fourier.csv"
 names = models("fourier.csv")
-stats table using "layer_index" name "layer" nooutput
+stats table using "sequence" name "layer" nooutput
 set terminal svg size 320 * words(names), 400 background "white"
 set output out
 set multiplot layout 1, words(names)
@@ -17,7 +17,7 @@ do for [i=1:words(names)] {
   set title word(names, i)
   if (i < words(names)) { unset colorbox } else { set colorbox }
   plot for [l=0:int(layer_max)] table using \
-    (is_model(word(names, i)) && column("layer_index") == l ? column("freq_plot") : NaN):\
+    (is_model(word(names, i)) && column("sequence") == l ? column("freq_plot") : NaN):\
     "delta_log_amp":"depth" with lines lw 1.6 lc palette
 }
 unset multiplot

@@ -15,7 +15,7 @@ do for [i=1:words(names)] {
   set title word(names, i)
   here(x) = is_model(word(names, i)) ? x : NaN
   set autoscale
-  stats table using (here(column("layer_index"))) name "layer" nooutput
+  stats table using (here(column("sequence"))) name "layer" nooutput
   stats table using (here(level(0))) name "y" nooutput
   pad = 0.05 * (y_max - y_min) + 1e-9
   low = y_min - pad
@@ -26,7 +26,7 @@ do for [i=1:words(names)] {
   step = layer_max > 0 ? 1.0 / layer_max : 0
   # Colours with transparency, 0xAARRGGBB; steps of other kinds are not seen.
   shade(kind) = kind eq "msa" ? 0xcc7f7f7f : kind eq "pool" ? 0xcc1257c8 : 0xffffffff
-  end(x) = here(level(0)) == level(0) && column("layer_index") > 0 ? column("depth") : NaN
+  end(x) = here(level(0)) == level(0) && column("sequence") > 0 ? column("depth") : NaN
   plot table using (end(0)):(low):(end(0) - step):(end(0)):(low):(high):(shade(strcol("kind"))) \
       with boxxyerror fs solid noborder lc rgb variable, \
     table using (here(column("depth"))):(level(0)):(1.96 * spread(0)) with yerrorbars lt 1 pt 0 \

@@ -8,6 +8,13 @@ struct AttentionOptions<Place: AnalysisPlace>: AnalysisOptions {
     "Attention maps over depth: similarity of tokens, heads and layers; distance, entropy, rank."
   }
 
+  static var examples: [HelpText.Example] {
+    [
+      .init("attention demo:vit demo:refiner --limit 256", "all statistics of two models"),
+      .init("attention deit.pth --data val --rank-images 0", "without the effective rank"),
+    ]
+  }
+
   @Option(
     name: Place.name("threshold", of: AttentionAnalyzer.self),
     help: ArgumentHelp("Two heads are alike above this cosine.", valueName: "COS"))

@@ -14,6 +14,10 @@ struct CKAOptions: AnalysisOptions {
   static let abstract =
     "Similarity of layers: curves to the last block and heatmaps of all pairs."
   static let reportsMetrics = false
+  static let examples: [HelpText.Example] = [
+    .init("cka demo:vit demo:resnet", "curves to the last block, and heat maps of all pairs"),
+    .init("cka deit.pth --data val --rows cls --taps sequence", "of class tokens, by half-blocks"),
+  ]
 
   @Option(help: "What a row is: flatten, patches, cls or pool.")
   var rows = RowMode.flatten

@@ -13,13 +13,18 @@ struct CaptureCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "capture",
     abstract: "The features themselves, a tensor a layer, in a file for other software too.",
-    discussion: """
-      Tokens are stored [N, T, C], maps [N, C, H, W], vectors [N, C], in 32-bit floats, with image \
-      ids, labels and the kinds of layers as metadata. The file is a SUBJECT of cka, fourier, \
-      variance and run.
-      """)
+    discussion: HelpText.examples(
+      [
+        .init("capture demo:vit --limit 64 -o f", "the state after each half-block"),
+        .init("capture deit.pth --data val --layers 'blocks.*.attn_map'", "attention maps"),
+      ],
+      after: """
+        Tokens are stored [N, T, C], maps [N, C, H, W], vectors [N, C], in 32-bit floats, with image \
+        ids, labels and the kinds of layers as metadata. The file is a SUBJECT of cka, fourier, \
+        variance and run.
+        """))
 
-  @Argument(help: "A model, [LABEL=][ARCH@]SOURCE.")
+  @Argument(help: "A model, [LABEL=][ARCH@]SOURCE.", completion: Completion.subjects)
   var subject: String
 
   @Option(help: "The file: safetensors or npz.")
@@ -42,10 +47,14 @@ struct CaptureCommand: ParsableCommand {
     for note in capture.subject.notes + capture.notes { Terminal.note("note: \(note)") }
     Terminal.note("\(capture.data.name): \(capture.data.count) images")
     let estimate = try capture.estimate()
-    if options.dryRun { Terminal.data(plan(capture, estimate)) }
+    let plan = plan(capture, estimate)
+    if options.dryRun, !output.json { Terminal.data(plan.text) }
     try capture.checkSizes(all: options.dryRun)
     try options.checkMemory(estimate)
-    if options.dryRun { return }
+    if options.dryRun {
+      if output.json { Terminal.json(plan.members) }
+      return
+    }
     let bar = ProgressBar(unit: "images", isEnabled: !output.noProgress)
     let (outcome, files) = try prepared.run(
       to: path, replace: output.replace, force: output.force, opened: { $0.sayWhatIsReplaced() },
@@ -57,14 +66,12 @@ struct CaptureCommand: ParsableCommand {
     for note in outcome.notes { Terminal.note("note: \(note)") }
     for image in outcome.skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
     if output.json {
-      Terminal.data(
-        JSONValue.object([
-          .init("data", .string(capture.data.name)), .init("images", .integer(outcome.images)),
-          .init("skipped", .integer(outcome.skipped.count)),
-          .init("output", .string(path)),
-          .init("files", .array(files.map(JSONValue.string))),
-          .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
-        ]).pretty)
+      Terminal.json([
+        .init("data", .string(capture.data.name)), .init("images", .integer(outcome.images)),
+        .init("skipped", .integer(outcome.skipped.count)), .init("output", .string(path)),
+        .init("files", .array(files.map(JSONValue.string))),
+        .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
+      ])
     } else {
       Terminal.data(
         "\(capture.taps.count) layers of \(outcome.images) images in "
@@ -74,23 +81,18 @@ struct CaptureCommand: ParsableCommand {
     if !outcome.skipped.isEmpty { throw ExitCode(1) }
   }
 
-  private func plan(_ capture: FeatureCapture, _ estimate: RunEstimate) -> String {
-    if output.json {
-      return JSONValue.object([
-        .init("images", .integer(estimate.images)),
-        .init("batches", .integer(capture.batchCount)),
-        .init("layers", .array(capture.taps.map { .string($0.tap.name) })),
-        .init("file_bytes", capture.byteCount.map(JSONValue.integer) ?? .null),
-        .init("peak_memory_bytes", .integer(estimate.totalBytes)),
-      ]).pretty
-    }
-    var table = Table("plan", columns: [.text("what"), .text("value")])
-    func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
-    row("images", "\(estimate.images)")
-    row("minibatches", "\(capture.batchCount)")
-    row("layers", "\(capture.taps.count)")
-    row("size of the file", capture.byteCount.map(mebibytes) ?? "more than any disk holds")
-    row("peak memory", mebibytes(estimate.totalBytes))
-    return table.plainText(width: Terminal.width())
+  private func plan(_ capture: FeatureCapture, _ estimate: RunEstimate) -> RunPlan {
+    var plan = RunPlan([capture.subject], images: "\(estimate.images)")
+    plan.row("minibatches", "\(capture.batchCount)")
+    plan.row("layers", "\(capture.taps.count)")
+    plan.row(
+      "size of the file", capture.byteCount.map(mebibytes) ?? "more than any disk holds")
+    plan.add("data", .string(capture.data.name))
+    plan.add("images", .integer(estimate.images))
+    plan.add("batches", .integer(capture.batchCount))
+    plan.add("layers", .array(capture.taps.map { .string($0.tap.name) }))
+    plan.add("file_bytes", capture.byteCount.map(JSONValue.integer) ?? .null)
+    plan.memory(estimate, kept: "kept beside it")
+    return plan
   }
 }

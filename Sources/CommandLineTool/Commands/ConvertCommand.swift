@@ -5,13 +5,17 @@ import VitProbe
 /// `vitprobe convert`
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Write the tensors of a checkpoint as safetensors or .npz.")
+    commandName: "convert", abstract: "Write the tensors of a checkpoint as safetensors or .npz.",
+    discussion: HelpText.examples([.init("convert deit.pth deit.safetensors", "")]))
 
   @Argument(
-    help: ArgumentHelp("A .pth, .pt, .bin, .npz or safetensors file, or a Hugging Face folder."))
+    help: ArgumentHelp("A .pth, .pt, .bin, .npz or safetensors file, or a Hugging Face folder."),
+    completion: .file())
   var file: String
 
-  @Argument(help: ArgumentHelp("The file to write, .safetensors or .npz.", valueName: "OUT"))
+  @Argument(
+    help: ArgumentHelp("The file to write, .safetensors or .npz.", valueName: "OUT"),
+    completion: .file())
   var out: String
 
   @Flag(help: "Take averaged (EMA) weights, and refuse a file without.")

@@ -9,7 +9,8 @@ import VitProbe
 struct DemoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "demo",
-    abstract: "Every analysis on the bundled checkpoints and images; needs no arguments.")
+    abstract: "Every analysis on the bundled checkpoints and images; needs no arguments.",
+    discussion: HelpText.examples([.init("demo --limit 128", "of 128 images: half a minute")]))
 
   @Option(help: ArgumentHelp("How many of the bundled images.", valueName: "N"))
   var limit = 512
@@ -50,12 +51,13 @@ struct DemoCommand: ParsableCommand {
       for note in report.notes { Terminal.detail("note: \(name): \(note)") }
     }
     if output.json {
-      let summary: JSONValue = [
-        "output": .string(outcome.folder), "files": .array(outcome.files.map(JSONValue.string)),
-        "analyses": .object(
-          outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) }),
-      ]
-      Terminal.data(summary.pretty)
+      Terminal.json([
+        .init("output", .string(outcome.folder)),
+        .init("files", .array(outcome.files.map(JSONValue.string))),
+        .init(
+          "analyses",
+          .object(outcome.reports.map { JSONValue.Member($0.analysis, $0.report.summary.json) })),
+      ])
       return
     }
     for (name, report) in outcome.reports {

@@ -11,6 +11,13 @@ struct FourierOptions<Place: AnalysisPlace>: AnalysisOptions {
     "Relative log-amplitude spectra of feature maps, and their high end over depth."
   }
 
+  static var examples: [HelpText.Example] {
+    [
+      .init("fourier demo:vit demo:resnet", "spectra of all layers of two models"),
+      .init("fourier deit.pth --data val --variant radial", "rings in the place of the diagonal"),
+    ]
+  }
+
   @Option(
     name: Place.name("variant", of: FourierAnalyzer.self),
     help: "Which spectrum: diag (as published), radial, axis or power.")

@@ -124,9 +124,17 @@ struct HessianOptions: ParsableArguments {
 struct HessianCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hessian",
-    abstract: "Curvature of the loss: eigenvalues at both ends, trace, spectral density.")
+    abstract: "Curvature of the loss: eigenvalues at both ends, trace, spectral density.",
+    discussion: HelpText.examples([
+      .init("hessian demo:vit demo:resnet --batches 4", "eigenvalues of four minibatches"),
+      .init(
+        "hessian deit.pth --data val --scope dataset --limit 1024 --density 4",
+        "the Hessian of all images, with its spectral density"),
+    ]))
 
-  @Argument(help: "Models, [LABEL=][ARCH@]SOURCE; several checkpoints of one model are several.")
+  @Argument(
+    help: "Models, [LABEL=][ARCH@]SOURCE; several checkpoints of one model are several.",
+    completion: Completion.subjects)
   var subject: [String]
 
   @OptionGroup(title: "Hessian") var hessian: HessianOptions
@@ -158,7 +166,17 @@ struct HessianCommand: ParsableCommand {
     }
     if options.dryRun {
       try run.checkSizes(all: true)
-      if ranks.rank == 0 { _ = try open(prepared) }
+      guard ranks.rank == 0 else { return }
+      _ = try open(prepared)
+      if output.json {
+        var plan = RunPlan(run.subjects, images: "\(run.imageCount)")
+        plan.add("data", .string(run.data.name))
+        plan.add("images", .integer(run.imageCount))
+        plan.add("minibatches", .integer(run.minibatches))
+        plan.add("products", .integer(run.plannedProducts))
+        plan.add("models", run.costsJSON)
+        Terminal.json(plan.members)
+      }
       return
     }
     if ranks.rank > 0 {
@@ -213,8 +231,8 @@ struct HessianCommand: ParsableCommand {
     let (outcome, files) = (result.outcome, result.files)
     if output.json {
       let summary = outcome.reports.first?.report.summary.json ?? .null
-      Terminal.data(
-        outcome.json([.init("hessian", summary)], folder: folder.path, files: files).pretty)
+      Terminal.json(
+        outcome.json([.init("hessian", summary)], folder: folder.path, files: files))
     } else {
       Terminal.data(outcome.summaries + "\(files.count) files in \(folder.path)\n")
     }

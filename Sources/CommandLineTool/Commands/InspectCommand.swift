@@ -9,9 +9,14 @@ import VitProbe
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "What a checkpoint or feature file holds: format, architecture, tensors.")
+    abstract: "What a checkpoint or feature file holds: format, architecture, tensors.",
+    discussion: HelpText.examples([
+      .init("inspect deit.pth", "what it is taken for, and what is not used"),
+      .init("inspect deit.pth --values", "with the range of every tensor"),
+    ]))
 
-  @Argument(help: "A checkpoint, a feature file or a Hugging Face folder.")
+  @Argument(
+    help: "A checkpoint, a feature file or a Hugging Face folder.", completion: .file())
   var file: String
 
   @Flag(help: "Look at every value too: range, NaN and infinities.")
@@ -37,10 +42,11 @@ struct InspectCommand: ParsableCommand {
     let inspection = try Inspection(file, selection: selection)
     let tensors = try inspection.tensors(withValues: values)
     if json {
-      Terminal.data(inspection.json(tensors: tensors).pretty)
+      Terminal.json(inspection.json(tensors: tensors))
     } else {
       let width = Terminal.width()
-      Terminal.data(inspection.facts.plainText(limit: 400, width: width) + "\n")
+      Terminal.data(
+        SettingFlags.naming(inspection.facts.plainText(limit: 400, width: width)) + "\n")
       Terminal.data(tensors.plainText(limit: 2000, width: width))
     }
   }

@@ -21,7 +21,7 @@ struct GridOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A line to another checkpoint of the network; twice: the plane through three.",
-      valueName: "SUBJECT"))
+      valueName: "SUBJECT"), completion: Completion.subjects)
   var to: [String] = []
 
   @Option(
@@ -84,9 +84,13 @@ struct GridOptions: ParsableArguments {
 struct LandscapeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "landscape",
-    abstract: "Loss and accuracy over a line or a plane of weights.")
+    abstract: "Loss and accuracy over a line or a plane of weights.",
+    discussion: HelpText.examples([
+      .init("landscape demo:vit --limit 256 --grid 11", "a plane of two random directions"),
+      .init("landscape a.pth --to b.pth --data val", "the line from one checkpoint to another"),
+    ]))
 
-  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.", completion: Completion.subjects)
   var subject: [String]
 
   @OptionGroup(title: "Grid") var grid: GridOptions

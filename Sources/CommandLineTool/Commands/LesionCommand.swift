@@ -8,9 +8,13 @@ extension LesionStudy.Replacement: ExpressibleByArgument {}
 struct LesionCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lesion",
-    abstract: "What each residual branch, or each head, is worth: accuracy without it.")
+    abstract: "What each residual branch, or each head, is worth: accuracy without it.",
+    discussion: HelpText.examples([
+      .init("lesion demo:vit demo:resnet --limit 256", "every residual branch in turn"),
+      .init("lesion demo:vit --heads --layers '*attn_branch*'", "attentions, and their heads"),
+    ]))
 
-  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.", completion: Completion.subjects)
   var subject: [String]
 
   @Option(help: "What stands in for a branch: zero, or its mean over the images of a minibatch.")

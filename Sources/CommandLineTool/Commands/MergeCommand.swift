@@ -9,12 +9,16 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "The partial results of shards as one; needs neither the models nor the data.",
-    discussion: """
-      PART is a .vpart file that --shard left, or a folder that holds some. The files that come out \
-      are those of one run over all minibatches, to the last byte.
-      """)
+    discussion: HelpText.examples(
+      [.init("merge parts/* -o out", "the run whose shards the folders hold")],
+      after: """
+        PART is a .vpart file that --shard left, or a folder that holds some. The files that come out \
+        are those of one run over all minibatches, to the last byte.
+        """))
 
-  @Argument(help: ArgumentHelp("Files or folders that shards left.", valueName: "part"))
+  @Argument(
+    help: ArgumentHelp("Files or folders that shards left.", valueName: "part"), completion: .file()
+  )
   var parts: [String]
 
   @Flag(help: "Report on what is there although minibatches are missing.")
@@ -34,7 +38,9 @@ struct MergeCommand: ParsableCommand {
     for note in outcome.allNotes { Terminal.note("note: \(note)") }
     let path = output.path(for: "merge")
     if path == "-" {
-      Terminal.data(outcome.mainCSV)
+      // Metrics go with any analysis, and are named when they are left out.
+      try OutputOptions.requireOne(outcome.reports.map(\.analysis).filter { $0 != "metrics" })
+      outcome.stream()
     } else {
       let folder = try OutputFolder(
         path, identity: merged.identity, replace: output.replace, force: output.force)
@@ -43,7 +49,7 @@ struct MergeCommand: ParsableCommand {
         to: folder, formats: try output.formats,
         wallSeconds: (ContinuousClock.now - start) / .seconds(1))
       if output.json {
-        Terminal.data(outcome.json(folder: folder.path, files: files).pretty)
+        Terminal.json(outcome.json(folder: folder.path, files: files))
       } else {
         Terminal.data(
           outcome.summaries + "\(outcome.images) of \(outcome.total) images, "

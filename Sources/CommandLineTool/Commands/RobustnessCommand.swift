@@ -10,7 +10,9 @@ struct PerturbationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "frequency (noise of one frequency after the other), corruptions (all), or names as in contrast,shot_noise.",
-      valueName: "LIST"))
+      valueName: "LIST"),
+    completion: Completion.lists(
+      of: ["frequency", "corruptions"] + Corruption.Kind.allCases.map(\.rawValue)))
   var tests = "frequency"
 
   @Option(help: ArgumentHelp("Severities of corruptions, from 1 to 5.", valueName: "LIST"))
@@ -105,9 +107,16 @@ struct PerturbationOptions: ParsableArguments {
 struct RobustnessCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "robustness",
-    abstract: "Accuracy under noise of one frequency after the other, and under corruptions.")
+    abstract: "Accuracy under noise of one frequency after the other, and under corruptions.",
+    discussion: HelpText.examples([
+      .init(
+        "robustness demo:vit demo:resnet --limit 256", "noise of one frequency after the other"),
+      .init(
+        "robustness deit.pth --data val --tests contrast,shot_noise --severities 1,3,5",
+        "two corruptions"),
+    ]))
 
-  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.")
+  @Argument(help: "Models with a head, [LABEL=][ARCH@]SOURCE.", completion: Completion.subjects)
   var subject: [String]
 
   @OptionGroup(title: "Changes of images") var changes: PerturbationOptions

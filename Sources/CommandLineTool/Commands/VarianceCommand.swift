@@ -8,6 +8,13 @@ struct VarianceOptions<Place: AnalysisPlace>: AnalysisOptions {
   static var title: String { "Variance" }
   static var abstract: String { "The variance of feature maps over depth." }
 
+  static var examples: [HelpText.Example] {
+    [
+      .init("variance demo:vit demo:resnet", "over the places of maps"),
+      .init("variance deit.pth --data val --variant sample", "over the images of a minibatch"),
+    ]
+  }
+
   @Option(
     name: Place.name("variant", of: VarianceAnalyzer.self),
     help: "Over what: spatial (as published), sample or normalised.")

@@ -42,20 +42,19 @@ struct AttentionReport {
   private var table: Table {
     var table = Table(
       "attention",
-      columns: [
-        .text("model"), .integer("layer_index"), .text("layer_name"), .real("depth"),
-        .integer("head"), .text("statistic"), .integer("n_images"), .real("value"), .real("se"),
+      columns: LayerPosition.keyColumns + [
+        .integer("head_index"), .text("statistic"), .integer("n_images"), .real("value"),
+        .real("se"),
         .text("status"),
       ])
     for results in subjects {
       for (index, layer) in results.layers.enumerated() {
         for estimate in layer.estimates {
-          table.append([
-            .text(results.subject.label), .integer(index),
-            .text(results.subject.taps[index].tap.name), .real(layer.layer.depth),
-            Cell(estimate.head), .text(estimate.statistic.rawValue), .integer(estimate.images),
-            Cell(estimate.value), Cell(estimate.error), .text(estimate.status.rawValue),
-          ])
+          table.append(
+            results.subject.keys(index, on: plan.data) + [
+              Cell(estimate.head), .text(estimate.statistic.rawValue), .integer(estimate.images),
+              Cell(estimate.value), Cell(estimate.error), .text(estimate.status.rawValue),
+            ])
         }
       }
     }

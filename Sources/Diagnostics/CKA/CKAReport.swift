@@ -31,10 +31,11 @@ struct CKAReport {
 
   // MARK: Tables
 
-  /// Kernel, images, batch size and number of minibatches: the same in every row.
+  /// Rows, kernel, images, batch size and number of minibatches: the same in every row.
   private var constants: [Cell] {
     [
-      .text(settings.kernel.rawValue), .text(settings.estimator.rawValue),
+      .text(settings.rows.rawValue), .text(settings.kernel.rawValue),
+      .text(settings.estimator.rawValue),
       .integer(estimates.images), .integer(plan.batchSize), .integer(estimates.batches),
     ]
   }
@@ -43,9 +44,12 @@ struct CKAReport {
     var table = Table(
       "cka",
       columns: [
-        .text("model_a"), .integer("layer_a_index"), .text("layer_a_name"), .real("depth_a"),
-        .text("model_b"), .integer("layer_b_index"), .text("layer_b_name"), .real("depth_b"),
-        .text("rows"), .text("kernel"), .text("estimator"), .integer("n_images"),
+        .text("model_a"), .text("model_b"), .text("data"),
+        .integer("layer_a_index"), .text("layer_a_name"), .integer("block_a"),
+        .integer("sequence_a"), .real("depth_a"),
+        .integer("layer_b_index"), .text("layer_b_name"), .integer("block_b"),
+        .integer("sequence_b"), .real("depth_b"), .text("rows"), .text("kernel"),
+        .text("estimator"), .integer("n_images"),
         .integer("batch_size"), .integer("n_batches"), .real("cka"), .real("ci_lo"),
         .real("ci_hi"), .real("hsic_ab"), .real("hsic_aa"), .real("hsic_bb"), .text("status"),
       ])
@@ -55,12 +59,12 @@ struct CKAReport {
         for i in first.taps.indices {
           for j in second.taps.indices {
             let e = estimates.pair(starts[a] + i, starts[b] + j)
-            var row: [Cell] = [
-              .text(first.label), .integer(i), .text(first.taps[i].tap.name),
-              .real(first.depth(i)), .text(second.label), .integer(j),
-              .text(second.taps[j].tap.name), .real(second.depth(j)),
-              .text(settings.rows.rawValue),
-            ]
+            var row: [Cell] = [.text(first.label), .text(second.label), .text(plan.data)]
+            for (subject, layer) in [(first, i), (second, j)] {
+              let position = subject.positions[layer]
+              row += [.integer(position.index), .text(subject.taps[layer].tap.name)]
+              row += position.cells
+            }
             row += constants
             row += [
               Cell(e.value), Cell(e.low), Cell(e.high), Cell(e.ab), Cell(e.aa), Cell(e.bb),
@@ -77,8 +81,7 @@ struct CKAReport {
   private var curveTable: Table {
     var table = Table(
       "cka_curve",
-      columns: [
-        .text("model"), .integer("block_index"), .text("block_name"), .real("depth"),
+      columns: LayerPosition.keyColumns + [
         .text("rows"), .text("kernel"), .text("estimator"), .integer("n_images"),
         .integer("batch_size"), .integer("n_batches"), .real("s"), .real("s_ratio"),
         .real("s_minmax"), .real("ci_lo"), .real("ci_hi"), .real("ratio_ci_lo"),
@@ -87,13 +90,7 @@ struct CKAReport {
     for (index, subject) in plan.subjects.enumerated() where !subject.taps.isEmpty {
       let curve = curve(index)
       for (block, point) in curve.enumerated() {
-        var row: [Cell] = [
-          .text(subject.label), .integer(block), .text(subject.taps[block].tap.name),
-          .real(subject.depth(block)), .text(settings.rows.rawValue),
-        ]
-        row += constants
-        row += point.cells
-        table.append(row)
+        table.append(subject.keys(block, on: plan.data) + constants + point.cells)
       }
     }
     return table
@@ -173,7 +170,7 @@ struct CKAReport {
     } else if settings.bootstrap > 0, estimates.batches < 8 {
       notes.append(
         "\(estimates.batches) minibatches: intervals are unreliable below 8 (take a smaller "
-          + "--batch-size or more images)")
+          + "`batchSize` or more images)")
     }
     for (index, subject) in plan.subjects.enumerated() {
       let without = subject.taps.filter { settings.rows.columns(of: $0) == nil }

@@ -36,9 +36,8 @@ struct FourierReport {
   private var table: Table {
     var table = Table(
       "fourier",
-      columns: [
-        .text("model"), .integer("layer_index"), .text("layer_name"), .text("kind"),
-        .real("depth"), .integer("h"), .integer("w"), .integer("n_images"), .integer("n_maps"),
+      columns: LayerPosition.keyColumns + [
+        .integer("h"), .integer("w"), .integer("n_images"), .integer("n_maps"),
         .text("variant"), .integer("k"),
         .real("freq_true", note: "units of π radians a pixel"),
         .real("freq_plot", note: "units of π, stretched to end at 1"),
@@ -47,13 +46,11 @@ struct FourierReport {
       ])
     for (subject, curves) in zip(plan.subjects, curves) {
       for (index, curve) in curves.enumerated() {
-        let tap = subject.taps[index].tap
         for (k, point) in curve.points.enumerated() {
-          var row: [Cell] = [
-            .text(subject.label), .integer(index), .text(tap.name), .text(tap.kind.rawValue),
-            .real(subject.depth(index)), Cell(curve.bins?.grid.height),
-            Cell(curve.bins?.grid.width), .integer(curve.images), .integer(curve.maps),
-            .text(settings.variant.rawValue), .integer(k),
+          var row = subject.keys(index, on: plan.data)
+          row += [
+            Cell(curve.bins?.grid.height), Cell(curve.bins?.grid.width), .integer(curve.images),
+            .integer(curve.maps), .text(settings.variant.rawValue), .integer(k),
           ]
           row += [
             Cell(curve.bins?.frequency(k)), Cell(curve.bins?.stretchedFrequency(k)),

@@ -48,15 +48,19 @@ public struct HessianReport {
   private let settings: HessianSettings
   private let loss: String
   private let batchSize: Int
+  private let data: String
 
   /// A report on several models.
   ///
   /// - Parameters:
   ///   - loss: what the loss is called, smoothing and mixing included.
   ///   - batchSize: images in a minibatch.
+  ///   - data: what the images are called in tables.
   public init(
-    _ subjects: [Subject], settings: HessianSettings, loss: String, batchSize: Int
+    _ subjects: [Subject], settings: HessianSettings, loss: String, batchSize: Int,
+    data: String = ""
   ) {
+    self.data = data
     self.subjects = subjects
     self.settings = settings
     self.loss = loss
@@ -86,7 +90,8 @@ public struct HessianReport {
         notes.append(
           "\(subject.label): \(open) of \(all.count) values have not converged; "
             + (settings.solver == .lanczos
-              ? "more --steps help" : "a smaller --tol helps, with more --max-iter"))
+              ? "more `steps` help"
+              : "a smaller `tolerance` helps, with more `maximumIterations`"))
       }
       if tied > 0 {
         notes.append(
@@ -103,7 +108,8 @@ public struct HessianReport {
     var table = Table(
       "hessian_eigs",
       columns: [
-        .text("model"), .text("checkpoint"), .integer("epoch"), .integer("batch_index"),
+        .text("model"), .text("data"), .text("checkpoint"), .integer("epoch"),
+        .integer("batch_index"),
         .integer("batch_size"), .integer("n_images"), .text("loss_name"), .text("l2_kind"),
         .real("weight_decay"), .text("mode"), .text("params"), .text("solver"),
         .integer("rank"), .text("which"), .real("eigenvalue"), .real("eigenvalue_without_l2"),
@@ -112,7 +118,7 @@ public struct HessianReport {
     for subject in subjects {
       for record in subject.records {
         let head: [Cell] = [
-          .text(subject.label), .text(subject.checkpoint), Cell(subject.epoch),
+          .text(subject.label), .text(data), .text(subject.checkpoint), Cell(subject.epoch),
           Cell(record.batch), .integer(batchSize), .integer(record.images), .text(loss),
           .text(settings.weightDecay == 0 ? "none" : "half-squared"),
           .real(settings.weightDecay), "eval", .text(settings.parameterText),
@@ -144,7 +150,8 @@ public struct HessianReport {
     var table = Table(
       "hessian_summary",
       columns: [
-        .text("model"), .text("checkpoint"), .integer("n_batches"), .integer("n_values"),
+        .text("model"), .text("data"), .text("checkpoint"), .integer("n_batches"),
+        .integer("n_values"),
         .real("nep"), .real("nep_ci_lo"), .real("nep_ci_hi"), .real("ape"), .real("ane"),
         .real("lambda_max_mean"), .real("lambda_min_mean"), .real("trace"), .real("trace_se"),
         .real("neg_fraction_slq"), .text("status"),
@@ -155,8 +162,9 @@ public struct HessianReport {
       let traces = subject.records.compactMap(\.trace)
       let fractions = subject.records.compactMap(\.density?.negativeFraction)
       var row: [Cell] = [
-        .text(subject.label), .text(subject.checkpoint), .integer(subject.records.count),
-        .integer(sample.values.count), Cell(nep?.value), Cell(nep?.interval.lowerBound),
+        .text(subject.label), .text(data), .text(subject.checkpoint),
+        .integer(subject.records.count), .integer(sample.values.count), Cell(nep?.value),
+        Cell(nep?.interval.lowerBound),
         Cell(nep?.interval.upperBound), Cell(sample.averagePositive),
         Cell(sample.averageNegative),
       ]
@@ -202,7 +210,7 @@ public struct HessianReport {
     var table = Table(
       "hessian_density",
       columns: [
-        .text("model"), .text("source"), .text("side"), .real("x"), .real("density"),
+        .text("model"), .text("data"), .text("source"), .text("side"), .real("x"), .real("density"),
         .real("bandwidth"),
       ])
     for subject in subjects {
@@ -212,7 +220,7 @@ public struct HessianReport {
         if let smooth = try sample.density(side) {
           for (x, value) in zip(smooth.x, smooth.density) {
             table.append([
-              .text(subject.label), "kde", .text(name), Cell(x), Cell(value),
+              .text(subject.label), .text(data), "kde", .text(name), Cell(x), Cell(value),
               Cell(smooth.bandwidth),
             ])
           }
@@ -220,7 +228,7 @@ public struct HessianReport {
         if let smooth = try sample.decadeDensity(side) {
           for (x, value) in zip(smooth.x, smooth.density) {
             table.append([
-              .text(subject.label), "kde_decade", .text(name),
+              .text(subject.label), .text(data), "kde_decade", .text(name),
               Cell((side == .negative ? -1 : 1) * pow(10, x)), Cell(value), Cell(smooth.bandwidth),
             ])
           }
@@ -228,7 +236,7 @@ public struct HessianReport {
         if let bars = try sample.histogram(side) {
           for (index, value) in bars.density.enumerated() {
             table.append([
-              .text(subject.label), "hist", .text(name),
+              .text(subject.label), .text(data), "hist", .text(name),
               Cell((bars.edges[index] + bars.edges[index + 1]) / 2), Cell(value),
               Cell(bars.edges[index + 1] - bars.edges[index]),
             ])
@@ -238,7 +246,8 @@ public struct HessianReport {
       for density in subject.records.compactMap(\.density) {
         for (x, value) in zip(density.x, density.density) {
           table.append([
-            .text(subject.label), "slq", "all", Cell(x), Cell(value), Cell(density.bandwidth),
+            .text(subject.label), .text(data), "slq", "all", Cell(x), Cell(value),
+            Cell(density.bandwidth),
           ])
         }
       }

@@ -25,30 +25,32 @@ struct LesionReport {
   private var table: Table {
     var table = Table(
       "lesion",
-      columns: [
-        .text("model"), .text("data"), .integer("layer_index"), .text("layer_name"), .text("kind"),
-        .integer("stage"), .real("depth"), .integer("head_index"), .text("by"),
+      columns: LayerPosition.keyColumns + [
+        .integer("stage"), .integer("head_index"), .text("by"),
         .integer("n_images"), .real("acc"), .real("delta_acc_pp"), .real("ci_lo"), .real("ci_hi"),
         .real("nll"), .real("delta_nll"), .real("nll_ci_lo"), .real("nll_ci_hi"), .text("status"),
       ])
     for (model, lesions) in zip(models, study.lesions) {
       table.append([
-        .text(model.label), .text(data), .empty, "none", .empty, .empty, .empty, .empty, "none",
+        .text(model.label), .text(data), .empty, "none", .empty, .empty, .empty, .empty, .empty,
+        .empty, "none",
         .integer(model.baseline.count), Cell(model.baseline.accuracy), .empty, .empty, .empty,
         Cell(model.baseline.loss), .empty, .empty, .empty, .text(model.status([model.baseline])),
       ])
       for (lesion, scores) in zip(lesions, model.variants) {
         let change = PairedDifference(from: model.baseline, to: scores)
         let (accuracy, loss) = (change?.accuracy, change?.loss)
-        table.append([
-          .text(model.label), .text(data), .integer(lesion.index), .text(lesion.branch.name),
-          .text(lesion.branch.kind.rawValue), Cell(lesion.branch.stage), .real(lesion.depth),
-          Cell(lesion.head), .text(study.replacement.rawValue), .integer(scores.count),
-          Cell(scores.accuracy), Cell(accuracy?.value), Cell(accuracy?.interval?.lowerBound),
-          Cell(accuracy?.interval?.upperBound), Cell(scores.loss), Cell(loss?.value),
-          Cell(loss?.interval?.lowerBound), Cell(loss?.interval?.upperBound),
-          .text(model.status([model.baseline, scores])),
-        ])
+        let keys = LayerPosition.keys(
+          of: lesion.branch, at: lesion.position, in: model.label, on: data)
+        table.append(
+          keys + [
+            Cell(lesion.branch.stage), Cell(lesion.head), .text(study.replacement.rawValue),
+            .integer(scores.count),
+            Cell(scores.accuracy), Cell(accuracy?.value), Cell(accuracy?.interval?.lowerBound),
+            Cell(accuracy?.interval?.upperBound), Cell(scores.loss), Cell(loss?.value),
+            Cell(loss?.interval?.lowerBound), Cell(loss?.interval?.upperBound),
+            .text(model.status([model.baseline, scores])),
+          ])
       }
     }
     return table

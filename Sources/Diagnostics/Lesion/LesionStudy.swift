@@ -17,8 +17,8 @@ public struct LesionStudy: EvaluationStudy {
   public struct Lesion: Codable, Sendable, Hashable {
     /// The place of the branch among the residual branches of the network.
     public let index: Int
-    /// The normalised depth `index / (branches - 1)`; 0 for a single one.
-    public let depth: Double
+    /// Where the branch stands in the network.
+    public let position: LayerPosition
     /// The branch.
     public let branch: Tap
     /// The head; nil for the whole branch.
@@ -27,8 +27,10 @@ public struct LesionStudy: EvaluationStudy {
     public let target: String
 
     /// A lesion of a branch or a head.
-    public init(index: Int, depth: Double, branch: Tap, head: Int? = nil, target: String) {
-      (self.index, self.depth, self.branch) = (index, depth, branch)
+    public init(
+      index: Int, position: LayerPosition, branch: Tap, head: Int? = nil, target: String
+    ) {
+      (self.index, self.position, self.branch) = (index, position, branch)
       (self.head, self.target) = (head, target)
     }
 
@@ -64,7 +66,7 @@ public struct LesionStudy: EvaluationStudy {
     lesions.count == models
       && lesions.allSatisfy { own in
         !own.isEmpty && Set(own.map(\.name)).count == own.count
-          && own.allSatisfy { (0...1).contains($0.depth) && (0...1 << 24).contains($0.index) }
+          && own.allSatisfy { $0.position.isValid && (0...1 << 24).contains($0.index) }
       }
   }
 

@@ -37,21 +37,19 @@ struct VarianceReport {
   private var table: Table {
     var table = Table(
       "variance",
-      columns: [
-        .text("model"), .integer("layer_index"), .text("layer_name"), .text("kind"),
-        .real("depth"), .text("variant"), .integer("n_images"), .integer("n_maps"),
+      columns: LayerPosition.keyColumns + [
+        .text("variant"), .integer("n_images"), .integer("n_maps"),
         .real("value"), .real("se"), .text("status"),
       ])
     for (subject, estimates) in zip(plan.subjects, estimates) {
       for (index, estimate) in estimates.enumerated() {
         let planned = subject.taps[index]
         let channels = MapGrid(planned)?.channels ?? 0
-        table.append([
-          .text(subject.label), .integer(index), .text(planned.tap.name),
-          .text(planned.tap.kind.rawValue), .real(subject.depth(index)),
-          .text(settings.variant.rawValue), .integer(images), .integer(images * channels),
-          Cell(estimate.value), Cell(estimate.error), .text(estimate.status.rawValue),
-        ])
+        table.append(
+          subject.keys(index, on: plan.data) + [
+            .text(settings.variant.rawValue), .integer(images), .integer(images * channels),
+            Cell(estimate.value), Cell(estimate.error), .text(estimate.status.rawValue),
+          ])
       }
     }
     return table

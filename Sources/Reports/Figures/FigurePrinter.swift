@@ -65,7 +65,7 @@ public final class FigurePrinter {
       throw Failure(
         description:
           "\(figure.name): \(Int(width)) x \(Int(height)) pixels are too many for a PNG; "
-          + "take --format pdf")
+          + "take pdf")
     }
     // CAIRO_FORMAT_RGB24: the page is opaque.
     let surface = create(1, Int32(width), Int32(height))
@@ -168,7 +168,7 @@ public final class FigurePrinter {
     guard system + own > 0 else {
       throw Failure(
         description: "there is no font to set the words of a PDF or PNG in; "
-          + "install some (apt-get install fonts-liberation), or take --format svg")
+          + "install some (apt-get install fonts-liberation), or take svg")
     }
     guard let family, !FigureSetting.generic.contains(family) else { return }
     let newPattern: New = try fonts["FcPatternCreate"]
@@ -206,7 +206,7 @@ public final class FigurePrinter {
       guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
         throw Failure(
           description: "figures as PDF or PNG need \(name) of the package \(package), which is not "
-            + "installed: apt-get install librsvg2-2 fonts-liberation; or take --format svg")
+            + "installed: apt-get install librsvg2-2 fonts-liberation; or take svg")
       }
       self.name = name
       self.handle = handle

@@ -47,7 +47,7 @@ public final class OutputFolder {
   ///   - force: whether files that no earlier run wrote may be replaced.
   ///   - names: what will be written, if known: a name that may not be replaced is an error now
   ///     rather than after hours.
-  /// - Throws: ``FileError`` `.cannotCreate`.
+  /// - Throws: `FileError` `.cannotCreate`.
   public convenience init(
     _ path: String, identity: RunIdentity? = nil, replace: Bool = false, force: Bool = false,
     writing names: [String] = []
@@ -94,7 +94,7 @@ public final class OutputFolder {
   // MARK: Writing
 
   /// Stages a whole file.
-  /// - Throws: ``FileError`` `.cannotCreate` if the name may not be replaced, `.io`.
+  /// - Throws: `FileError` `.cannotCreate` if the name may not be replaced, `.io`.
   public func write(_ bytes: [UInt8], to name: String) throws(FileError) {
     try checkNew(name)
     var file = try AtomicFile(PathKind.join(staging, name), calls)
@@ -109,7 +109,7 @@ public final class OutputFolder {
   }
 
   /// Stages a file that `body` writes itself, whole and durable, at the path it is given.
-  /// - Throws: what `body` throws; ``FileError`` `.cannotCreate` if the name may not be replaced,
+  /// - Throws: what `body` throws; `FileError` `.cannotCreate` if the name may not be replaced,
   ///   `.io` if the file cannot be read back for its digest.
   public func write<Result>(_ name: String, at body: (String) throws -> Result) throws -> Result {
     try checkNew(name)
@@ -122,7 +122,7 @@ public final class OutputFolder {
 
   /// Puts everything in its place, with a `run.json` that lists it.
   /// - Returns: the manifest as written.
-  /// - Throws: ``FileError`` `.io`; either nothing has changed, or opening the folder again
+  /// - Throws: `FileError` `.io`; either nothing has changed, or opening the folder again
   ///   finishes the work.
   @discardableResult
   public func commit(_ manifest: Manifest) throws(FileError) -> Manifest {
@@ -209,7 +209,7 @@ public final class OutputFolder {
       .cannotCreate, path: path,
       message: "holds files that no earlier run wrote (\(first)"
         + (foreign.count > 1 ? " and \(foreign.count - 1) more" : "")
-        + "); name another folder, or pass --force to write among them")
+        + "); name another folder, or pass `force` to write among them")
   }
 
   /// Decides what becomes of the results that stand there.
@@ -228,7 +228,7 @@ public final class OutputFolder {
           + (earlier.identity?.command == identity.command ? " with other settings" : "")
           + " (\(stands[0].name)"
           + (stands.count > 1 ? " and \(stands.count - 1) more" : "")
-          + "); name another folder, or pass --replace to delete them")
+          + "); name another folder, or pass `replace` to delete them")
     }
     if identity.shard != nil { kept = stands } else { replaced = other.text }
   }
@@ -244,7 +244,7 @@ public final class OutputFolder {
     case .file:
       throw FileError(
         .cannotCreate, path: target,
-        message: "no earlier run wrote this file; move it away, or pass --force to replace it")
+        message: "no earlier run wrote this file; move it away, or pass `force` to replace it")
     case .folder, .other:
       throw FileError(
         .cannotCreate, path: target, message: "is not a regular file; move it away")

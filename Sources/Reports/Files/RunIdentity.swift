@@ -32,7 +32,7 @@ public struct RunIdentity: Sendable, Equatable {
   }
 
   /// The run for a reader.
-  var text: String { "vitprobe \(command)" + (shard.map { " --shard \($0)" } ?? "") }
+  var text: String { "vitprobe \(command)" + (shard.map { ", shard \($0)" } ?? "") }
 
   /// Whether both are the same run, or parts of it.
   func isOfSameRun(as other: RunIdentity) -> Bool {

@@ -12,7 +12,7 @@ extension FeatureJob {
   ///   data set.
   public func prepareCapture(as format: FeatureFileFormat) throws -> PreparedCapture {
     guard subjects.count == 1, data.count == 1 else {
-      throw VitProbeError(.usage, "capture takes one subject and one --data at a time")
+      throw VitProbeError(.usage, "capture takes one subject and one `data` at a time")
     }
     let subjects = try openSubjects()
     let (argument, samples) = try openSamples(for: subjects)[0]

@@ -202,8 +202,13 @@ public struct FeatureCapture: Sendable {
       return classes.map { $0(label) } ?? (data.naming.names.isEmpty ? label : nil)
     }
     if labels.contains(where: { $0 != nil }) { metadata.labels = labels }
-    metadata.layers = taps.map {
-      .init(tap: $0.tap, hasLayout: true, isChannelsFirst: $0.tap.layout == .featureMap)
+    // Of layers chosen among those of the network, and of a file that was chosen from before.
+    let plan = SubjectPlan(
+      label: subject.label, family: subject.family, taps: taps, of: subject.taps)
+    metadata.layers = zip(taps, plan.positions).map { planned, position in
+      .init(
+        tap: planned.tap, hasLayout: true, isChannelsFirst: planned.tap.layout == .featureMap,
+        position: position)
     }
     return metadata
   }

@@ -50,14 +50,14 @@ public struct ClassMapping: Sendable, Hashable, Codable {
     case .numbers: nil
     case .checkpoint: "classes are matched to the names that the checkpoint has for its outputs"
     case .imageNet: "classes are taken for those of ImageNet-1k, by name"
-    case .classIndex: "classes are matched by --class-index"
+    case .classIndex: "classes are matched by `classIndex`"
     case .folderNumbers: "classes are taken for the outputs whose numbers they are called by"
     case .sorted:
-      "outputs are assumed to be the classes in the order of their names (--labels-as-sorted)"
+      "outputs are assumed to be the classes in the order of their names (`labelsAreSorted`)"
     case .unmapped:
       "the classes (\(names.prefix(3).joined(separator: ", "))\(names.count > 3 ? ", …" : "")) are "
-        + "not known to be outputs of its head; map them by --class-index FILE, or say by "
-        + "--labels-as-sorted that outputs are the classes in the order of their names"
+        + "not known to be outputs of its head; map them by `classIndex`, or say by "
+        + "`labelsAreSorted` that outputs are the classes in the order of their names"
     }
   }
 
@@ -155,7 +155,7 @@ public struct ClassNaming: Sendable {
       guard names.count <= head.count else {
         throw VitProbeError(
           .badData,
-          "--labels-as-sorted: the data have \(names.count) classes and the head of \(head.label) "
+          "`labelsAreSorted`: the data have \(names.count) classes and the head of \(head.label) "
             + "\(head.count)")
       }
       return made(.sorted, Array(names.indices))

@@ -26,7 +26,7 @@ public struct EvaluationJob<Evaluation: VariantEvaluation>: Sendable {
   public func prepare() throws -> PreparedRun<EvaluationRun<Evaluation>> {
     let name = Evaluation.Study.name
     guard order.data.count == 1 else {
-      throw VitProbeError(.usage, "\(name) takes one --data; run it again for the other")
+      throw VitProbeError(.usage, "\(name) takes one `data`; run it again for the other")
     }
     let models = try order.openSubjects().map { subject in
       guard let model = subject as? ModelSubject else {

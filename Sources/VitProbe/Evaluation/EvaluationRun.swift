@@ -90,7 +90,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
       throw VitProbeError(
         .badData,
         "\(data.name): no image that is looked at has a label, and accuracy needs them; put images "
-          + "in class folders or give --labels PATH")
+          + "in class folders or give `labels`")
     }
     var classes: [ClassMapping] = []
     for subject in subjects {

@@ -129,11 +129,13 @@ public struct LandscapeEvaluation: VariantEvaluation {
     let all = subject.network.parameters
     let candidates = targets.isEmpty ? all.filter { !$0.specification.isBuffer } : all
     let selection = NameSelection(plan.parameters)
-    if let glob = selection.firstUnmatched(in: candidates.map(\.specification.name)) {
-      let names = candidates.prefix(4).map(\.specification.name).joined(separator: ", ")
+    let names = candidates.map(\.specification.name)
+    if let glob = selection.firstUnmatched(in: names) {
       throw VitProbeError(
         .usage,
-        "--params \"\(glob)\" matches no parameter of \(subject.label); there are \(names), …")
+        "`parameters` \"\(glob)\" matches no parameter of \(subject.label); there are "
+          + names.prefix(4).joined(separator: ", ") + ", …"
+          + NameSelection.question(glob, among: names))
     }
     let chosen = candidates.filter { parameter in
       plan.parameters.isEmpty

@@ -37,7 +37,7 @@ final class LeadingEigenvectors: Sendable {
         throw VitProbeError(
           .badData,
           "\(label): the leading eigenvectors of the Hessian have not converged in "
-            + "\(spectrum.products) products; other --norm need none")
+            + "\(spectrum.products) products; every other `direction` needs none")
       }
       let found = leading.map { run.parameters[model].split(spectrum.vector(of: $0)) }
       known[model] = found

@@ -43,16 +43,17 @@ public struct LesionEvaluation: VariantEvaluation {
     let headless = zip(subjects, found).filter { !$1.contains { $0.lesion.head != nil } }
     if heads, headless.count == subjects.count {
       throw VitProbeError(
-        .usage, "--heads: \(subjects.map(\.label).joined(separator: ", ")) has no attention heads")
+        .usage, "`heads`: \(subjects.map(\.label).joined(separator: ", ")) has no attention heads")
     }
     let selection = NameSelection(layers)
     let names = found.joined().map(\.lesion.name)
     if let glob = selection.firstUnmatched(in: names) {
       throw VitProbeError(
         .usage,
-        "--layers \"\(glob)\" matches no residual branch\(heads ? " and no head" : ""); there are "
+        "`layers` \"\(glob)\" matches no residual branch\(heads ? " and no head" : ""); there are "
           + names.prefix(4).joined(separator: ", ") + ", … (vitprobe models NAME lists them)"
-          + (heads ? "" : "; heads are there with --heads"))
+          + (heads ? "" : "; heads are there with `heads`")
+          + NameSelection.question(glob, among: names))
     }
     let chosen = found.map { $0.filter { selection.includes($0.lesion.name) } }
     if let empty = zip(subjects, chosen).first(where: { $1.isEmpty }) {
@@ -75,12 +76,13 @@ public struct LesionEvaluation: VariantEvaluation {
   private static func lesions(
     of summary: ModelSummary, heads: Bool
   ) -> [(lesion: LesionStudy.Lesion, block: Int?)] {
-    let branches = summary.taps(.branch)
-    return branches.enumerated().flatMap { index, branch in
-      let depth = branches.count > 1 ? Double(index) / Double(branches.count - 1) : 0
+    let branches = zip(summary.taps, LayerPosition.all(of: summary.taps.map(\.tap)))
+      .filter { $0.0.tap.roles.contains(.branch) }
+    return branches.enumerated().flatMap { index, found in
+      let (branch, position) = found
       func lesion(_ head: Int?, _ target: Tap) -> (LesionStudy.Lesion, Int?) {
         let lesion = LesionStudy.Lesion(
-          index: index, depth: depth, branch: branch.tap, head: head, target: target.name)
+          index: index, position: position, branch: branch.tap, head: head, target: target.name)
         return (lesion, branch.block)
       }
       let whole = lesion(nil, branch.tap)

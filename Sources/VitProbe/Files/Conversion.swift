@@ -38,7 +38,7 @@ public struct Conversion: Sendable {
     let format = try Self.format(of: path)
     if !replacing, access(path, F_OK) == 0 {
       throw VitProbeError(
-        .cannotCreate, "\(path): there is a file of that name; --force replaces it")
+        .cannotCreate, "\(path): there is a file of that name; `force` replaces it")
     }
     if checkpoint.files.contains(path) {
       throw VitProbeError(.usage, "\(path): a file cannot be converted into itself")

@@ -119,8 +119,8 @@ public struct Inspection: Sendable {
     return table
   }
 
-  /// Everything as JSON.
-  public func json(tensors: Table) -> JSONValue {
+  /// Everything, as members of an object.
+  public func json(tensors: Table) -> [JSONValue.Member] {
     var members: [JSONValue.Member] = [
       .init("format", .string(checkpoint.format.rawValue)),
       .init("files", .array(checkpoint.files.map(JSONValue.string))),
@@ -144,6 +144,6 @@ public struct Inspection: Sendable {
     members.append(
       .init("metadata", .sorted(checkpoint.metadata.mapValues(JSONValue.string))))
     members.append(.init("tensors", tensors.json))
-    return .object(members)
+    return members
   }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Models
 import Reports
 import StrictJSON
@@ -5,19 +6,39 @@ import Tensors
 
 /// What the program knows of architectures, as tables.
 public enum ModelCatalogue {
-  /// A row a family.
+  /// A row a family: how many variants it has, and what it is.
   public static var families: Table {
     var table = Table(
-      "models",
-      columns: [.text("family"), .integer("variants"), .text("parameters"), .text("summary")])
-    for family in ModelRegistry.families { table.append(row(family)) }
+      "models", columns: [.text("family"), .integer("variants"), .text("summary")])
+    for family in ModelRegistry.families {
+      table.append([
+        .text(family.family), .integer(family.variantNames.count), .text(family.summary),
+      ])
+    }
     return table
   }
 
-  private static func row<C: ModelConfiguration>(_ family: C.Type) -> [Cell] {
+  /// The names of all variants, a row a family.
+  public static var variantNames: Table {
+    var table = Table("variants", columns: [.text("family"), .text("variants")])
+    for family in ModelRegistry.families {
+      let names = family.variantNames
+      guard !names.isEmpty else { continue }
+      table.append([.text(family.family), .text(names.joined(separator: " "))])
+    }
+    return table
+  }
+
+  /// Every family with its hyper-parameters and variants, for programs.
+  public static var json: JSONValue {
+    .array(ModelRegistry.families.map { family($0) })
+  }
+
+  private static func family<C: ModelConfiguration>(_ family: C.Type) -> JSONValue {
     [
-      .text(C.family), .integer(C.variants.count),
-      .text(C.parameters.map(\.name).joined(separator: ",")), .text(C.summary),
+      "family": .string(C.family), "summary": .string(C.summary),
+      "parameters": .array(C.parameters.map { .string($0.name) }),
+      "variants": .array(C.variantNames.map(JSONValue.string)),
     ]
   }
 
@@ -93,43 +114,55 @@ public enum ModelCatalogue {
       func row(_ what: String, _ value: String) { table.append([.text(what), .text(value)]) }
       row("input", "\(summary.inputShape)")
       row("classes", "\(summary.classCount ?? 0)")
-      row("parameters", "\(summary.parameterCount)")
+      row("parameters", counted(summary.parameterCount, ""))
       row("buffers", "\(summary.bufferCount)")
-      row("multiply-adds an image", "\(summary.multiplyAdds)")
-      row("activations of one image", "\(summary.peakActivationBytes) bytes at once")
+      row("multiply-adds an image", counted(summary.multiplyAdds, "MAC"))
+      row(
+        "activations of one image",
+        counted(summary.peakActivationBytes, "iB", of: 1024) + " bytes at once")
       return table
     }
 
-    /// A row a tap.
+    /// `4.09 GMAC (4089184256)`.
+    private func counted(_ count: Int, _ unit: String, of base: Double = 1000) -> String {
+      var (value, prefix) = (Double(count), "")
+      for next in ["k", "M", "G", "T", "P"] where value >= base {
+        (value, prefix) = (value / base, next)
+      }
+      guard !prefix.isEmpty else { return "\(count)" }
+      let scaled = NumberText.significant(value, digits: 3)
+      return "\(scaled) \(base == 1024 ? prefix.uppercased() : prefix)\(unit) (\(count))"
+    }
+
+    /// A row a tap, with the keys that it has in tables.
     public var taps: Table {
       var table = Table(
         "taps",
         columns: [
-          .text("tap"), .text("kind"), .text("shape"), .integer("stage"), .integer("sequence"),
-          .integer("block"),
+          .text("tap"), .text("kind"), .text("shape"), .integer("stage"), .integer("layer_index"),
+          .integer("block"), .integer("sequence"), .real("depth"),
         ])
-      var (sequence, block) = (0, 0)
-      for entry in summary.taps {
-        let inSequence = entry.tap.roles.contains(.sequence)
-        let isBlock = entry.tap.roles.contains(.block)
+      let positions = LayerPosition.all(of: summary.taps.map(\.tap))
+      for (entry, position) in zip(summary.taps, positions) {
         table.append([
           .text(entry.tap.name), .text(entry.tap.kind.rawValue),
           .text(entry.shape.dimensions.dropFirst().map(String.init).joined(separator: " x ")),
-          Cell(entry.tap.stage), Cell(inSequence ? sequence : nil), Cell(isBlock ? block : nil),
+          Cell(entry.tap.stage), .integer(position.index), Cell(position.block),
+          Cell(position.sequence), .real(position.depth),
         ])
-        sequence += inSequence ? 1 : 0
-        block += isBlock ? 1 : 0
       }
       return table
     }
 
-    /// Everything as JSON.
-    public var json: JSONValue {
+    /// Everything, as members of an object.
+    public var json: [JSONValue.Member] {
       [
-        "architecture": .string(text), "parameters": .integer(summary.parameterCount),
-        "buffers": .integer(summary.bufferCount),
-        "multiply_adds": .integer(summary.multiplyAdds),
-        "activation_bytes": .integer(summary.peakActivationBytes), "taps": taps.json,
+        .init("architecture", .string(text)),
+        .init("parameters", .integer(summary.parameterCount)),
+        .init("buffers", .integer(summary.bufferCount)),
+        .init("multiply_adds", .integer(summary.multiplyAdds)),
+        .init("activation_bytes", .integer(summary.peakActivationBytes)),
+        .init("taps", taps.json),
       ]
     }
   }

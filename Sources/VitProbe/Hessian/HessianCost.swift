@@ -2,6 +2,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import StrictJSON
 import Tensors
 
 /// What the Hessians of one model cost.
@@ -94,11 +95,26 @@ extension HessianRun {
           + "\(figures(Double(cost.vectorBytes) / 1e6)) MB for the solver's vectors")
       if let kept = cost.keptBytes {
         lines.append(
-          "\(subject.label): up to \(figures(kept / 1e6)) MB on disk while it is computed, for "
-            + "--resume (--keep 0: none)")
+          "\(subject.label): up to \(figures(kept / 1e6)) MB on disk while it is computed, to "
+            + "go on from after an interruption (`keptBytes` 0: none)")
       }
     }
     return lines + notes.map { "note: \($0)" }
+  }
+
+  /// What will be done for each model and what it will cost, for programs.
+  public var costsJSON: JSONValue {
+    .array(
+      zip(zip(subjects, parameters), costs).map { model, cost in
+        [
+          "label": .string(model.0.label), "parameters": .integer(model.1.count),
+          "tensors": .integer(model.1.selected.count),
+          "products": .integer(settings.productsOfALoss * numbers.count),
+          "gmac_a_product": .real(cost.product(images: batches.batchSize)),
+          "vector_bytes": .integer(cost.vectorBytes),
+          "disk_bytes": cost.keptBytes.map(JSONValue.real) ?? .null,
+        ]
+      })
   }
 
   /// What is known before anything is computed: of the data, and of what labels mean to each model.

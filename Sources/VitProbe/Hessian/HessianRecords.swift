@@ -25,6 +25,7 @@ public struct HessianRecords: RecordKind {
       let parameters: Int
     }
     let subjects: [Model]
+    let dataName: String
     let data: DataSettings
     let batchSize: Int
     /// Images in each minibatch that takes part.
@@ -97,7 +98,7 @@ public struct HessianRecords: RecordKind {
         "hessian",
         try HessianReport(
           subjects, settings: settings.hessian, loss: settings.loss.name,
-          batchSize: settings.batchSize)()
+          batchSize: settings.batchSize, data: settings.dataName)()
       )
     ])
   }

@@ -46,7 +46,7 @@ public struct HessianRun: RecordedJob {
     guard shard == nil || settings.scope == .batch else {
       throw VitProbeError(
         .usage,
-        "--shard shares out minibatches, and --scope dataset takes one Hessian of all of them; "
+        "`shard` shares out minibatches, and `scope` dataset takes one Hessian of all of them; "
           + "give each model a run of its own instead")
     }
     try checkLabels(subjects.map(\.label))
@@ -54,7 +54,7 @@ public struct HessianRun: RecordedJob {
       throw VitProbeError(
         .badData,
         "\(data.name) has \(data.count) images, fewer than one minibatch of \(batchSize); "
-          + "lower --batch-size")
+          + "lower `batchSize`")
     }
     let plan = BatchPlan(count: data.count, batchSize: batchSize, minimum: 1)
     let looked = plan.batches.prefix(batchLimit ?? .max).last?.upperBound ?? 0
@@ -67,7 +67,7 @@ public struct HessianRun: RecordedJob {
           "\(data.id(index)) has no label, and the loss needs one; "
             + (hasSome
               ? "leave it out of the data, or give its class"
-              : "put images in class folders or give --labels PATH"))
+              : "put images in class folders or give `labels`"))
       }
       largest = max(largest, label)
     }
@@ -148,9 +148,6 @@ public struct HessianRun: RecordedJob {
   /// Products with a Hessian.
   public var stepsOfAUnit: Int? { settings.productsOfALoss }
 
-  /// A data set's Hessian takes long.
-  public var stopsWithinUnits: Bool { settings.scope == .dataset }
-
   /// What the records depend on.
   public func kind(_ inputs: [Manifest.Input]) throws -> HessianRecords {
     let dataFiles = Set(data.inputFiles.map(\.path))
@@ -161,7 +158,7 @@ public struct HessianRun: RecordedJob {
           return HessianRecords.Settings.Model(
             settings: SubjectSettings(subject, inputs, classes: classes), family: subject.family,
             checkpoint: subject.sourceName, epoch: subject.epoch, parameters: parameters.count)
-        },
+        }, dataName: data.name,
         data: DataSettings(
           count: data.count, files: inputs.filter { dataFiles.contains($0.path) }
         ) { (data.id($0), data.label($0)) },

@@ -12,14 +12,17 @@ struct ParameterVector: Sendable {
   init(_ network: any Network, globs: [String], label: String) throws(VitProbeError) {
     let trainable = network.parameters.filter { !$0.specification.isBuffer }
     let selection = NameSelection(globs)
-    if let glob = selection.firstUnmatched(in: trainable.map(\.specification.name)) {
-      let names = trainable.prefix(4).map(\.specification.name).joined(separator: ", ")
+    let all = trainable.map(\.specification.name)
+    if let glob = selection.firstUnmatched(in: all) {
       throw VitProbeError(
-        .usage, "--params \"\(glob)\" matches no parameter of \(label); there are \(names), …")
+        .usage,
+        "`parameters` \"\(glob)\" matches no parameter of \(label); there are "
+          + all.prefix(4).joined(separator: ", ") + ", …"
+          + NameSelection.question(glob, among: all))
     }
     selected = trainable.filter { selection.includes($0.specification.name) }
     guard !selected.isEmpty else {
-      throw VitProbeError(.usage, "--params leaves no parameter of \(label)")
+      throw VitProbeError(.usage, "`parameters` leaves no parameter of \(label)")
     }
     let names = Set(selected.map(\.specification.name))
     fixed = Dictionary(

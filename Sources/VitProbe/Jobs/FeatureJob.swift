@@ -59,7 +59,7 @@ public struct FeatureJob: Sendable {
         try openSubject(
           argument, label: argument.label, preprocessing: preprocessing, features: features))
     }
-    try checkLabels(ready.map(\.label))
+    try checkLabels(ready.map(\.label), of: subjects.map(\.unlabelled))
     return ready
   }
 
@@ -73,7 +73,7 @@ public struct FeatureJob: Sendable {
         if !ready.contains(where: \.needsImages), let first = ready.first as? FeatureSubject {
           guard argument.labels == nil else {
             throw VitProbeError(
-              .usage, "--labels goes with --data; feature files carry labels of their own")
+              .usage, "`labels` goes with `data`; feature files carry labels of their own")
           }
           return (
             argument, first.samples(limit: argument.limit, shuffleSeed: argument.shuffleSeed)
@@ -90,7 +90,7 @@ public struct FeatureJob: Sendable {
       if case .demo = argument.source { continue }
       throw VitProbeError(
         .usage,
-        "--data is missing; the bundled images serve bundled checkpoints only, not "
+        "`data` is missing; the bundled images serve bundled checkpoints only, not "
           + "\(argument.text)")
     }
   }
@@ -103,18 +103,7 @@ extension FeatureJob {
     configuration += [
       JSONValue.Member("classes", ClassMapping.json(run.classes, of: run.subjects)),
       JSONValue.Member("analyses", run.settings),
-      JSONValue.Member(
-        "taps",
-        .object(
-          run.plans.map { name, plan in
-            JSONValue.Member(
-              name,
-              .object(
-                plan.subjects.map { subject in
-                  JSONValue.Member(
-                    subject.label, .array(subject.taps.map { .string($0.tap.name) }))
-                }))
-          })),
+      JSONValue.Member("taps", run.tapNames),
     ]
     if let shard = options.shard {
       configuration.append(JSONValue.Member("shard", .string(shard.description)))

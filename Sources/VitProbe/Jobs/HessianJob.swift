@@ -59,7 +59,7 @@ public struct HessianJob: Sendable {
     {
       throw VitProbeError(
         .usage,
-        "--data is missing; the bundled images serve bundled checkpoints only, not "
+        "`data` is missing; the bundled images serve bundled checkpoints only, not "
           + "\(other.text)")
     }
     let set = try data.open()

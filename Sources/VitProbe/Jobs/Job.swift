@@ -35,7 +35,7 @@ public struct Intervention: Sendable, Hashable, Codable {
 }
 
 /// Work that is cut into units. What it takes to carry it out (threads, stopping, failures,
-/// progress) is the ``UnitLoop``'s.
+/// progress) is the same for all.
 public protocol Job: Sendable {
   /// What a unit becomes.
   associatedtype Record: Sendable
@@ -49,10 +49,9 @@ public protocol Job: Sendable {
   /// How many units may be in hand at once, as far as threads and memory go, when `count` are to be
   /// done; 1 for units that must be done in order.
   func width(of count: Int) throws -> Int
-  /// The steps that a unit is planned to take, where each counts as progress; nil where units do.
+  /// The steps that a unit is planned to take, where each counts as progress and the run may stop before
+  /// it; nil where units do.
   var stepsOfAUnit: Int? { get }
-  /// Whether a unit is long enough to be stopped between two steps.
-  var stopsWithinUnits: Bool { get }
 
   /// Makes the record of a unit; called from any thread.
   func compute(_ unit: WorkUnit, _ hand: UnitInHand) throws -> Record
@@ -63,8 +62,6 @@ extension Job {
   public var unitName: String { "minibatches" }
   /// None.
   public var stepsOfAUnit: Int? { nil }
-  /// Never.
-  public var stopsWithinUnits: Bool { false }
 }
 
 /// What a unit is given while it is computed.

@@ -114,8 +114,8 @@ public struct MergeJob: Sendable {
       guard file.tornLength == 0 || allowsPartial else {
         throw VitProbeError(
           .badData,
-          "\(path): the record at byte \(file.soundLength) is not whole; finish the shard with "
-            + "--resume, or pass --allow-partial to go without")
+          "\(path): the record at byte \(file.soundLength) is not whole; repeat the command of "
+            + "the shard to finish it, or pass `allowsPartial` to go without")
       }
       parts.append(Part(path: path, file: file))
     }
@@ -134,8 +134,8 @@ public struct MergeJob: Sendable {
       guard !allowsPartial else { return unfinished }
       throw VitProbeError(
         .badData,
-        "\(part) holds the records of a run that was not finished; finish it with --resume, or "
-          + "pass --allow-partial to take what is there")
+        "\(part) holds the records of a run that was not finished; repeat its command "
+          + "to finish it, or pass `allowsPartial` to take what is there")
     }
     throw VitProbeError(
       .noInput, "\(part): there is no \(RecordFile.suffix) file in this folder")
@@ -166,7 +166,7 @@ public struct MergeJob: Sendable {
           + (missing.count > 8 ? ", …" : "") + ")"
           + (shards.isEmpty
             ? "" : "; the parts are of the shards \(shards.joined(separator: ", "))")
-          + "; add the other parts, or pass --allow-partial to report on what is there")
+          + "; add the other parts, or pass `allowsPartial` to report on what is there")
     }
     return missing
   }

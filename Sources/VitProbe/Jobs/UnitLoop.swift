@@ -4,7 +4,7 @@ import Tensors
 /// The one loop over the units of a job: several at once, and the same outcome whatever their order.
 ///
 /// A failure stops what has not begun; of several the earliest unit's is thrown. A run that is asked to
-/// stop finishes the units in hand, or stops within one that is long.
+/// stop finishes the units in hand, or where these have steps, the steps.
 struct UnitLoop<Work: Job> {
   let job: Work
   /// Where records are kept as they come.
@@ -29,7 +29,7 @@ struct UnitLoop<Work: Job> {
   /// Makes the records of all units but the `known` ones.
   ///
   /// - Parameters:
-  ///   - shouldStop: asked before each unit, and before each step of a unit that stops within.
+  ///   - shouldStop: asked before each unit, and before each step of one.
   ///   - progress: told what is done and what there is to do, in steps if the job counts them, else
   ///     in its costs.
   ///   - keep: takes each record; one at a time.
@@ -65,7 +65,7 @@ struct UnitLoop<Work: Job> {
     /// One step of a unit in hand.
     @Sendable func step() throws {
       try state.withLock { state in
-        if job.stopsWithinUnits, callbacks.shouldStop() { throw interruption(state.done) }
+        if callbacks.shouldStop() { throw interruption(state.done) }
         guard job.stepsOfAUnit != nil else { return }
         state.steps.add()
         callbacks.progress(state.steps.made * weight, state.steps.expected * weight)

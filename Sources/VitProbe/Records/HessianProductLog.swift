@@ -75,7 +75,7 @@ final class HessianProductLog: Sendable {
       if !overflow, after <= limit { return true }
       let remark =
         "the products beyond the first \(state.count) of a model were not kept, for want of room; "
-        + "--keep gives more"
+        + "`keptBytes` gives more"
       if !state.remarks.contains(remark) { state.remarks.append(remark) }
       return false
     }

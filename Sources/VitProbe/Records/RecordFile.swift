@@ -48,7 +48,7 @@ struct RecordFile: Sendable {
     guard let first, first.hasPrefix(Self.magic) else {
       throw VitProbeError(
         .badData,
-        "\(path): is not a file of records; expected one that --shard or an interrupted "
+        "\(path): is not a file of records; expected one that a shard or an interrupted "
           + "run left")
     }
     guard first == "\(Self.magic)\(Self.format)" else {

@@ -124,14 +124,14 @@ public final class RecordLog: Sendable {
       throw VitProbeError(
         .usage,
         "\(path): the records of an interrupted run, which this one cannot go on from: "
-          + "\(difference); give what was given before, or --replace to delete them and start again"
+          + "\(difference); give what was given before, or `replace` to delete them and start again"
       )
     }
     guard records.header.outline.shard == header.outline.shard else {
       let (ours, theirs) = (header.outline.shard, records.header.outline.shard)
       throw VitProbeError(
         .usage,
-        "\(path): this run cannot go on from these records: --shard is \(ours.map(\.description) ?? "not given") in "
+        "\(path): this run cannot go on from these records: `shard` is \(ours.map(\.description) ?? "not given") in "
           + "this run and \(theirs.map(\.description) ?? "not given") in its records")
     }
     if records.header.outline.kernels != header.outline.kernels {

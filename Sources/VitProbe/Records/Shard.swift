@@ -35,7 +35,7 @@ public struct Shard: Sendable, Hashable, Codable, CustomStringConvertible {
       number <= count
     else {
       throw VitProbeError(
-        .usage, "--shard \"\(text)\": expected I/N with I from 1 to N, as in 2/8, or slurm")
+        .usage, "`shard` \"\(text)\": expected I/N with I from 1 to N, as in 2/8, or slurm")
     }
     self.init(index: number - 1, count: count)
   }
@@ -45,7 +45,7 @@ public struct Shard: Sendable, Hashable, Codable, CustomStringConvertible {
     func number(_ name: String) throws(VitProbeError) -> Int? {
       guard let text = environment(name) else { return nil }
       guard let value = Int(text) else {
-        throw VitProbeError(.usage, "--shard slurm: \(name) is \"\(text)\", not a number")
+        throw VitProbeError(.usage, "`shard` slurm: \(name) is \"\(text)\", not a number")
       }
       return value
     }
@@ -54,8 +54,8 @@ public struct Shard: Sendable, Hashable, Codable, CustomStringConvertible {
     else {
       throw VitProbeError(
         .usage,
-        "--shard slurm: SLURM_ARRAY_TASK_ID or SLURM_ARRAY_TASK_COUNT is not set; submit the job "
-          + "with sbatch --array=1-N, or give --shard I/N")
+        "`shard` slurm: SLURM_ARRAY_TASK_ID or SLURM_ARRAY_TASK_COUNT is not set; submit the job "
+          + "with sbatch --array=1-N, or give `shard` I/N")
     }
     let first = try number("SLURM_ARRAY_TASK_MIN") ?? 1
     let step = try number("SLURM_ARRAY_TASK_STEP") ?? 1
@@ -63,8 +63,8 @@ public struct Shard: Sendable, Hashable, Codable, CustomStringConvertible {
     guard !overflow, step >= 1, distance >= 0, distance % step == 0, distance / step < count else {
       throw VitProbeError(
         .usage,
-        "--shard slurm: task \(task) of \(count), counted from \(first) in steps of \(step), does "
-          + "not exist; number the array without holes (sbatch --array=1-N), or give --shard I/N")
+        "`shard` slurm: task \(task) of \(count), counted from \(first) in steps of \(step), does "
+          + "not exist; number the array without holes (sbatch --array=1-N), or give `shard` I/N")
     }
     return Shard(index: distance / step, count: count)
   }

@@ -127,20 +127,26 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
   /// - Parameters:
   ///   - parts: of all minibatches, in batch order.
   ///   - labels: the names of the models.
-  ///   - classes: what labels mean to each.
-  static func report(_ all: [Part], labels: [String], classes: [ClassMapping?]) -> Report? {
+  ///   - data: what the images are called.
+  ///   - classes: what labels mean to each model.
+  static func report(
+    _ all: [Part], labels: [String], on data: String, classes: [ClassMapping?]
+  ) -> Report? {
     guard !all.isEmpty || classes.contains(where: { $0?.basis == .unmapped }) else { return nil }
     var table = Table(
       "metrics",
       columns: [
-        .text("model"), .integer("n"), .real("acc"), .real("top5"), .real("nll"), .real("ece"),
+        .text("model"), .text("data"), .integer("n"), .real("acc"), .real("top5"), .real("nll"),
+        .real("ece"),
         .text("status"),
       ])
     var notes: [String] = []
     for (index, label) in labels.enumerated() {
       let mapping = classes[index] ?? .numbers
       if mapping.basis == .unmapped {
-        table.append([.text(label), 0, .empty, .empty, .empty, .empty, .text(mapping.status)])
+        table.append([
+          .text(label), .text(data), 0, .empty, .empty, .empty, .empty, .text(mapping.status),
+        ])
         continue
       }
       let parts = all.filter { $0.subject == index }
@@ -149,7 +155,9 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
       if let largest = parts.map(\.largest).max(), largest >= classes {
         notes.append(
           "\(label): labels go up to \(largest), but its head has \(classes) classes: no metrics")
-        table.append([.text(label), 0, .empty, .empty, .empty, .empty, "class_mismatch"])
+        table.append([
+          .text(label), .text(data), 0, .empty, .empty, .empty, .empty, "class_mismatch",
+        ])
         continue
       }
       let n = Double(sum.count)
@@ -164,7 +172,7 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
       let known = sum.count > 0
       let own = sum.nonfinite > 0 ? "nan_input" : isAtChance ? "at_chance" : "ok"
       table.append([
-        .text(label), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
+        .text(label), .text(data), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
         Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),
         Cell(known ? sum.negativeLogLikelihood / n : nil), Cell(sum.calibrationError),
         .text(mapping.status(beside: own)),

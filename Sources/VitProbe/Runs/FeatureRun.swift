@@ -55,33 +55,40 @@ public struct FeatureRun: RecordedJob {
     batches = BatchPlan(count: data.count, batchSize: options.batchSize)
     var planned: [any PlannedAnalysis] = []
     for analyzer in analyses {
-      planned.append(try Self.plan(analyzer, subjects, taps, batches: batches))
+      planned.append(try Self.plan(analyzer, subjects, on: data, taps, batches: batches))
     }
     if options.reportsMetrics, (0..<data.count).contains(where: { data.label($0) ?? -1 >= 0 }),
       subjects.contains(where: { $0.taps.contains { $0.tap.isClassScores } })
     {
       planned.append(
         try Self.plan(
-          MetricsAnalyzer(.init(classes: classes)), subjects, TapSelection(), batches: batches))
+          MetricsAnalyzer(.init(classes: classes)), subjects, on: data, TapSelection(),
+          batches: batches))
     }
     self.analyses = planned
     let minimum = planned.minimumBatch
     guard data.count >= minimum.count else {
+      let needed = "at least \(minimum.count) are needed: \(minimum.reason)"
+      guard data.wholeCount < minimum.count else {
+        throw VitProbeError(
+          .usage,
+          "`limit` \(data.count) of the \(data.wholeCount) images of \(data.name) is too few; \(needed)"
+        )
+      }
       throw VitProbeError(
-        .badData,
-        "\(data.name) has \(data.count) image(s); at least \(minimum.count) are needed: "
-          + minimum.reason)
+        .badData, "\(data.name) has \(data.wholeCount) image(s); \(needed)")
     }
     guard options.batchSize >= minimum.count else {
       throw VitProbeError(
         .usage,
-        "--batch-size \(options.batchSize) is too small; at least \(minimum.count) images are "
+        "`batchSize` \(options.batchSize) is too small; at least \(minimum.count) images are "
           + "needed in a minibatch: \(minimum.reason)")
     }
   }
 
   private static func plan<A: Analyzer>(
-    _ analyzer: A, _ subjects: [any Subject], _ selection: TapSelection, batches: BatchPlan
+    _ analyzer: A, _ subjects: [any Subject], on data: SampleSet, _ selection: TapSelection,
+    batches: BatchPlan
   ) throws(VitProbeError) -> any PlannedAnalysis {
     var plans: [SubjectPlan] = []
     for subject in subjects {
@@ -90,11 +97,25 @@ public struct FeatureRun: RecordedJob {
     return TypedAnalysis(
       analyzer,
       plan: Plan(
-        subjects: plans, batchSizes: batches.batches.map(\.count), batchSize: batches.batchSize))
+        subjects: plans, batchSizes: batches.batches.map(\.count), batchSize: batches.batchSize,
+        data: data.name))
   }
 
   /// What each analysis looks at, in the order asked for.
   public var plans: [(analysis: String, plan: Plan)] { analyses.map { ($0.name, $0.plan) } }
+
+  /// The names of the taps that each analysis looks at, subject by subject.
+  public var tapNames: JSONValue {
+    .object(
+      plans.map { name, plan in
+        JSONValue.Member(
+          name,
+          .object(
+            plan.subjects.map { subject in
+              JSONValue.Member(subject.label, .array(subject.taps.map { .string($0.tap.name) }))
+            }))
+      })
+  }
 
   /// What is known before anything is computed: of the data, and of what labels mean to each subject.
   public var notes: [String] {

@@ -1,3 +1,5 @@
+import Models
+
 /// A pattern on names: `*` stands for any run of characters, `?` for one, `[abc]`, `[a-z]` and
 /// `[!a]` for one of a set.
 public struct Glob: Sendable, Hashable {
@@ -92,6 +94,20 @@ struct NameSelection {
     globs.reduce(globs.first?.excludes ?? true) { included, glob in
       glob.pattern.matches(name) ? !glob.excludes : included
     }
+  }
+
+  /// ". Did you mean …?" for a glob that matches none of the names: those that begin, or else end, much as
+  /// it does; empty if there are none.
+  static func question(_ glob: String, among names: [String]) -> String {
+    func isLiteral(_ character: Character) -> Bool { !"*?[".contains(character) }
+    let text = glob.hasPrefix("!") ? glob.dropFirst() : glob[...]
+    let (start, end) = (text.prefix(while: isLiteral), text.reversed().prefix(while: isLiteral))
+    let near =
+      !start.isEmpty
+      ? NearMatch.names(near: String(start), among: names)
+      : NearMatch.names(near: String(end), among: names.map { String($0.reversed()) })
+        .map { String($0.reversed()) }
+    return near.isEmpty ? "" : ". Did you mean \(near.joined(separator: ", "))?"
   }
 
   /// The first glob, as it was written, that matches none of the names.

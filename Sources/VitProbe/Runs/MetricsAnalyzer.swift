@@ -40,7 +40,7 @@ struct MetricsAnalyzer: Analyzer {
 
   func report(_ records: [Record], plan: Plan) -> Report {
     ClassificationMetrics.report(
-      records.flatMap(\.self), labels: plan.subjects.map(\.label),
+      records.flatMap(\.self), labels: plan.subjects.map(\.label), on: plan.data,
       classes: plan.subjects.indices.map(configuration.mapping))
       ?? Report(tables: [], figures: [], summary: Table("metrics", columns: []))
   }

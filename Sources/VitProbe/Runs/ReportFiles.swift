@@ -35,7 +35,7 @@ public struct ReportFormats: Sendable, ExpressibleByArrayLiteral {
 
   /// What draws PDF and PNG; nil if neither is wanted.
   ///
-  /// - Throws: ``Reports/FigurePrinter/Failure`` if libraries or fonts are missing.
+  /// - Throws: `FigurePrinter.Failure` if libraries or fonts are missing.
   public func printer() throws(FigurePrinter.Failure) -> FigurePrinter? {
     kinds.contains(.pdf) || kinds.contains(.png) ? try FigurePrinter(for: setting) : nil
   }

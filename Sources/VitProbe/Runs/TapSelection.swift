@@ -26,12 +26,12 @@ public struct TapSelection: Sendable, Hashable {
       self.candidates(
         subject, A.defaultOrdering, accepts: analyzer.accepts, always: analyzer.isOfEveryOrdering)
     }
-    let whole = candidates(subject)
+    let base = candidates(subject)
     let taps =
-      A.isOptional && whole.isEmpty
-      ? [] : try select(whole, of: subject, beside: others.map(candidates), analysis: A.name)
+      A.isOptional && base.isEmpty
+      ? [] : try select(base, of: subject, beside: others.map(candidates), analysis: A.name)
     return SubjectPlan(
-      label: subject.label, family: subject.family, taps: taps, of: whole,
+      label: subject.label, family: subject.family, taps: taps, of: subject.taps,
       imageSize: subject.imageSize)
   }
 
@@ -75,10 +75,11 @@ public struct TapSelection: Sendable, Hashable {
         selection.firstUnmatched(in: known + subject.taps.map(\.tap.name)) != glob
       throw VitProbeError(
         .usage,
-        "--layers \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
+        "`layers` \"\(glob)\" matches no layer of \(subject.label) that \(analysis) looks "
           + "at; its layers are \(names), …"
           + (isElsewhere && ordering != .all
-            ? " (--taps all looks among all)" : " (vitprobe models NAME lists them)"))
+            ? " (`ordering` all looks among all)"
+            : " (vitprobe models NAME lists them)" + NameSelection.question(glob, among: known)))
     }
     let selected = base.filter { selection.includes($0.tap.name) }
     guard !selected.isEmpty else {

@@ -161,7 +161,8 @@ struct FeatureFile: Sendable {
       if isChannelsFirst { shape = [shape[1], shape[2], shape[0]] }
     }
     return Layer(
-      planned: PlannedTap(tap: tap, shape: shape), rows: rows, isChannelsFirst: isChannelsFirst)
+      planned: PlannedTap(tap: tap, shape: shape, position: described?.position), rows: rows,
+      isChannelsFirst: isChannelsFirst)
   }
 
   /// The square grid that is left behind the prefix: none, a class token, one of distillation too, or
@@ -175,7 +176,7 @@ struct FeatureFile: Sendable {
       return root * root == count - prefix ? root : nil
     }
     let advice =
-      "Give the tokens before the grid's with --prefix-tokens; other grids than squares can be "
+      "Give the tokens before the grid's as `prefixTokens`; other grids than squares can be "
       + "said in the metadata \"taps\""
     let known = prefix.map { [$0] } ?? [0, 1, 2, 5]
     let fitting = known.filter { side($0) != nil }

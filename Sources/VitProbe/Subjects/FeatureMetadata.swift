@@ -1,4 +1,5 @@
 import Checkpoints
+import Diagnostics
 import Reports
 import StrictJSON
 import Tensors
@@ -16,6 +17,8 @@ struct FeatureMetadata {
     var hasLayout: Bool
     /// Whether the channels of a map come before its places; nil if that is not said.
     var isChannelsFirst: Bool?
+    /// Where it stands in its network; nil if that is not said.
+    var position: LayerPosition?
   }
 
   /// The name of the model in tables and figures.
@@ -141,6 +144,17 @@ struct FeatureMetadata {
         "roles",
         .array(roleNames.filter { tap.roles.contains($0.role) }.map { .string($0.name) })),
     ]
+    if let position = layer.position {
+      members.append(
+        .init(
+          "position",
+          [
+            "index": .integer(position.index),
+            "block": position.block.map(JSONValue.integer) ?? .null,
+            "sequence": position.sequence.map(JSONValue.integer) ?? .null,
+            "depth": .real(position.depth),
+          ]))
+    }
     switch tap.layout {
     case .tokens(let height, let width, let prefix):
       members += [.init("layout", "tokens"), .init("axes", "NTC")]
@@ -236,7 +250,24 @@ struct FeatureMetadata {
       return Layer(
         tap: Tap(name, kind, layout: layout, stage: value["stage"]?.intValue, roles: roles),
         hasLayout: shape != nil,
-        isChannelsFirst: axes.flatMap { $0 == .nchw ? true : $0 == .nhwc ? false : nil })
+        isChannelsFirst: axes.flatMap { $0 == .nchw ? true : $0 == .nhwc ? false : nil },
+        position: try position(value["position"], of: name))
+    }
+
+    private func position(
+      _ value: JSONValue?, of name: String
+    ) throws(CheckpointError) -> LayerPosition? {
+      guard let value else { return nil }
+      func count(_ key: String) -> Int? { value[key]?.intValue }
+      guard let index = count("index"), let depth = value["depth"]?.doubleValue,
+        [index, count("block") ?? 0, count("sequence") ?? 0].allSatisfy({ $0 >= 0 }),
+        (0...1).contains(depth)
+      else {
+        throw error(
+          "taps", value, "a position of \"\(name)\" with an index and a depth from 0 to 1")
+      }
+      return LayerPosition(
+        index: index, block: count("block"), sequence: count("sequence"), depth: depth)
     }
 
     private enum LayoutName: String, CaseIterable {

@@ -113,7 +113,7 @@ public struct ModelSubject: Subject {
     }
     if !report.ignoredOnRequest.isEmpty {
       notes.append(
-        "\(report.ignoredOnRequest.count) tensor(s) left out on request (--ignore-tensors): "
+        "\(report.ignoredOnRequest.count) tensor(s) left out on request (`ignored`): "
           + report.ignoredOnRequest.prefix(6).joined(separator: ", "))
     }
     if let nonfiniteNote { notes.append(nonfiniteNote) }
@@ -152,7 +152,7 @@ public struct ModelSubject: Subject {
   }
 
   private var noImages: VitProbeError {
-    VitProbeError(.usage, "\(label) is a model and needs images; give them with --data PATH")
+    VitProbeError(.usage, "\(label) is a model and needs images; give them as `data`")
   }
 
   /// Runs the model on a minibatch.
@@ -188,7 +188,7 @@ public struct ModelSubject: Subject {
         .badData,
         "\(name): \(size.width) x \(size.height) pixels, but \(label) takes \(input.width) x "
           + "\(input.height); "
-          + "give --image-size or a --crop-pct, by which images are resized")
+          + "give `imageSize` or a `cropFraction`, by which images are resized")
     }
   }
 
@@ -236,7 +236,7 @@ extension ImageTransform {
           throw VitProbeError(
             .badData,
             "the preprocessing of \(label) is of \(own.count) channel(s), but its weights take "
-              + "\(channels); give --mean and --std")
+              + "\(channels); give `mean` and `std`")
         }
         return own.map(Float.init)
       }
@@ -250,7 +250,7 @@ extension ImageTransform {
     let name = overrides.interpolation ?? preprocessing.interpolation.rawValue
     guard let interpolation = Interpolation(rawValue: name) else {
       let known = Interpolation.allCases.map(\.rawValue).joined(separator: ", ")
-      throw VitProbeError(.usage, "--interpolation \"\(name)\" is not one of \(known)")
+      throw VitProbeError(.usage, "`interpolation` \"\(name)\" is not one of \(known)")
     }
     let size = preprocessing.size
     func side() throws(VitProbeError) -> Int {
@@ -262,8 +262,8 @@ extension ImageTransform {
       }
       return size.side
     }
-    let mean = try perChannel(overrides.mean, preprocessing.mean, "--mean")
-    let std = try perChannel(overrides.std, preprocessing.std, "--std")
+    let mean = try perChannel(overrides.mean, preprocessing.mean, "`mean`")
+    let std = try perChannel(overrides.std, preprocessing.std, "`std`")
     var rule = preprocessing.resize
     if let fraction = overrides.cropFraction {
       rule = .cropFraction(fraction)

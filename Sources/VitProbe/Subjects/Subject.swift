@@ -54,16 +54,32 @@ extension Subject {
   public var classNames: [String] { [] }
 }
 
-/// The first subject with the label of an earlier one is an error: labels are unique.
-func checkLabels(_ labels: [String]) throws(VitProbeError) {
-  var found: [String: String] = [:]
-  for label in labels {
+/// Labels are unique, in file names as well, and no table's reader takes one for a value that is missing.
+///
+/// - Parameter arguments: what follows the label where each subject was named, for the advice.
+/// - Throws: ``VitProbeError`` `.usage` for the first label that is not so.
+func checkLabels(_ labels: [String], of arguments: [String] = []) throws(VitProbeError) {
+  func advice(_ places: [Int]) -> String {
+    guard let least = places.min(), least >= 0, arguments.count == labels.count else {
+      return "give another label"
+    }
+    return "write "
+      + zip(["A", "B"], places).map { "\($0)=\(arguments[$1])" }.joined(separator: " ")
+  }
+  var found: [String: Int] = [:]
+  for (place, label) in labels.enumerated() {
+    if TableName.readsAsMissing(label) {
+      throw VitProbeError(
+        .usage,
+        "a subject is called \"\(label)\", which readers of tables take for a missing value; "
+          + advice([place]))
+    }
     if let other = found[slug(label)] {
       throw VitProbeError(
         .usage,
-        "two subjects are called \"\(other)\" and \"\(label)\"; give labels that differ in "
-          + "file names: A=\(label) B=\(label)")
+        "two subjects are called \"\(labels[other])\" and \"\(label)\", and labels are to differ in "
+          + "file names; \(advice([other, place]))")
     }
-    found[slug(label)] = label
+    found[slug(label)] = place
   }
 }

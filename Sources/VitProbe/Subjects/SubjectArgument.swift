@@ -24,6 +24,9 @@ public struct SubjectArgument: Sendable, Hashable {
   /// What is said of the weights, where a file holds more than those of one network.
   public var weights = WeightsSelection()
 
+  /// What was written without the label.
+  var unlabelled: String { label.map { String(text.dropFirst($0.count + 1)) } ?? text }
+
   /// Takes an argument apart. One that is an existing path is taken whole; otherwise it is split at
   /// `=` and `@` outside parentheses.
   ///

@@ -3,6 +3,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
+@testable import CommandLineTool
+
 /// A situation as small files, with the arguments and what is right: a folder of `Fixtures/cases`, which
 /// `Fixtures/make_cases.py` makes.
 struct SmallCase: CustomTestStringConvertible, Sendable {
@@ -64,7 +66,8 @@ struct SmallCase: CustomTestStringConvertible, Sendable {
     guard result.code == 0 else {
       return failures.isEmpty ? [] : failures + [result.errors]
     }
-    let record = Self.text(output.file("out/run.json"))
+    // The manifest has the libraries' words for settings.
+    let record = SettingFlags.naming(Self.text(output.file("out/run.json")))
     for note in notes {
       if !(result.errors + result.output).contains(note) { failures.append("no note: \(note)") }
       if !record.contains(note) { failures.append("run.json lacks \(note)") }

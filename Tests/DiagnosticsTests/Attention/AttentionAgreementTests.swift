@@ -193,8 +193,8 @@ import Testing
     let text = table.csv.split(separator: "\n").map {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
-    for line in text where line[0] == "refined" && line[5] == "entropy" {
-      #expect(line[9] == (line[2] == "0.attn_map" ? "magnitudes" : "ok"))
+    for line in text where line[0] == "refined" && line[9] == "entropy" {
+      #expect(line[13] == (line[3] == "0.attn_map" ? "magnitudes" : "ok"))
     }
     let values = several.subjects[1].layers[1].values
     let entropies = (0..<5).map { image in

@@ -15,15 +15,15 @@ struct AttentionRows {
   init(_ report: Report) {
     let table = report.table("attention")
     for row in table?.rows ?? [] {
-      guard row.count == 10, case .text(let model) = row[0], case .integer(let layer) = row[1],
-        case .text(let statistic) = row[5], case .integer(let images) = row[6],
-        case .text(let status) = row[9]
+      guard row.count == 14, case .text(let model) = row[0], case .integer(let layer) = row[2],
+        case .text(let statistic) = row[9], case .integer(let images) = row[10],
+        case .text(let status) = row[13]
       else { continue }
       func real(_ cell: Cell) -> Double? { if case .real(let value) = cell { value } else { nil } }
       var head: Int?
-      if case .integer(let number) = row[4] { head = number }
+      if case .integer(let number) = row[8] { head = number }
       rows[Key(model: model, layer: layer, statistic: statistic, head: head)] = (
-        real(row[7]), real(row[8]), images, status
+        real(row[11]), real(row[12]), images, status
       )
     }
   }

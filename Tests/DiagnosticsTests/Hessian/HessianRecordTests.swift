@@ -103,9 +103,9 @@ import Testing
     var weight: [String: Double] = [:]
     var last: [String: Double] = [:]
     for row in table.rows {
-      guard case .text(let source) = row[1], case .text(let side) = row[2],
-        case .real(let x) = row[3], case .real(let density) = row[4],
-        case .real(let width) = row[5]
+      guard case .text(let source) = row[2], case .text(let side) = row[3],
+        case .real(let x) = row[4], case .real(let density) = row[5],
+        case .real(let width) = row[6]
       else { continue }
       let key = "\(source) \(side)"
       if source == "hist" {

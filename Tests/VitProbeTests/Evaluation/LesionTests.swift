@@ -137,7 +137,7 @@ import Testing
     #expect(try texts("kind") == ["", "msa", "mlp", "msa", "mlp", "", "conv", "conv"])
     #expect(
       table.cells("depth") == [
-        .empty, .real(0), .real(1 / 3), .real(2 / 3), .real(1), .empty, .real(0), .real(1),
+        .empty, .real(0.25), .real(0.5), .real(0.75), .real(1), .empty, .real(0.5), .real(1),
       ])
     #expect(table.cells("stage")?.suffix(2) == [.integer(0), .integer(1)])
     #expect(try texts("status").allSatisfy { $0 == "ok" })
@@ -158,14 +158,14 @@ import Testing
     }
     #expect(
       refusal { _ = try LesionEvaluation([resnet], by: .zero, heads: true) }
-        == "usage: --heads: r has no attention heads")
+        == "usage: `heads`: r has no attention heads")
     let both = try LesionEvaluation([vit, resnet], by: .zero, heads: true)
     #expect(both.notes == ["r has no attention heads"])
     #expect(
       refusal {
         _ = try LesionEvaluation([vit], by: .zero, heads: true, layers: ["blocks.0.attn_branch#3"])
       }.hasPrefix(
-        "usage: --layers \"blocks.0.attn_branch#3\" matches no residual branch and no head"))
+        "usage: `layers` \"blocks.0.attn_branch#3\" matches no residual branch and no head"))
     #expect(
       refusal { _ = try LesionEvaluation([vit, resnet], by: .zero, layers: ["layer1*"]) }
         .hasPrefix("usage: no residual branch of v is left"))

@@ -167,7 +167,7 @@ import Testing
       let last = try log(run, folder, limit: limit)
       #expect(last.notes.contains { $0.contains(count > 0 ? "2 products" : "nothing") })
       #expect(RecordStudy.files([try run.collect(keeping: last).report()]) == whole)
-      #expect(last.lateNotes.contains { $0.contains("--keep") })
+      #expect(last.lateNotes.contains { $0.contains("`keptBytes`") })
     }
   }
 

@@ -51,7 +51,7 @@ import Testing
       _ = try RecordStudy.hessian(Shard(index: 0, count: 2), scope: .dataset)
     }
     #expect(error?.kind == .usage)
-    #expect(error?.message.contains("--scope dataset") == true)
+    #expect(error?.message.contains("`scope` dataset") == true)
   }
 
   /// More shards than minibatches: some leave a file without records.

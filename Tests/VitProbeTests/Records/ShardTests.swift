@@ -18,7 +18,7 @@ import Testing
     #expect(shard.description == "2/8" && shard.fileName == "part-2-of-8.vpart")
     for text in ["", "0/2", "3/2", "-1/2", "1/0", "1", "1/2/3", "a/b", "1/ 2", "/", "Slurm"] {
       let error = failure { _ = try Shard(text) }
-      #expect(error?.kind == .usage && error?.message.contains("--shard") == true, "\(text)")
+      #expect(error?.kind == .usage && error?.message.contains("`shard`") == true, "\(text)")
     }
   }
 

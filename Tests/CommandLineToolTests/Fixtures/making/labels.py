@@ -36,7 +36,7 @@ def cases():
     shifted = right.copy()
     shifted[0] = (shifted[0] + 1) % 5
     # Six images, five of them right: what metrics.csv starts with.
-    five = {"metrics.csv": ["m,6,0.8333333333333334,"]}
+    five = {"metrics.csv": [",6,0.8333333333333334,"]}
     column = "pytorch/pytorch #3670"
     arrays("plain", column, shifted, cells=five)
     arrays("column", column, shifted[:, None], cells=five)
@@ -56,12 +56,12 @@ def cases():
     arrays("too_few_in_file", "own case", shifted[:4], says=["4", "6"], labels_file="y.npy")
     arrays("fractions", "own case", shifted + np.float32(0.5), says=["data.npz", "0.5"])
     arrays("not_finite", "own case", np.where(np.arange(6) == 2, np.nan, shifted).astype(np.float32), says=["data.npz", "nan"])
-    arrays("beyond_head", "own case", np.where(np.arange(6) == 2, 5, shifted), cells={"metrics.csv": ["m,0,,,,,class_mismatch"]})
+    arrays("beyond_head", "own case", np.where(np.arange(6) == 2, 5, shifted), cells={"metrics.csv": [",0,,,,,class_mismatch"]})
     unlabelled = "pytorch/pytorch #25166, #12670"
     for name, value in (("minus_one", -1), ("minus_hundred", -100), ("minus_two", -2)):
         hidden = shifted.copy()
         hidden[3] = value
-        arrays(f"{name}", unlabelled, hidden, cells={"metrics.csv": ["m,5,0.8,"]}, notes=["no label"])
+        arrays(f"{name}", unlabelled, hidden, cells={"metrics.csv": [",5,0.8,"]}, notes=["no label"])
         arrays(f"{name}_hessian", unlabelled, hidden, says=["data.npz#3"], command="hessian")
     arrays("first_unlabelled_hessian", "pytorch/pytorch #72056", np.where(np.arange(6) == 0, -1, shifted), says=["data.npz#0"],
            command="hessian", more=("--smoothing", "0.1"))
@@ -87,7 +87,7 @@ def cases():
             for file, text in (files or {}).items():
                 case.text(text, file)
 
-    whole = {"metrics.csv": ["m,12,1.0,"]}
+    whole = {"metrics.csv": [",12,1.0,"]}
     folders("folders_named_by_checkpoint", "own case", lambda c: names[c], value=names,
             cells=whole)
     index = "\n".join(names) + "\n"
@@ -103,4 +103,4 @@ def cases():
     folders("folders_of_no_class_hessian", "own case", lambda c: f"thing{c}", ("hessian", "--batch-size", "12", "--batches", "1", "--top", "1"),
             says=["--labels-as-sorted"])
     folders("folders_as_sorted", "own case", lambda c: f"class{c}", ("run", "--analyses", "variance", "--labels-as-sorted"), cells={
-        "metrics.csv": ["m,12,"]})
+        "metrics.csv": [",12,"]})
