@@ -7,7 +7,7 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test kernel-test build setup install uninstall package bench instructions fuzz \
+.PHONY: demo test mpi-test kernel-test build setup install uninstall package docs bench instructions fuzz \
   fuzz-smoke asan tsan lint clean
 
 demo: build
@@ -66,6 +66,10 @@ uninstall:
 # A Debian package in packages/.
 package: build
 	Packaging/deb.sh $(PROGRAM) packages
+
+# The reference of the libraries in .build/reference; a link that leads nowhere fails.
+docs: setup
+	docs/reference.sh
 
 bench: build
 	$(PYTHON) Benchmarks/run.py

@@ -29,6 +29,7 @@ let package = Package(
     .library(name: "Images", targets: ["Images"]),
     .library(name: "Models", targets: ["Models"]),
     .library(name: "Diagnostics", targets: ["Diagnostics"]),
+    .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "vitprobe", targets: ["CommandLineTool"]),
   ],
   traits: [

@@ -2,7 +2,7 @@ import Glibc
 
 /// A file that grows piece by piece while a run goes on, for a later run to continue from.
 ///
-/// A process that dies leaves every piece whose ``append(_:)`` returned, and at most a part of one
+/// A process that dies leaves every piece whose `append` returned, and at most a part of one
 /// more. Only a failure of the machine can lose pieces that were not made durable yet.
 public final class AppendFile {
   /// Where it stands.

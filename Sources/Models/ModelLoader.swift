@@ -27,7 +27,7 @@ public enum ModelLoader {
 
   /// What the weights of a checkpoint are of, as far as names and shapes tell.
   ///
-  /// - Throws: ``ModelError`` as ``load(_:as:imageSize:)``.
+  /// - Throws: ``ModelError`` as ``load(_:as:imageSize:selection:)``.
   public static func detect(_ checkpoint: Checkpoint) throws(ModelError) -> Architecture {
     do throws(ModelError) {
       let found = try NetworkSearch.find(in: checkpoint, WeightsSelection())

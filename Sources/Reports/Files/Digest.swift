@@ -11,7 +11,7 @@ public enum Digest {
   }
 
   /// The digest and the size in bytes of a file, read in pieces.
-  /// - Throws: ``FileError``: `.missing` if there is no such file, `.io` if it cannot be read.
+  /// - Throws: `FileError`: `.missing` if there is no such file, `.io` if it cannot be read.
   public static func sha256(file path: String) throws(FileError) -> (digest: String, size: Int) {
     let file: RegularFile
     do throws(RegularFile.Failure) {

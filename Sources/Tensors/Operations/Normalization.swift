@@ -113,7 +113,9 @@ extension Tensor {
   /// Layer normalisation over the last axis: `gamma (x - mean) / sqrt(var + epsilon) + beta`.
   ///
   /// - Parameters:
-  ///   - gamma, beta: `[D]`.
+  ///   - gamma: `[D]`.
+  ///   - beta: `[D]`.
+  ///   - epsilon: what is added to the variance.
   public func layerNorm(gamma: Tensor, beta: Tensor, epsilon: Float) -> Tensor {
     FusedLayerNorm(x: self, gamma: gamma, beta: beta, epsilon: epsilon)()
   }
