@@ -36,20 +36,20 @@ struct Comparison {
   var deltas: [Delta] {
     get throws(ResultsError) {
       var deltas: [Delta] = []
-      for (view, table, name, value, error, label) in [
-        ("metrics", "metrics", nil, "acc", nil, "accuracy"),
-        ("metrics", "metrics", nil, "nll", nil, "NLL"),
-        ("cka", "cka_curve", "block_name", "s", "ci", "CKA to last block"),
+      for (view, table, value, error, label) in [
+        ("metrics", "metrics", "acc", nil, "accuracy"),
+        ("metrics", "metrics", "nll", nil, "NLL"),
+        ("cka", "cka_curve", "s", "ci", "CKA to last block"),
         (
-          "fourier", "fourier", "layer_name", "delta_log_amp", "delta_se",
+          "fourier", "fourier", "delta_log_amp", "delta_se",
           "high-frequency Δ log amplitude"
         ),
-        ("variance", "variance", "layer_name", "value", "se", "variance"),
-        ("attention", "attention", "layer_name", "value", "se", ""),
-        ("lesion", "lesion", "layer_name", "delta_acc_pp", "ci", "Δ accuracy without it (pp)"),
-      ] as [(String, String, String?, String, String?, String)] {
-        let a = try entries(first, table, name, value, error, label)
-        let b = try entries(second, table, name, value, error, label)
+        ("variance", "variance", "value", "se", "variance"),
+        ("attention", "attention", "value", "se", ""),
+        ("lesion", "lesion", "delta_acc_pp", "ci", "Δ accuracy without it (pp)"),
+      ] as [(String, String, String, String?, String)] {
+        let a = try entries(first, table, value, error, label)
+        let b = try entries(second, table, value, error, label)
         for (old, new) in pairs {
           for entry in a.order where entry.model == old {
             var other = entry
@@ -79,14 +79,15 @@ struct Comparison {
 
   /// The numbers of a table by what they are of; of a spectrum those at the highest frequency.
   private func entries(
-    _ run: RunResults, _ table: String, _ name: String?, _ value: String, _ error: String?,
+    _ run: RunResults, _ table: String, _ value: String, _ error: String?,
     _ label: String
   ) throws(ResultsError) -> (
     order: [Entry], values: [Entry: (value: Double, error: Double?)]
   ) {
     guard let table = run.table(table) else { return ([], [:]) }
     let models = try run.models(table)
-    let names = try name.map { name throws(ResultsError) in try table.texts(name) }
+    let isOfLayers = ["layer_name", "block_name"].contains(where: table.has)
+    let names = isOfLayers ? try table.texts(table.layerColumn) : nil
     let values = try table.numbers(value)
     var errors = [Double?](repeating: nil, count: values.count)
     if error == "ci" {
@@ -101,8 +102,8 @@ struct Comparison {
       }
     }
     let statistics = table.has("statistic") ? try table.texts("statistic") : nil
-    let headColumn = ["head_index", "head"].first(where: table.has)
-    let heads = try headColumn.map { name throws(ResultsError) in try table.texts(name) }
+    let isOfHeads = ["head_index", "head"].contains(where: table.has)
+    let heads = isOfHeads ? try table.texts(table.headColumn) : nil
     var order: [Entry] = []
     var found: [Entry: (value: Double, error: Double?)] = [:]
     for row in values.indices {

@@ -210,7 +210,7 @@ struct Findings {
       guard let table = run.table("attention") else { return [] }
       let (models, names) = (try run.models(table), try table.texts("layer_name"))
       let statistics = try table.texts("statistic")
-      let heads = try table.numbers(table.has("head_index") ? "head_index" : "head")
+      let heads = try table.numbers(table.headColumn)
       let values = try table.numbers("value")
       let rows = table.rows.indices
       var even: [String: Double] = [:]

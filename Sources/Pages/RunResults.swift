@@ -96,3 +96,11 @@ struct ModelRows {
     return groups
   }
 }
+
+extension CSVTable {
+  /// The column that names layers; curves of CKA call it `block_name` in version 0.1.0.
+  var layerColumn: String { has("block_name") ? "block_name" : "layer_name" }
+
+  /// The column that numbers heads; tables of attention call it `head` in version 0.1.0.
+  var headColumn: String { has("head") ? "head" : "head_index" }
+}

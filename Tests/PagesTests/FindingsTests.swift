@@ -153,6 +153,26 @@ import Testing
         ]), number: number, title: name)
   }
 
+  @Test(arguments: [("block_name", "head"), ("layer_name", "head_index")])
+  func columnsHaveTheNamesOfEitherVersion(layer: String, head: String) throws {
+    let curve = SampleRuns.csv(
+      "model,\(layer),depth,rows,kernel,estimator,n_images,batch_size,n_batches,s,ci_lo,ci_hi,status",
+      ["a", "b"].map {
+        ["m", $0, "0", "flatten", "linear", "unbiased", "8", "4", "8", "0.5", "0.4", "0.6", "ok"]
+      })
+    let attention = SampleRuns.csv(
+      "model,layer_name,depth,\(head),statistic,n_images,value,se,status",
+      ["", "0", "1"].map { ["m", "a_map", "0", $0, "distance", "8", "1\($0)", "0.1", "ok"] })
+    let run = try samples.run(
+      "run" + head, labels: ["m"], [("cka_curve", curve), ("attention", attention)])
+    let html = try ReportPage(of: [run, run], version: "9").html
+    for title in ["Similarity to the last block", "Attention distance by layer and head"] {
+      #expect(html.contains("<b>\(title)</b>"), "\(title)")
+    }
+    #expect(html.contains("<td><code>a_map, head 1</code></td>"))
+    #expect(html.contains("<th scope=\"col\">CKA to last</th>"))
+  }
+
   @Test func differencesStandByEffect() throws {
     let (a, b) = (try results("a", 0, "old", 1), try results("b", 1, "new", 3))
     let comparison = Comparison(first: a, second: b, layers: try LayerIndex([a, b]))

@@ -93,17 +93,17 @@
   const head = (rows, row) => rows.get(row, "head_index") || rows.get(row, "head");
   /** What each table says of a layer in one number. */
   const measures = [
-    { view: "cka", table: "cka_curve", name: "block_name", value: "s", ends: ["ci_lo", "ci_hi"],
+    { view: "cka", table: "cka_curve", value: "s", ends: ["ci_lo", "ci_hi"],
       label: "CKA to last block" },
-    { view: "fourier", table: "fourier", name: "layer_name", value: "delta_log_amp",
+    { view: "fourier", table: "fourier", value: "delta_log_amp",
       error: "delta_se", label: "high-frequency Δ log amplitude" },
-    { view: "variance", table: "variance", name: "layer_name", value: "value", error: "se",
+    { view: "variance", table: "variance", value: "value", error: "se",
       label: "variance" },
     ...["distance", "entropy"].map((statistic) => ({
-      view: "attention", table: "attention", name: "layer_name", value: "value", error: "se",
+      view: "attention", table: "attention", value: "value", error: "se",
       label: `attention ${statistic}`,
       if: (rows, row) => rows.get(row, "statistic") === statistic && !head(rows, row) })),
-    { view: "lesion", table: "lesion", name: "layer_name", value: "delta_acc_pp",
+    { view: "lesion", table: "lesion", value: "delta_acc_pp",
       ends: ["ci_lo", "ci_hi"], label: "Δ accuracy without it (pp)",
       if: (rows, row) => !head(rows, row) },
   ];
@@ -118,8 +118,9 @@
   function measured(measure, layer) {
     const rows = table(layer.run, measure.table);
     if (!rows) return null;
+    const name = rows.columns.includes("block_name") ? "block_name" : "layer_name";
     const row = rows.rows.findLast((row) =>
-      isOf(rows, row, layer, measure.name) && (!measure.if || measure.if(rows, row)));
+      isOf(rows, row, layer, name) && (!measure.if || measure.if(rows, row)));
     if (!row || rows.get(row, measure.value) === "") return null;
     const ends = measure.ends?.map((column) => rows.get(row, column));
     return {

@@ -45,7 +45,7 @@ struct AttentionGrids {
         return end.allSatisfy(\.isNumber) ? "" : String(end)
       }
       depths = try table.numbers("depth")
-      heads = try table.numbers(table.has("head_index") ? "head_index" : "head")
+      heads = try table.numbers(table.headColumn)
       statistics = try table.texts("statistic")
       values = try table.numbers("value")
       errors = try table.numbers("se")

@@ -27,7 +27,7 @@ struct CKAFigures {
       let (s, low, high) = (
         try table.numbers("s"), try table.numbers("ci_lo"), try table.numbers("ci_hi")
       )
-      let (depths, names) = (try table.numbers("depth"), try table.texts("block_name"))
+      let (depths, names) = (try table.numbers("depth"), try table.texts(table.layerColumn))
       let series = try ModelRows.of(table, in: run).map { group in
         Series(
           group.model,
