@@ -12,6 +12,7 @@ roff() {
     /^USAGE: / { sub(/^USAGE: /, ""); print ".PP\n.nf\n\\fB" text($0) "\\fR\n.fi"; next }
     /^ *See .vitprobe help/ { next }
     /^[A-Z][A-Za-z ]*:$/ { sub(/:$/, ""); print ".PP\n\\fI" text($0) "\\fR"; next }
+    /^  \$ / { print ".PP\n.nf\n" text(substr($0, 3)) "\n.fi"; next }
     /^  [^ ]/ {
       line = substr($0, 3)
       if (!match(line, /^((-[^ ]+, )*-+[^ ]+|<[^>]*>|[a-z]+)( <[^>]*>)?( \.\.\.)?/)) { print text(line); next }
