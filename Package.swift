@@ -79,7 +79,8 @@ let package = Package(
       resources: [.embedInCode("Assets/report.js"), .embedInCode("Assets/report.css")],
       swiftSettings: swiftSettings),
     library(
-      "Diagnostics", ["Tensors", "Reports", "StrictJSON", "CKernels", "COpenBLAS", "CFFTW"]),
+      "Diagnostics",
+      ["Tensors", "Reports", "StrictJSON", "CKernels", "CImageCodecs", "COpenBLAS", "CFFTW"]),
     library(
       "VitProbe",
       [

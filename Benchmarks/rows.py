@@ -153,3 +153,16 @@ def rows():
                      least=5, aim=20),
                torch("stacked Grams", "cka.py", "stacked", VIT_TINY, 64, 256, *files,
                      least=1.5, aim=2.6)], memory_least=4.0, work=256)
+
+    # Bundled images, which have labels; a plane of few places and few branches have the rates of many.
+    plane = ["{vitprobe}", "landscape", f"{CIFAR_RESNET}@random", "--data", "{bundled}", "--limit", "256",
+             "--batch-size", "64", "--grid", "5", "--threads", "{threads}", "-q", "--force",
+             "-o", "{scratch}/landscape"]
+    yield Row("landscape-resnet18", "loss over a plane of 5x5 places: ResNet-18 32x32, 256 images, process "
+              "start to files", "process", Side("vitprobe", plane),
+              [torch("weights moved in place", "landscape.py", 5, 256, 64, least=2, aim=3)], work=25 * 256)
+    lesion = ["{vitprobe}", "lesion", VIT_SMALL + "@random", "--data", "{bundled}", "--limit", "32",
+              "--batch-size", "16", "--threads", "{threads}", "-q", "--force", "-o", "{scratch}/lesion"]
+    yield Row("lesion-vit-small", "each of 24 branches left out in turn: ViT-S, 32 images, process start to "
+              "files", "process", Side("vitprobe", lesion),
+              [torch("a pass a branch", "lesion.py", VIT_SMALL, 32, 16, least=1.8, aim=3)], work=25 * 32)

@@ -69,6 +69,7 @@ class Machine:
             "python": options.python, "here": HERE, "scratch": scratch,
             "threads": str(options.threads), "images": os.path.join(scratch, "images.npy"),
             "weights": os.path.join(scratch, "weights"),
+            "bundled": os.path.join(ROOT, "notebooks-data", "images", "fmnist-test-1024-images-idx3-ubyte.gz"),
         }
 
     def build_calibrator(self):

@@ -178,3 +178,71 @@ void cic_jpeg_close(cic_jpeg *d) {
   free(d->cmyk_row);
   free(d);
 }
+
+typedef struct {
+  struct jpeg_error_mgr errors;
+  jmp_buf escape;
+  cic_info *info;
+} encoder_errors;
+
+static void on_encoder_error(j_common_ptr codec) {
+  encoder_errors *errors = (encoder_errors *)codec->err;
+  char text[JMSG_LENGTH_MAX];
+  errors->errors.format_message(codec, text);
+  snprintf(errors->info->message, sizeof errors->info->message, "%s", text);
+  longjmp(errors->escape, 1);
+}
+
+// The compressed bytes, to be freed; NULL with a message on failure.
+static uint8_t *encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                       int quality, unsigned long *size, cic_info *info) {
+  struct jpeg_compress_struct codec;
+  encoder_errors errors;
+  // Set by the codec as it goes, and read after a jump: memory of its own keeps it.
+  unsigned char **bytes = calloc(1, sizeof *bytes);
+  if (!bytes) return NULL;
+  *size = 0;
+  errors.info = info;
+  codec.err = jpeg_std_error(&errors.errors);
+  errors.errors.error_exit = on_encoder_error;
+  if (setjmp(errors.escape)) {
+    jpeg_destroy_compress(&codec);
+    free(*bytes);
+    free(bytes);
+    return NULL;
+  }
+  jpeg_create_compress(&codec);
+  jpeg_mem_dest(&codec, bytes, size);
+  codec.image_width = width;
+  codec.image_height = height;
+  codec.input_components = (int)channels;
+  codec.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&codec);
+  jpeg_set_quality(&codec, quality, TRUE);
+  jpeg_start_compress(&codec, TRUE);
+  while (codec.next_scanline < height) {
+    JSAMPROW row = (JSAMPROW)(pixels + (size_t)codec.next_scanline * width * channels);
+    jpeg_write_scanlines(&codec, &row, 1);
+  }
+  jpeg_finish_compress(&codec);
+  jpeg_destroy_compress(&codec);
+  unsigned char *result = *bytes;
+  free(bytes);
+  return result;
+}
+
+int cic_jpeg_round_trip(uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        int quality, cic_info *info) {
+  memset(info, 0, sizeof *info);
+  if (channels != 1 && channels != 3) return CIC_UNSUPPORTED;
+  unsigned long size;
+  uint8_t *bytes = encode(pixels, width, height, channels, quality, &size, info);
+  if (!bytes) return CIC_UNSUPPORTED;
+  const cic_limits limits = {(uint64_t)width * height, 1};
+  cic_jpeg *decoder;
+  int status = cic_jpeg_open(bytes, size, &limits, info, &decoder);
+  if (status == CIC_OK) status = cic_jpeg_read(decoder, pixels, info);
+  cic_jpeg_close(decoder);
+  free(bytes);
+  return status;
+}

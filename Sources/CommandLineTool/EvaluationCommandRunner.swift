@@ -62,6 +62,7 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
     plan.add("images", .integer(estimate.images))
     plan.add("variants", .integer(run.variantCount))
     plan.add("units", .integer(estimate.batches))
+    plan.row("scores kept for the report", mebibytes(estimate.recordBytes))
     plan.memory(estimate, kept: "kept beside it")
     return plan
   }

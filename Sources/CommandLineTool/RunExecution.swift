@@ -48,8 +48,7 @@ struct RunExecution<Work: RecordedJob> {
       return (nil, skipped.count)
     }
     let outcome = try records.outcome()
-    let figures = outcome.reports.flatMap(\.report.figures)
-    for note in outcome.allNotes + output.figures.remarks(on: figures) {
+    for note in try outcome.allNotes + output.remarks(on: outcome.reports.map(\.report)) {
       Terminal.note("note: \(note)")
     }
     guard let (folder, log) = place else {

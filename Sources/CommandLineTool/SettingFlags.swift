@@ -4,6 +4,7 @@ enum SettingFlags {
   static let all: [String: String] = [
     "allowsPartial": "--allow-partial",
     "batchSize": "--batch-size",
+    "buildUp": "--build-up",
     "classIndex": "--class-index",
     "cropFraction": "--crop-pct",
     "data": "--data",
@@ -19,6 +20,7 @@ enum SettingFlags {
     "labelsAreSorted": "--labels-as-sorted",
     "layers": "--layers",
     "limit": "--limit",
+    "mapSize": "--map-size",
     "maximumIterations": "--max-iter",
     "mean": "--mean",
     "ordering": "--taps",

@@ -62,7 +62,8 @@ struct OutputOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Files to write: csv, svg, pdf, png, vega, separated by commas.", valueName: "LIST"))
+      "Files to write: csv, svg, pdf, png, vega; npz and vts of landscapes; separated by commas.",
+      valueName: "LIST"))
   var format = "csv,svg"
 
   @OptionGroup var figures: FigureOptions
@@ -96,6 +97,14 @@ struct OutputOptions: ParsableArguments {
       }
       return ReportFormats(formats, setting: try figures.setting)
     }
+  }
+
+  /// What was asked for and bears on none of the results.
+  func remarks(on reports: [Report]) throws -> [String] {
+    let hasGrids = reports.contains { !$0.grids.isEmpty }
+    let useless = try formats.kinds.filter { $0.isOfGrids && !hasGrids }.map(\.rawValue).sorted()
+    return figures.remarks(on: reports.flatMap(\.figures))
+      + useless.map { "--format \($0) is of values over a grid; none of the results is one" }
   }
 
   func path(for command: String) -> String { folder.path(for: command) }

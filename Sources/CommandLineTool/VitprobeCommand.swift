@@ -22,7 +22,8 @@ struct VitprobeCommand: ParsableCommand {
         """),
     version: VitProbeVersion.current,
     subcommands: Analyses.commands + [
-      HessianCommand.self, LandscapeCommand.self, LesionCommand.self, RobustnessCommand.self,
+      HessianCommand.self, LandscapeCommand.self, TrajectoryCommand.self, LesionCommand.self,
+      RobustnessCommand.self,
       RunCommand.self,
       MergeCommand.self, ReportCommand.self,
       CaptureCommand.self,

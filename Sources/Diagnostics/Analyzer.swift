@@ -100,12 +100,18 @@ public struct Report: Sendable {
   public var summary: Table
   /// Remarks on the results: unreliable intervals, layers left out.
   public var notes: [String]
+  /// Values over planes and lines, for programs that draw surfaces.
+  public var grids: [ScalarGrid]
 
   /// A report.
-  public init(tables: [Table], figures: [Figure], summary: Table, notes: [String] = []) {
+  public init(
+    tables: [Table], figures: [Figure], summary: Table, notes: [String] = [],
+    grids: [ScalarGrid] = []
+  ) {
     self.tables = tables
     self.figures = figures
     self.summary = summary
     self.notes = notes
+    self.grids = grids
   }
 }

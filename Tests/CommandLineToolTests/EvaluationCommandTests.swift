@@ -16,10 +16,18 @@ import Testing
   }
 
   @Test(arguments: [
-    ["lesion", "--heads"], ["robustness", "--frequencies", "0.2,0.8"],
+    ["lesion", "--heads"], ["lesion", Inputs.resnet, "--build-up"],
+    ["robustness", "--frequencies", "0.2,0.8"],
     ["robustness", "--tests", "frequency,corruptions", "--severities", "2"],
+    ["robustness", "--tests", "fourier,gradient", "--map-size", "3"],
     ["landscape", "--norm", "hessian", "--params", "head.*", "--line", "--grid", "3"],
     ["landscape", "--grid", "3"], ["landscape", "--line", "--grid", "3", "--batches", "3"],
+    ["landscape", "--grid", "3", "--batchnorm", "recompute", "--format", "csv,svg,npz,vts"],
+    ["trajectory", Inputs.vit.replacing(":1", with: ":2"), "--grid", "4"],
+    [
+      "trajectory", Inputs.vit.replacing(":1", with: ":2"),
+      Inputs.vit.replacing(":1", with: ":3"), "--grid", "3",
+    ],
     ["landscape", "--to", Inputs.vit.replacing("v=", with: "w=").replacing(":1", with: ":2")],
   ])
   func resultsAreWrittenAndStreamed(command: [String]) throws {
@@ -44,6 +52,7 @@ import Testing
     for (arguments, code, text) in [
       (["lesion", Inputs.resnet, "--heads"] + data, Int32(64), "no attention heads"),
       (["lesion", Inputs.vit, "--layers", "blocks.7*"] + data, 64, "matches no residual branch"),
+      (["lesion", Inputs.vit, "--build-up"] + data, 64, "no convolution"),
       (["lesion", Inputs.vit, "--by", "half"] + data, 64, "--by"),
       (["lesion", Inputs.vit, "--data", "x.npy"], 65, "no image that is looked at has a label"),
       (["lesion", "none.pth"] + data, 66, "none.pth"),
@@ -53,6 +62,18 @@ import Testing
       (["robustness", Inputs.vit, "--tests", "fog"] + data, 64, "--tests"),
       (["robustness", Inputs.vit, "--tests", "contrast,corruptions"] + data, 64, "twice"),
       (["robustness", Inputs.vit, "--severities", "0"] + data, 64, "--severities"),
+      (["robustness", Inputs.vit, "--tests", "gradient,gradient"] + data, 64, "twice"),
+      (
+        ["robustness", Inputs.vit, "--tests", "fourier", "--map-size", "4"] + data, 64,
+        "--map-size"
+      ),
+      (
+        ["robustness", Inputs.vit, "--tests", "fourier", "--map-size", "33"] + data, 64,
+        "at most 31"
+      ),
+      (
+        ["robustness", Inputs.vit, "--tests", "fourier", "--map-norm=-1"] + data, 64, "--map-norm"
+      ),
       (["landscape", Inputs.vit, "--norm", "checkpoint"] + data, 64, "--to SUBJECT"),
       (["landscape", Inputs.vit, "--extent", "1,1"] + data, 64, "--extent"),
       (["landscape", Inputs.vit, "--grid", "1"] + data, 64, "--grid"),
@@ -60,6 +81,11 @@ import Testing
       (
         ["landscape", Inputs.vit, "--to", Inputs.resnet] + data, 65, "there is no line from v to r"
       ),
+      (["landscape", Inputs.vit, "--batchnorm", "interpolate"] + data, 64, "--to SUBJECT"),
+      (["trajectory", Inputs.vit] + data, 64, "at least two snapshots"),
+      (["trajectory", Inputs.resnet, Inputs.vit] + data, 65, "there is no trajectory from v to r"),
+      (["trajectory", Inputs.vit, Inputs.vit, "--grid", "2"] + data, 64, "--grid"),
+      (["trajectory", Inputs.vit, Inputs.vit] + data, 65, "the same weights"),
       (["robustness", Inputs.vit, "--data", "x.npy", "--data", "y.npy"], 64, "one --data"),
     ] {
       let result = try run(arguments + ["-o", "bad"])

@@ -56,18 +56,18 @@ import Testing
 
   /// 100 images of 10 classes: a guess hits 10, with a deviation of 3.
   @Test func aGuessIsAtChance() {
-    func hits(_ count: Int, of images: Int, classes: Int) -> ClassificationMetrics {
-      let right = [Float](repeating: 0, count: classes - 1) + [1]
-      return metrics((0..<images).map { (right, $0 < count ? classes - 1 : 0) })
+    func isAtChance(_ hits: Int?, of images: Int, classes: Int) -> Bool {
+      ClassificationMetrics.chance(hits: hits, of: images, classes: classes, label: "m") != nil
     }
-    #expect(hits(0, of: 100, classes: 10).isAtChance(classes: 10))
-    #expect(hits(16, of: 100, classes: 10).isAtChance(classes: 10))
-    #expect(!hits(17, of: 100, classes: 10).isAtChance(classes: 10))
-    #expect(!hits(0, of: 15, classes: 10).isAtChance(classes: 10))
-    #expect(hits(0, of: 16, classes: 1000).isAtChance(classes: 1000))
-    #expect(!hits(1, of: 16, classes: 1000).isAtChance(classes: 1000))
+    #expect(isAtChance(0, of: 100, classes: 10))
+    #expect(isAtChance(16, of: 100, classes: 10))
+    #expect(!isAtChance(17, of: 100, classes: 10))
+    #expect(!isAtChance(0, of: 15, classes: 10))
+    #expect(isAtChance(0, of: 16, classes: 1000))
+    #expect(!isAtChance(1, of: 16, classes: 1000))
     // Of two classes, few images cannot tell a guess from half of a network's hits.
-    #expect(!hits(8, of: 16, classes: 2).isAtChance(classes: 2))
+    #expect(!isAtChance(8, of: 16, classes: 2))
+    #expect(!isAtChance(nil, of: 100, classes: 10))
   }
 
   /// The table's numbers: two of three right, one of them only among five, a calibration of bins.

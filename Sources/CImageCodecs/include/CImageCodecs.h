@@ -67,6 +67,12 @@ int cic_jpeg_open(const uint8_t *bytes, size_t size, const cic_limits *limits, c
 int cic_jpeg_read(cic_jpeg *decoder, uint8_t *pixels, cic_info *info);
 void cic_jpeg_close(cic_jpeg *decoder);
 
+// Compresses width x height pixels of 1 (grey) or 3 (RGB) channels at a quality from 1 to 100, as Pillow
+// does unless told otherwise (baseline, the standard's Huffman tables, colour at half the resolution),
+// and decodes them again in place.
+int cic_jpeg_round_trip(uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        int quality, cic_info *info);
+
 // WebP, lossy and lossless; alpha is dropped, of an animation the first frame is read.
 int cic_webp_open(const uint8_t *bytes, size_t size, const cic_limits *limits, cic_info *info,
                   cic_webp **decoder);

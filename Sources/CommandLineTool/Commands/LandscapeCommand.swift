@@ -7,6 +7,11 @@ extension LandscapeStudy.Direction: ExpressibleByArgument {
   static let named: [LandscapeStudy.Direction] = [.li, .hdvw, .layer, .none, .hessian]
 }
 
+/// What becomes of running statistics, as a user says it.
+enum StatisticsRule: String, ExpressibleByArgument, CaseIterable {
+  case interpolate, recompute
+}
+
 /// Directions and grid, as a user gives them.
 struct GridOptions: ParsableArguments {
   @Option(
@@ -42,12 +47,22 @@ struct GridOptions: ParsableArguments {
       valueName: "GLOB"))
   var params: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Running statistics: recompute (estimated anew at each place), or interpolate, on the way to a checkpoint (default there; elsewhere they stand still).",
+      valueName: "RULE"))
+  var batchnorm: StatisticsRule?
+
   func validate() throws {
     guard LandscapeStudy.Direction.named.contains(norm) else {
       throw ValidationError("--norm \(norm.rawValue): give --to SUBJECT for a checkpoint")
     }
     guard to.count <= 2 else {
       throw ValidationError("--to is there \(to.count) times; a plane has two axes")
+    }
+    if batchnorm == .interpolate, to.isEmpty {
+      throw ValidationError(
+        "--batchnorm interpolate is of the way to a checkpoint; give --to SUBJECT, or recompute")
     }
     if let grid, !(2...1001).contains(grid) {
       throw ValidationError("--grid \(grid): 2 to 1001 places are needed")
@@ -103,20 +118,17 @@ struct LandscapeCommand: ParsableCommand {
     let order = try options.job(subject, analyses: [])
     let ends = try options.job(grid.to, analyses: []).subjects
     let batches = grid.batches
+    let recomputes = grid.batchnorm == .recompute
     var job = EvaluationJob(order) { models in
+      var plan = plan
+      if recomputes { plan.statistics = try order.statisticsImages(batchLimit: batches) }
       if plan.direction == .hessian, ends.isEmpty {
         return try LandscapeEvaluation(
           models, hessianOn: order.data[0], plan, batchSize: order.options.batchSize,
           batchLimit: batches, memory: order.options.maximumMemory)
       }
-      let targets = try ends.map { end in
-        let subject = try openSubject(
-          end, label: end.label, preprocessing: order.preprocessing, features: order.features)
-        guard let model = subject as? ModelSubject else {
-          throw VitProbeError(
-            .usage, "--to \(end.text): a file of features; a line leads to a model's weights")
-        }
-        return model
+      let targets = try ends.map {
+        try order.openModel($0, for: "a line leads to a model's weights")
       }
       return try LandscapeEvaluation(models, to: targets, plan)
     }

@@ -29,14 +29,19 @@ struct LesionCommand: ParsableCommand {
       valueName: "GLOB"))
   var layers: [String] = []
 
+  @Flag(
+    name: .customLong("build-up"),
+    help: "Rank convolutions by what a self-attention would do in their place (AlterNet's rule).")
+  var buildUp = false
+
   @OptionGroup(title: "Run") var options: RunOptions
   @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
-    let (replacement, heads, layers) = (by, heads, layers)
+    let (replacement, heads, layers, buildUp) = (by, heads, layers, buildUp)
     let job = EvaluationJob(try options.job(subject, analyses: [])) { models in
-      try LesionEvaluation(models, by: replacement, heads: heads, layers: layers)
+      try LesionEvaluation(models, by: replacement, heads: heads, layers: layers, buildUp: buildUp)
     }
     try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
   }

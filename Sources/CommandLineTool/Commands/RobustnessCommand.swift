@@ -4,15 +4,17 @@ import VitProbe
 
 extension FrequencyNoise.Mask: ExpressibleByArgument {}
 extension FrequencyNoise.Renormalization: ExpressibleByArgument {}
+extension FourierBasisNoise.Scale: ExpressibleByArgument {}
 
 /// What is done to images, as a user gives it.
 struct PerturbationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "frequency (noise of one frequency after the other), corruptions (all), or names as in contrast,shot_noise.",
+      "frequency (noise of one ring of frequencies after the other), fourier (of each frequency of the plane), gradient (its spectrum), corruptions (all), or names as in contrast,shot_noise.",
       valueName: "LIST"),
     completion: Completion.lists(
-      of: ["frequency", "corruptions"] + Corruption.Kind.allCases.map(\.rawValue)))
+      of: ["frequency", "fourier", "gradient", "corruptions"]
+        + Corruption.Kind.allCases.map(\.rawValue)))
   var tests = "frequency"
 
   @Option(help: ArgumentHelp("Severities of corruptions, from 1 to 5.", valueName: "LIST"))
@@ -40,7 +42,50 @@ struct PerturbationOptions: ParsableArguments {
   @Option(help: "Size of the noise after masking: none (as it is) or rms (each image to --eps).")
   var renorm = FrequencyNoise.Renormalization.none
 
+  @Option(
+    name: .customLong("map-size"),
+    help: ArgumentHelp("Frequencies a side of the plane, an odd number.", valueName: "N"))
+  var mapSize = 31
+
+  @Option(
+    name: .customLong("map-norm"),
+    help: ArgumentHelp(
+      "Length of the noise of a frequency of the plane, in units of samples in 0...1.",
+      valueName: "V"))
+  var mapNorm = 4.0
+
+  @Option(
+    name: .customLong("map-scale"),
+    help: "What has that length: the change of each channel, or of the image as a whole.")
+  var mapScale = FourierBasisNoise.Scale.channel
+
   func validate() throws { _ = try perturbations }
+
+  /// Whether the spectrum of the loss's gradient is asked for.
+  var hasGradient: Bool { names.contains("gradient") }
+
+  private var names: [Substring] {
+    tests.split(separator: ",", omittingEmptySubsequences: false)
+  }
+
+  /// The frequencies of the plane.
+  private var plane: [Perturbation] {
+    get throws {
+      guard mapSize % 2 == 1, (1...255).contains(mapSize) else {
+        throw ValidationError("--map-size \(mapSize): an odd number from 1 to 255 is needed")
+      }
+      guard mapNorm >= 0, mapNorm.isFinite else {
+        throw ValidationError("--map-norm \(mapNorm): a number of at least 0 is needed")
+      }
+      return FourierBasisNoise.frequencies(size: mapSize).map(Perturbation.fourierBasis)
+    }
+  }
+
+  func basis(seed: UInt64) -> FourierBasisNoise {
+    var basis = FourierBasisNoise()
+    (basis.length, basis.scale, basis.seed) = (mapNorm, mapScale, seed)
+    return basis
+  }
 
   /// All changes in the order asked for.
   var perturbations: [Perturbation] {
@@ -56,20 +101,23 @@ struct PerturbationOptions: ParsableArguments {
         levels.map { .corruption(Corruption(kind, severity: $0)) }
       }
       var found: [Perturbation] = []
-      for name in tests.split(separator: ",", omittingEmptySubsequences: false) {
+      for name in names {
         switch name {
         case "frequency": found += middles
+        case "fourier": found += try plane
+        case "gradient": break
         case "corruptions": found += Corruption.Kind.allCases.flatMap(corruptions)
         default:
           guard let kind = Corruption.Kind(rawValue: String(name)) else {
             let known = Corruption.Kind.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError(
-              "--tests \"\(name)\" is not one of frequency, corruptions, \(known)")
+              "--tests \"\(name)\" is not one of frequency, fourier, gradient, corruptions, \(known)"
+            )
           }
           found += corruptions(kind)
         }
       }
-      guard Set(found).count == found.count else {
+      guard Set(found).count == found.count, names.count(where: { $0 == "gradient" }) < 2 else {
         throw ValidationError("--tests \"\(tests)\": a test is there twice")
       }
       return found
@@ -126,8 +174,9 @@ struct RobustnessCommand: ParsableCommand {
 
   func run() throws {
     let (noise, all) = (changes.noise(seed: options.seed), try changes.perturbations)
+    let (basis, hasGradient) = (changes.basis(seed: options.seed), changes.hasGradient)
     let job = EvaluationJob(try options.job(subject, analyses: [])) { models in
-      try RobustnessEvaluation(models, noise: noise, all)
+      try RobustnessEvaluation(models, noise: noise, basis: basis, all, gradient: hasGradient)
     }
     try EvaluationCommandRunner(job: job, options: options, long: long, output: output)()
   }

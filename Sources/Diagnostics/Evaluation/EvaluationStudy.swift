@@ -12,6 +12,13 @@ public protocol EvaluationStudy: Codable, Sendable {
   /// - Parameter model: the model's place.
   func variants(of model: Int) -> [String]
 
+  /// How many further numbers the record of a minibatch has.
+  ///
+  /// - Parameters:
+  ///   - model: the model's place.
+  ///   - variant: what is done to it; nil for the network as it is.
+  func measureCount(of model: Int, variant: Int?) -> Int
+
   /// What was set, for the manifest.
   var settings: JSONValue { get }
 
@@ -26,6 +33,11 @@ public protocol EvaluationStudy: Codable, Sendable {
   func report(_ models: [EvaluatedModel], on data: String) throws -> Report
 }
 
+extension EvaluationStudy {
+  /// None.
+  public func measureCount(of model: Int, variant: Int?) -> Int { 0 }
+}
+
 /// A model and how its variants do on the same images.
 public struct EvaluatedModel: Sendable {
   /// The name in tables and figures.
@@ -34,28 +46,36 @@ public struct EvaluatedModel: Sendable {
   public let family: String
   /// `ok`, or what was assumed of the labels.
   public let labelStatus: String
+  /// Whether no more images are right than a guess would get.
+  public let isAtChance: Bool
   /// The network as it is.
   public let baseline: ImageScores
   /// Its variants, in the study's order.
   public let variants: [ImageScores]
   /// How large the weights of each are; nil where they are the network's own.
   public let weights: [WeightNorms?]
+  /// Further numbers of the network as it is, then of each variant, minibatch by minibatch.
+  public let measures: [[[Double]]]
 
   /// A model and its scores.
   public init(
-    label: String, family: String, labelStatus: String = "ok", baseline: ImageScores,
-    variants: [ImageScores], weights: [WeightNorms?]
+    label: String, family: String, labelStatus: String = "ok", isAtChance: Bool = false,
+    baseline: ImageScores, variants: [ImageScores], weights: [WeightNorms?],
+    measures: [[[Double]]]
   ) {
     (self.label, self.family, self.labelStatus) = (label, family, labelStatus)
-    (self.baseline, self.variants, self.weights) = (baseline, variants, weights)
+    (self.isAtChance, self.baseline, self.variants) = (isAtChance, baseline, variants)
+    (self.weights, self.measures) = (weights, measures)
   }
 
   /// The status of a number that stands on some scores: `ok`, `missing` without an image, `nan_input` where
-  /// class scores are not finite; and what was assumed of the labels.
+  /// class scores are not finite, `at_chance` where the network as it is does no better than a guess; and what
+  /// was assumed of the labels.
   func status(_ scores: [ImageScores]) -> String {
     let own =
       scores.contains { $0.count == 0 }
-      ? "missing" : scores.allSatisfy(\.isFinite) ? "ok" : "nan_input"
+      ? "missing"
+      : !scores.allSatisfy(\.isFinite) ? "nan_input" : isAtChance ? "at_chance" : "ok"
     return labelStatus == "ok" ? own : own == "ok" ? labelStatus : own + ";" + labelStatus
   }
 }

@@ -18,6 +18,21 @@ public struct LandscapeStudy: EvaluationStudy {
     case hessian
     /// The way to other checkpoints.
     case checkpoint
+    /// The principal directions of a training's snapshots.
+    case trajectory
+
+    /// Whether it is drawn from a seed.
+    public var isRandom: Bool { [.li, .hdvw, .layer, .none].contains(self) }
+  }
+
+  /// What becomes of the running statistics of batch normalisation.
+  public enum Statistics: String, Sendable, Codable, CaseIterable {
+    /// They are the network's own everywhere.
+    case fixed
+    /// They move like weights, on the way to a checkpoint.
+    case interpolate
+    /// They are estimated anew at each place, on the first minibatches.
+    case recompute
   }
 
   /// Another checkpoint at the end of an axis.
@@ -53,14 +68,17 @@ public struct LandscapeStudy: EvaluationStudy {
   public let parameters: [String]
   /// Tensors that move, of each model.
   public let moving: [Int]
+  /// What becomes of running statistics.
+  public let statistics: Statistics
 
   /// A study of the grid that the axes span.
   public init(
     _ direction: Direction, axes: [[Double]], targets: [Target] = [], seed: UInt64 = 0,
-    parameters: [String] = [], moving: [Int]
+    parameters: [String] = [], moving: [Int], statistics: Statistics = .fixed
   ) {
     (self.direction, self.axes, self.targets) = (direction, axes, targets)
     (self.seed, self.parameters, self.moving) = (seed, parameters, moving)
+    self.statistics = statistics
   }
 
   /// Whether it is a plane; else a line.
@@ -92,6 +110,11 @@ public struct LandscapeStudy: EvaluationStudy {
   /// The places.
   public func variants(of model: Int) -> [String] { places.map { "x=\($0.x),y=\($0.y)" } }
 
+  /// Along eigenvectors, the eigenvalues.
+  public func measureCount(of model: Int, variant: Int?) -> Int {
+    direction == .hessian && variant != nil ? axes.count : 0
+  }
+
   /// Directions and grid.
   public var settings: JSONValue {
     [
@@ -99,6 +122,7 @@ public struct LandscapeStudy: EvaluationStudy {
       "axes": .array(axes.map { .array($0.map(JSONValue.real)) }),
       "params": .array(parameters.map(JSONValue.string)),
       "moving_tensors": .array(moving.map(JSONValue.integer)),
+      "batchnorm": .string(statistics.rawValue),
       "to": .array(
         targets.map { ["label": .string($0.label), "weights_sha256": .string($0.sha256)] }),
     ]

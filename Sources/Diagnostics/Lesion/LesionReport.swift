@@ -1,7 +1,7 @@
 import Reports
 import Tensors
 
-/// The table and the figure of lesions.
+/// The tables and the figure of lesions.
 struct LesionReport {
   private let study: LesionStudy
   private let models: [EvaluatedModel]
@@ -13,12 +13,14 @@ struct LesionReport {
 
   var report: Report {
     let table = table
+    let buildUp = study.ranksBuildUp ? BuildUpTable(study, models, data: data).table : nil
     return Report(
-      tables: [table], figures: figures,
-      summary: table.selecting([
-        "model", "layer_name", "head_index", "n_images", "acc", "delta_acc_pp", "ci_lo", "ci_hi",
-        "nll", "delta_nll", "status",
-      ]))
+      tables: [table] + (buildUp.map { [$0] } ?? []), figures: figures,
+      summary: buildUp
+        ?? table.selecting([
+          "model", "layer_name", "head_index", "n_images", "acc", "delta_acc_pp", "ci_lo", "ci_hi",
+          "nll", "delta_nll", "cka_last", "status",
+        ]))
   }
 
   /// The network as it is first, then each lesion.
@@ -28,16 +30,20 @@ struct LesionReport {
       columns: LayerPosition.keyColumns + [
         .integer("stage"), .integer("head_index"), .text("by"),
         .integer("n_images"), .real("acc"), .real("delta_acc_pp"), .real("ci_lo"), .real("ci_hi"),
-        .real("nll"), .real("delta_nll"), .real("nll_ci_lo"), .real("nll_ci_hi"), .text("status"),
+        .real("nll"), .real("delta_nll"), .real("nll_ci_lo"), .real("nll_ci_hi"),
+        .real("cka_last"), .real("cka_lo"), .real("cka_hi"), .text("status"),
       ])
     for (model, lesions) in zip(models, study.lesions) {
       table.append([
         .text(model.label), .text(data), .empty, "none", .empty, .empty, .empty, .empty, .empty,
         .empty, "none",
         .integer(model.baseline.count), Cell(model.baseline.accuracy), .empty, .empty, .empty,
-        Cell(model.baseline.loss), .empty, .empty, .empty, .text(model.status([model.baseline])),
+        Cell(model.baseline.loss), .empty, .empty, .empty, .empty, .empty, .empty,
+        .text(model.status([model.baseline])),
       ])
-      for (lesion, scores) in zip(lesions, model.variants) {
+      for (place, (lesion, scores)) in zip(lesions, model.variants).enumerated() {
+        let measures = model.measures.indices.contains(place + 1) ? model.measures[place + 1] : []
+        let similarity = measures.isEmpty ? nil : CentredGram.similarity(measures)
         let change = PairedDifference(from: model.baseline, to: scores)
         let (accuracy, loss) = (change?.accuracy, change?.loss)
         let keys = LayerPosition.keys(
@@ -49,6 +55,7 @@ struct LesionReport {
             Cell(scores.accuracy), Cell(accuracy?.value), Cell(accuracy?.interval?.lowerBound),
             Cell(accuracy?.interval?.upperBound), Cell(scores.loss), Cell(loss?.value),
             Cell(loss?.interval?.lowerBound), Cell(loss?.interval?.upperBound),
+            Cell(similarity?.value), Cell(similarity?.low), Cell(similarity?.high),
             .text(model.status([model.baseline, scores])),
           ])
       }

@@ -45,9 +45,26 @@ public struct LesionStudy: EvaluationStudy {
   /// Of each model, in the order of the forward pass.
   public let lesions: [[Lesion]]
 
+  /// The layer of each model at which the network without a branch is compared with the whole one; nil for a
+  /// network without such a layer.
+  public let lastLayers: [String?]
+  /// Whether the convolutions are ranked by what a self-attention would do in their place.
+  public let ranksBuildUp: Bool
+
   /// A study of the given lesions of each model.
-  public init(_ lesions: [[Lesion]], by replacement: Replacement) {
+  public init(
+    _ lesions: [[Lesion]], by replacement: Replacement, lastLayers: [String?],
+    ranksBuildUp: Bool = false
+  ) {
     (self.lesions, self.replacement) = (lesions, replacement)
+    (self.lastLayers, self.ranksBuildUp) = (lastLayers, ranksBuildUp)
+  }
+
+  /// The similarity of the last layer; of the network as it is, what ranks its branches.
+  public func measureCount(of model: Int, variant: Int?) -> Int {
+    if variant != nil { return lastLayers[model] == nil ? 0 : CentredGram.measureCount }
+    guard ranksBuildUp else { return 0 }
+    return FeatureProfile.measureCount(branches: lesions[model].count { $0.head == nil })
   }
 
   /// The names of the lesions.
@@ -56,14 +73,15 @@ public struct LesionStudy: EvaluationStudy {
   /// What is put in the place, and the lesions of each model.
   public var settings: JSONValue {
     [
-      "by": .string(replacement.rawValue),
+      "by": .string(replacement.rawValue), "build_up": .bool(ranksBuildUp),
+      "last_layers": .array(lastLayers.map { $0.map(JSONValue.string) ?? .null }),
       "lesions": .array(lesions.map { .array($0.map { .string($0.name) }) }),
     ]
   }
 
   /// Some lesions of each model, with names that differ.
   public func isValid(models: Int) -> Bool {
-    lesions.count == models
+    lesions.count == models && lastLayers.count == models
       && lesions.allSatisfy { own in
         !own.isEmpty && Set(own.map(\.name)).count == own.count
           && own.allSatisfy { $0.position.isValid && (0...1 << 24).contains($0.index) }

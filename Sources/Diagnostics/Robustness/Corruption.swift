@@ -14,6 +14,10 @@ public struct Corruption: Sendable, Codable, Hashable {
     case impulseNoise = "impulse_noise"
     /// The mean over a disk.
     case defocusBlur = "defocus_blur"
+    /// The mean along a line, as of a camera that moves.
+    case motionBlur = "motion_blur"
+    /// The mean over enlargements about the middle, as of a camera that comes nearer.
+    case zoomBlur = "zoom_blur"
     /// A number added to all samples.
     case brightness
     /// The distance from the mean of the channel made smaller.
@@ -22,6 +26,8 @@ public struct Corruption: Sendable, Codable, Hashable {
     case saturation
     /// The mean over blocks.
     case pixelate
+    /// Compression by libjpeg.
+    case jpegCompression = "jpeg_compression"
     /// A grey square somewhere.
     case occlusion
 
@@ -32,10 +38,13 @@ public struct Corruption: Sendable, Codable, Hashable {
       case .shotNoise: [60, 25, 12, 5, 3]
       case .impulseNoise: [0.03, 0.06, 0.09, 0.17, 0.27]
       case .defocusBlur: [3.0 / 224, 4.0 / 224, 6.0 / 224, 8.0 / 224, 10.0 / 224]
+      case .motionBlur: [3.0 / 224, 5.0 / 224, 8.0 / 224, 12.0 / 224, 15.0 / 224]
+      case .zoomBlur: [1.1, 1.15, 1.2, 1.25, 1.3]
       case .brightness: [0.1, 0.2, 0.3, 0.4, 0.5]
       case .contrast: [0.4, 0.3, 0.2, 0.1, 0.05]
       case .saturation: [0.5, 0.25, 0, 3, 6]
       case .pixelate: [0.6, 0.5, 0.4, 0.3, 0.25]
+      case .jpegCompression: [25, 18, 15, 10, 7]
       case .occlusion: [0.2, 0.3, 0.4, 0.5, 0.6]
       }
     }
@@ -81,8 +90,15 @@ public struct Corruption: Sendable, Codable, Hashable {
         if number < size / 2 { image[index] = 0 } else if number < size { image[index] = 1 }
       }
     case .defocusBlur:
-      image = Self.blurred(
-        image, height, width, channels, radius: size * Double(max(height, width)))
+      ImageBlur(height: height, width: width, channels: channels)
+        .disk(&image, radius: size * Double(max(height, width)))
+    case .motionBlur:
+      // Between 45 degrees down and 45 degrees up.
+      let angle = (random.uniform(at: 0) - 0.5) * Double.pi / 2
+      ImageBlur(height: height, width: width, channels: channels)
+        .line(&image, deviation: size * Double(max(height, width)), angle: angle)
+    case .zoomBlur:
+      ImageBlur(height: height, width: width, channels: channels).zoom(&image, upTo: size)
     case .brightness: for index in image.indices { image[index] += size }
     case .contrast:
       for channel in 0..<channels {
@@ -96,7 +112,12 @@ public struct Corruption: Sendable, Codable, Hashable {
         let grey = 0.299 * image[start] + 0.587 * image[start + 1] + 0.114 * image[start + 2]
         for index in start..<(start + 3) { image[index] = grey + size * (image[index] - grey) }
       }
-    case .pixelate: Self.pixelate(&image, height, width, channels, share: size)
+    case .pixelate:
+      ImageBlur(height: height, width: width, channels: channels).blocks(
+        &image, rows: Self.share(height, size), columns: Self.share(width, size))
+    case .jpegCompression:
+      JPEGCompression(quality: Int(size))
+        .apply(to: &image, height: height, width: width, channels: channels)
     case .occlusion:
       let (rows, columns) = (Self.share(height, size), Self.share(width, size))
       let top = random.integer(below: height - rows + 1, at: 0)
@@ -125,60 +146,5 @@ public struct Corruption: Sendable, Codable, Hashable {
       sum += term
     }
     return count
-  }
-
-  /// The mean over a disk whose rim fades over a pixel; pixels at the border go on outside.
-  private static func blurred(
-    _ image: [Double], _ height: Int, _ width: Int, _ channels: Int, radius: Double
-  ) -> [Double] {
-    let reach = Int(radius.rounded(.up))
-    var disk: [(y: Int, x: Int, weight: Double)] = []
-    for y in -reach...reach {
-      for x in -reach...reach {
-        let weight = min(1, radius + 1 - Double(y * y + x * x).squareRoot())
-        if weight > 0 { disk.append((y, x, weight)) }
-      }
-    }
-    let sum = disk.reduce(0) { $0 + $1.weight }
-    var result = [Double](repeating: 0, count: image.count)
-    for y in 0..<height {
-      for x in 0..<width {
-        for place in disk {
-          let row = min(max(y + place.y, 0), height - 1)
-          let column = min(max(x + place.x, 0), width - 1)
-          for channel in 0..<channels {
-            result[(y * width + x) * channels + channel] +=
-              place.weight / sum * image[(row * width + column) * channels + channel]
-          }
-        }
-      }
-    }
-    return result
-  }
-
-  /// The mean over each of so many blocks a side.
-  private static func pixelate(
-    _ image: inout [Double], _ height: Int, _ width: Int, _ channels: Int, share: Double
-  ) {
-    let (rows, columns) = (Self.share(height, share), Self.share(width, share))
-    func block(_ y: Int, _ x: Int, _ channel: Int) -> Int {
-      (y * rows / height * columns + x * columns / width) * channels + channel
-    }
-    var sums = [Double](repeating: 0, count: rows * columns * channels)
-    var counts = sums
-    func forEach(_ body: (_ index: Int, _ block: Int) -> Void) {
-      for y in 0..<height {
-        for x in 0..<width {
-          for channel in 0..<channels {
-            body((y * width + x) * channels + channel, block(y, x, channel))
-          }
-        }
-      }
-    }
-    forEach { index, block in
-      sums[block] += image[index]
-      counts[block] += 1
-    }
-    forEach { index, block in image[index] = sums[block] / counts[block] }
   }
 }

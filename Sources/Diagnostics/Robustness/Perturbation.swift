@@ -2,13 +2,16 @@
 public enum Perturbation: Sendable, Codable, Hashable {
   /// Noise in a ring around a frequency, in units of π radians a pixel.
   case frequencyNoise(Double)
+  /// Noise of one frequency of the plane.
+  case fourierBasis(FourierBasisNoise.Frequency)
   /// A common corruption.
   case corruption(Corruption)
 
-  /// `frequency=0.3`, `contrast=4`.
+  /// `frequency=0.3`, `basis=3,-1`, `contrast=4`.
   public var name: String {
     switch self {
     case .frequencyNoise(let frequency): "frequency=\(frequency)"
+    case .fourierBasis(let frequency): "basis=\(frequency.ky),\(frequency.kx)"
     case .corruption(let corruption): "\(corruption.kind.rawValue)=\(corruption.severity)"
     }
   }
@@ -17,15 +20,21 @@ public enum Perturbation: Sendable, Codable, Hashable {
   var test: String {
     switch self {
     case .frequencyNoise: "frequency_noise"
+    case .fourierBasis: "fourier_basis"
     case .corruption(let corruption): corruption.kind.rawValue
     }
   }
 
-  /// The frequency; nil for a corruption.
+  /// The middle of the ring; nil for anything else.
   var frequency: Double? {
     if case .frequencyNoise(let frequency) = self { frequency } else { nil }
   }
 
+  /// The frequency of the plane; nil for anything else.
+  public var basis: FourierBasisNoise.Frequency? {
+    if case .fourierBasis(let frequency) = self { frequency } else { nil }
+  }
+
   /// The corruption; nil for noise of a frequency.
-  var corruption: Corruption? { if case .corruption(let own) = self { own } else { nil } }
+  public var corruption: Corruption? { if case .corruption(let own) = self { own } else { nil } }
 }

@@ -1,6 +1,6 @@
 import Reports
 
-/// The table and the figure of robustness.
+/// The tables of robustness.
 struct RobustnessReport {
   private let study: RobustnessStudy
   private let models: [EvaluatedModel]
@@ -11,26 +11,54 @@ struct RobustnessReport {
   }
 
   var report: Report {
-    let table = table
+    let (table, figures) = (table, RobustnessFigures(study, models, data: data))
+    let gradients = gradientTable
     return Report(
-      tables: [table], figures: [frequencies, corruptions].compactMap(\.self),
-      summary: table.selecting([
-        "model", "test", "severity", "f_over_pi", "noise_rms", "n_images", "acc_clean", "acc_noisy",
-        "delta_acc_pp",
-        "ci_lo", "ci_hi", "mcnemar_p", "status",
-      ]))
+      tables: [study.perturbations.isEmpty ? nil : table, gradients].compactMap(\.self),
+      figures: [
+        figures.frequencies, figures.corruptions, figures.basis, figures.gradients,
+      ].compactMap(\.self), summary: summary(of: table) ?? gradients ?? table)
   }
+
+  /// Without the frequencies of the plane, which are many; of these alone, the few that cost each model most.
+  private func summary(of table: Table) -> Table? {
+    guard !study.perturbations.isEmpty else { return nil }
+    let count = study.perturbations.count
+    var kept = study.perturbations.indices.filter { study.perturbations[$0].basis == nil }
+      .reduce(into: Set<Int>()) { kept, place in
+        for model in models.indices { kept.insert(model * count + place) }
+      }
+    if kept.isEmpty {
+      for (model, evaluated) in models.enumerated() {
+        let accuracies = evaluated.variants.prefix(count).map { $0.accuracy ?? 0 }
+        let worst = accuracies.indices.sorted {
+          (accuracies[$0], $0) < (accuracies[$1], $1)
+        }.prefix(5)
+        kept.formUnion(worst.map { model * count + $0 })
+      }
+    }
+    let rows = table.rows.indices.filter { kept.contains($0) }.map { table.rows[$0] }
+    return Table(table.name, columns: table.columns, rows: rows).selecting(
+      [
+        "model", "test", "severity", "f_over_pi", "ky", "kx", "noise_rms", "n_images", "acc_clean",
+        "acc_noisy", "delta_acc_pp", "ci_lo", "ci_hi", "mcnemar_p", "status",
+      ].filter { name in
+        !["ky", "kx"].contains(name) || study.perturbations.allSatisfy { $0.basis != nil }
+      })
+  }
+
+  // MARK: Tables
 
   private var table: Table {
     var table = Table(
       "robustness",
       columns: [
         .text("model"), .text("data"), .text("test"), .integer("severity"), .real("f_over_pi"),
-        .real("s"), .real("eps"),
-        .text("sign"), .text("mask"), .text("renorm"), .real("noise_rms"), .integer("n_images"),
-        .real("acc_clean"), .real("acc_noisy"), .real("delta_acc_pp"), .real("ci_lo"),
-        .real("ci_hi"), .real("mcnemar_p"), .real("nll_clean"), .real("nll_noisy"),
-        .real("delta_nll"), .real("nll_ci_lo"), .real("nll_ci_hi"), .text("status"),
+        .integer("ky"), .integer("kx"), .real("s"), .real("eps"), .text("sign"), .text("mask"),
+        .text("renorm"), .real("noise_rms"), .integer("n_images"), .real("acc_clean"),
+        .real("acc_noisy"), .real("delta_acc_pp"), .real("ci_lo"), .real("ci_hi"),
+        .real("mcnemar_p"), .real("nll_clean"), .real("nll_noisy"), .real("delta_nll"),
+        .real("nll_ci_lo"), .real("nll_ci_hi"), .text("status"),
       ])
     for model in models {
       for (perturbation, scores) in zip(study.perturbations, model.variants) {
@@ -38,14 +66,17 @@ struct RobustnessReport {
         let (accuracy, loss) = (change?.accuracy, change?.loss)
         let rms = rootMeanSquare(scores)
         let noise = perturbation.frequency == nil ? nil : study.noise
+        let basis = perturbation.basis == nil ? nil : study.basis
         // A ring between two frequencies of a small image holds none.
         let isEmpty = rms == 0 && (noise?.amplitude ?? 0) > 0
         let own = model.status([model.baseline, scores])
         table.append([
           .text(model.label), .text(data), .text(perturbation.test),
           Cell(perturbation.corruption?.severity), Cell(perturbation.frequency),
-          Cell(noise?.halfWidth), Cell(noise?.amplitude), Cell(noise.map { "\($0.isSign)" }),
-          Cell(noise?.mask.rawValue), Cell(noise?.renormalization.rawValue), Cell(rms),
+          Cell(perturbation.basis?.ky), Cell(perturbation.basis?.kx), Cell(noise?.halfWidth),
+          Cell(noise?.amplitude ?? basis?.length), Cell(noise.map { "\($0.isSign)" }),
+          Cell(noise?.mask.rawValue),
+          Cell(noise?.renormalization.rawValue ?? basis?.scale.rawValue), Cell(rms),
           .integer(scores.count), Cell(model.baseline.accuracy), Cell(scores.accuracy),
           Cell(accuracy?.value), Cell(accuracy?.interval?.lowerBound),
           Cell(accuracy?.interval?.upperBound), Cell(change?.mcNemar), Cell(model.baseline.loss),
@@ -58,85 +89,37 @@ struct RobustnessReport {
     return table
   }
 
+  /// A row a model and ring; nil where the gradient was not asked for.
+  private var gradientTable: Table? {
+    guard !study.gradientSides.isEmpty else { return nil }
+    var table = Table(
+      "robustness_gradient",
+      columns: [
+        .text("model"), .text("data"), .real("f_over_pi"), .integer("n_frequencies"),
+        .real("share"), .real("share_lo"), .real("share_hi"), .real("share_over_white"),
+        .real("gradient_rms"), .integer("n_images"), .text("status"),
+      ])
+    for (place, model) in models.enumerated() {
+      let side = study.gradientSides[place]
+      let mean = MeanGradientSpectrum(
+        model.measures.last ?? [], GradientSpectrum(side: side))
+      for ring in mean.rings {
+        let own = model.status([model.baseline])
+        table.append([
+          .text(model.label), .text(data), .real(ring.frequency), .integer(ring.frequencies),
+          Cell(ring.share), Cell(ring.interval?.lowerBound), Cell(ring.interval?.upperBound),
+          Cell(ring.overWhite), Cell(mean.rootMeanSquare), .integer(mean.images),
+          .text(
+            own != "ok" || ring.share != nil ? own : mean.images == 0 ? "missing" : "nan_input"),
+        ])
+      }
+    }
+    return table
+  }
+
   /// Of the noise over all images.
   private func rootMeanSquare(_ scores: ImageScores) -> Double? {
     guard let squares = scores.inputChanges, !squares.isEmpty else { return nil }
     return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
-  }
-
-  // MARK: Figures
-
-  /// A line a model through the changes that have a place.
-  private func marks(_ place: (Perturbation) -> Double?) -> [Mark] {
-    let styles = Style.models(families: models.map(\.family))
-    return zip(models, styles).map { model, style in
-      let points = zip(study.perturbations, model.variants).compactMap {
-        perturbation, scores -> Point? in
-        guard let x = place(perturbation) else { return nil }
-        let change = PairedDifference(from: model.baseline, to: scores)?.accuracy
-        return Point(
-          x, change?.value, low: change?.interval?.lowerBound, high: change?.interval?.upperBound)
-      }
-      return .series(
-        Series(model.label, points.sorted { $0.x < $1.x }, style: style, interval: .bars))
-    }
-  }
-
-  private var images: String {
-    let images = models.map(\.baseline.count).max() ?? 0
-    return "n = \(images) image\(images == 1 ? "" : "s") of \(data.displayable)"
-  }
-
-  private static let difference = Axis("Δ accuracy", unit: "pp", includesZero: true)
-
-  private var isKnown: Bool {
-    models.contains { $0.baseline.accuracy != nil && $0.variants.contains { $0.accuracy != nil } }
-  }
-
-  /// Accuracy lost over the frequency of the noise, as in the paper.
-  private var frequencies: Figure? {
-    let known = study.perturbations.compactMap(\.frequency)
-    guard isKnown, let low = known.min(), let high = known.max() else { return nil }
-    let noise = study.noise
-    let ticks = stride(from: 1, through: 9, by: 2).map {
-      Axis.Tick(Double($0) / 10, "0.\($0)π")
-    }
-    return Figure(
-      name: "robustness_frequency", title: "Accuracy under noise of one frequency",
-      subtitle: images + "; \(noise.isSign ? "sign" : "normal") noise of \(noise.amplitude), mask "
-        + noise.mask.rawValue
-        + (noise.renormalization == .rms
-          ? ", each image scaled to that rms" : ", not scaled after it")
-        + "; bars: 95 % intervals over the same images",
-      summary: "How many percentage points of accuracy noise costs whose spectrum is a ring around "
-        + "a frequency.",
-      panels: [
-        Figure.Panel(
-          x: Axis(
-            "Noise frequency", range: max(0, low - 0.05)...min(1, high + 0.05), ticks: ticks),
-          y: Self.difference, marks(\.frequency))
-      ])
-  }
-
-  /// Accuracy lost over severity, a panel a corruption.
-  private var corruptions: Figure? {
-    let kinds = Corruption.Kind.allCases.filter { kind in
-      study.perturbations.contains { $0.corruption?.kind == kind }
-    }
-    guard isKnown, !kinds.isEmpty else { return nil }
-    let severity = Axis(
-      "Severity", range: 0.7...5.3, ticks: (1...5).map { Axis.Tick(Double($0), "\($0)") })
-    return Figure(
-      name: "robustness_corruptions", title: "Accuracy under common corruptions",
-      subtitle: images + "; bars: 95 % intervals over the same images",
-      summary: "How many percentage points of accuracy corruptions of five severities cost.",
-      panels: kinds.map { kind in
-        Figure.Panel(
-          title: kind.rawValue.split(separator: "_").joined(separator: " "), x: severity,
-          y: Self.difference,
-          marks {
-            $0.corruption?.kind == kind ? $0.corruption.map { Double($0.severity) } : nil
-          })
-      }, columns: min(3, kinds.count))
   }
 }

@@ -98,7 +98,7 @@ public struct FinishedRun: Sendable {
     guard !tables.isEmpty else {
       throw ResultsError(
         .damaged, path: folder,
-        message: "holds no table of the run; run it again with csv among its --format")
+        message: "holds no table of the run; run it again with csv among its formats")
     }
     path = folder
     manifest = document

@@ -70,7 +70,7 @@ public enum NumberText {
   }
 
   /// `fixed` without trailing zeros: for coordinates, where bytes count.
-  static func trimmed(_ value: Double, _ decimals: Int) -> String {
+  public static func trimmed(_ value: Double, _ decimals: Int) -> String {
     var text = fixed(value, decimals)
     guard text.utf8.contains(UInt8(ascii: ".")) else { return text }
     while text.hasSuffix("0") { text.removeLast() }

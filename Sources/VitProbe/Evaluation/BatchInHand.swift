@@ -1,3 +1,4 @@
+import Diagnostics
 import Images
 import Models
 import Synchronization
@@ -9,15 +10,39 @@ public final class BatchInHand: Sendable {
   public let minibatch: Minibatch
   /// The normalised images `[N, H, W, C]`.
   public let images: Tensor
+  /// The output of the model that each image's class is; nil without a label.
+  public let labels: [Int?]
   /// Images that could not be read.
   let skipped: [SkippedImage]
   private let passes = Mutex<[PartialPass]>([])
+  private let whole = Mutex<WholePass?>(nil)
 
   /// States that are kept: a thread may be a block behind another.
   static let keptPasses = 2
 
-  init(_ minibatch: Minibatch, images: Tensor, skipped: [SkippedImage] = []) {
-    (self.minibatch, self.images, self.skipped) = (minibatch, images, skipped)
+  /// What the network as it is makes of the images.
+  struct WholePass: Sendable {
+    /// Class scores `[N, classes]`.
+    let logits: Tensor
+    /// The layer that variants are compared at; nil where there is none.
+    let last: CentredGram?
+  }
+
+  init(
+    _ minibatch: Minibatch, images: Tensor, labels: [Int?], skipped: [SkippedImage] = []
+  ) {
+    (self.minibatch, self.images, self.labels) = (minibatch, images, labels)
+    self.skipped = skipped
+  }
+
+  /// The whole pass; made once.
+  func whole(making: () -> WholePass) -> WholePass {
+    whole.withLock { whole in
+      if let whole { return whole }
+      let made = making()
+      whole = made
+      return made
+    }
   }
 
   /// The pass of the network as it is, up to a block; nil for a network without blocks.
@@ -39,38 +64,5 @@ public final class BatchInHand: Sendable {
       passes.removeLast(max(0, passes.count - Self.keptPasses))
     }
     return pass
-  }
-}
-
-/// The minibatches that variants are at work on.
-final class BatchesInHand: Sendable {
-  private struct Entry: Sendable {
-    let batch: Int
-    let model: Int
-    let value: BatchInHand
-  }
-  private let entries = Mutex<[Entry]>([])
-
-  /// Minibatches that are kept: threads may be at the end of one and the beginning of the next.
-  static let limit = 2
-
-  /// A minibatch for a model; made where it is not in hand.
-  func batch(
-    _ batch: Int, model: Int, making: () throws -> BatchInHand
-  ) rethrows -> BatchInHand {
-    let known = entries.withLock { entries in
-      entries.first { $0.batch == batch && $0.model == model }?.value
-    }
-    if let known { return known }
-    let made = try making()
-    return entries.withLock { entries in
-      // Another thread may have been faster; its passes have come further.
-      if let other = entries.first(where: { $0.batch == batch && $0.model == model }) {
-        return other.value
-      }
-      entries.append(Entry(batch: batch, model: model, value: made))
-      entries.removeFirst(max(0, entries.count - Self.limit))
-      return made
-    }
   }
 }

@@ -64,3 +64,29 @@ public struct EvaluationJob<Evaluation: VariantEvaluation>: Sendable {
       notes: run.subjects.flatMap(\.labelledNotes) + run.notes)
   }
 }
+
+extension FeatureJob {
+  /// The images of the first data set on which running statistics are estimated anew.
+  ///
+  /// - Parameter batchLimit: minibatches of the run; nil for all.
+  /// - Throws: as ``DataArgument/samples()``.
+  public func statisticsImages(batchLimit: Int?) throws -> StatisticsImages {
+    guard let data = data.first else { throw VitProbeError(.software, "a job without data") }
+    return StatisticsImages(
+      try data.samples(), batchSize: options.batchSize, batchLimit: batchLimit,
+      onBadImage: options.badImages)
+  }
+
+  /// Opens a model beside the subjects.
+  ///
+  /// - Parameter reason: why it must be one.
+  /// - Throws: as ``openSubject(_:label:preprocessing:features:)``; ``VitProbeError`` for a file of features.
+  public func openModel(_ argument: SubjectArgument, for reason: String) throws -> ModelSubject {
+    let subject = try openSubject(
+      argument, label: argument.label, preprocessing: preprocessing, features: features)
+    guard let model = subject as? ModelSubject else {
+      throw VitProbeError(.usage, "\(argument.text) is a file of features; \(reason)")
+    }
+    return model
+  }
+}

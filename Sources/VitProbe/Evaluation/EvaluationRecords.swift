@@ -11,6 +11,8 @@ public struct EvaluationRecord: Codable, Sendable {
   let scores: ImageScores
   /// How large the weights are; nil where they are the network's own.
   let weights: WeightNorms?
+  /// Further numbers, as many as the study says; nil where there are none, or no image has a label.
+  let measures: [Double]?
   let skipped: [SkippedImage]
   /// What decoding the images has shown.
   let remarks: [ImageRemark]
@@ -23,6 +25,8 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     struct Model: Sendable, Codable {
       let settings: SubjectSettings
       let family: String
+      /// Classes of its head.
+      let outputs: Int
     }
     let subjects: [Model]
     let dataName: String
@@ -40,15 +44,27 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
   public let settings: Settings
   /// Model by model, the network as it is first.
   public let units: [WorkUnit]
+  /// How many further numbers a record has, for each thing done to each model.
+  private let measureCounts: [[Intervention: Int]]
 
   /// The records of the study that the settings name.
   public init(_ settings: Settings) throws(VitProbeError) {
     guard !settings.subjects.isEmpty, !settings.batchImages.isEmpty,
       settings.batchImages.count <= 1 << 24,
       settings.batchImages.allSatisfy({ (1...1 << 32).contains($0) }),
+      settings.subjects.allSatisfy({ (0...1 << 24).contains($0.outputs) }),
       settings.study.isValid(models: settings.subjects.count)
     else { throw VitProbeError(.badData, "its models, minibatches and variants make no sense") }
     self.settings = settings
+    measureCounts = settings.subjects.indices.map { model in
+      Dictionary(
+        Self.interventions(settings.study, model).enumerated().map { place, intervention in
+          (
+            intervention,
+            settings.study.measureCount(of: model, variant: place > 0 ? place - 1 : nil)
+          )
+        }, uniquingKeysWith: { first, _ in first })
+    }
     units = settings.subjects.indices.flatMap { model in
       Self.interventions(settings.study, model).flatMap { intervention in
         settings.batchImages.indices.map {
@@ -67,6 +83,8 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
   public func isValid(_ record: EvaluationRecord, of unit: WorkUnit) -> Bool {
     (0...settings.batchImages[unit.batch]).contains(record.images)
       && record.scores.isValid(images: record.images) && record.weights?.isValid ?? true
+      && (record.measures?.count ?? 0)
+        == (record.scores.count > 0 ? measureCounts[unit.point][unit.intervention] ?? 0 : 0)
   }
 
   /// Minibatches that every variant of every model has been looked at on.
@@ -97,6 +115,7 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     }
     var scores: [Int: [Intervention: ImageScores]] = [:]
     var weights: [Int: [Intervention: WeightNorms]] = [:]
+    var measures: [Int: [Intervention: [[Double]]]] = [:]
     var (labelled, images) = (0, 0)
     var remarks: [ImageRemark] = []
     for (unit, record) in records where complete.contains(unit.batch) {
@@ -105,21 +124,29 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
       if let norms = record.weights {
         weights[unit.point, default: [:]][unit.intervention] = norms
       }
+      if let own = record.measures {
+        measures[unit.point, default: [:]][unit.intervention, default: []].append(own)
+      }
       guard unit.point == 0, unit.intervention == .none else { continue }
       labelled += record.scores.count
       images += record.images
       remarks += record.remarks
     }
+    var notes = ImageRemark.merged(remarks).map(\.description)
     let models = settings.subjects.enumerated().map { index, model in
       let interventions = Self.interventions(settings.study, index)
       let all = interventions.map { scores[index]?[$0] ?? ImageScores() }
+      let chance = ClassificationMetrics.chance(
+        hits: all[0].isFinite ? all[0].hits.count { $0 } : nil, of: all[0].count,
+        classes: model.outputs, label: model.settings.label)
+      if let chance { notes.append(chance) }
       return EvaluatedModel(
         label: model.settings.label, family: model.family,
-        labelStatus: model.settings.classes?.status ?? "ok", baseline: all[0],
-        variants: Array(all.dropFirst()),
-        weights: interventions.dropFirst().map { weights[index]?[$0] })
+        labelStatus: model.settings.classes?.status ?? "ok", isAtChance: chance != nil,
+        baseline: all[0], variants: Array(all.dropFirst()),
+        weights: interventions.dropFirst().map { weights[index]?[$0] },
+        measures: interventions.map { measures[index]?[$0] ?? [] })
     }
-    var notes = ImageRemark.merged(remarks).map(\.description)
     if labelled < images {
       notes.append("\(images - labelled) of \(images) images have no label and were left out")
     }

@@ -24,6 +24,13 @@ public protocol VariantEvaluation: Sendable {
   /// Bytes that a thread holds for a variant of a model beside its pass.
   func heldBytes(of model: Int, images: Int) throws -> Int
 
+  /// Minibatches that one variant after the other is run on before the next are read: more of them where a
+  /// variant is costly to make.
+  var batchesAtOnce: Int { get }
+
+  /// Runs a model as it is, where more is made of it than class scores; nil where not.
+  func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput?
+
   /// Runs a variant of a model; called from any thread.
   func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput
 }
@@ -37,6 +44,13 @@ extension VariantEvaluation {
   public func taps(of model: Int) -> Set<String> { [] }
   /// None.
   public func heldBytes(of model: Int, images: Int) throws -> Int { 0 }
+  /// One.
+  public var batchesAtOnce: Int { 1 }
+  /// Class scores alone.
+  public func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput? { nil }
+
+  /// Minibatches that are kept: threads may be at the end of some and the beginning of the next.
+  var keptBatches: Int { 2 * batchesAtOnce }
 }
 
 /// What came of a variant.
@@ -49,9 +63,16 @@ public struct VariantOutput {
   /// How large the weights are; nil where they are the network's own.
   public let weights: WeightNorms?
 
+  /// Further numbers of the minibatch, as many as the study says.
+  public let measures: [Double]?
+
   /// Class scores, and what was done to images and weights.
-  public init(_ logits: Tensor, inputChanges: [Double]? = nil, weights: WeightNorms? = nil) {
-    (self.logits, self.inputChanges, self.weights) = (logits, inputChanges, weights)
+  public init(
+    _ logits: Tensor, inputChanges: [Double]? = nil, weights: WeightNorms? = nil,
+    measures: [Double]? = nil
+  ) {
+    (self.logits, self.inputChanges) = (logits, inputChanges)
+    (self.weights, self.measures) = (weights, measures)
   }
 }
 
@@ -70,7 +91,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   private let batches: BatchPlan
   private let batchCount: Int
   private let options: FeatureRun.Options
-  private let inHand = BatchesInHand()
+  private let inHand: InHand<ModelBatch, BatchInHand>
 
   /// Plans a run.
   ///
@@ -105,6 +126,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     self.data = data
     self.evaluation = evaluation
     self.options = options
+    inHand = InHand(limit: evaluation.keptBatches)
   }
 
   /// What is known before anything is computed: of the data, of what labels mean to each model, and of
@@ -128,6 +150,9 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     }
   }
 
+  /// A loss and whether it is a hit, in the record and once more in the report.
+  private static var bytesOfAScore: Int { 2 * 9 }
+
   /// What the run will cost, from abstract passes.
   public func estimate() throws -> RunEstimate {
     let largest = batches.largestBatch
@@ -138,10 +163,12 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
       held = max(held, try evaluation.heldBytes(of: index, images: largest))
       parameters += memory.parameters
     }
+    let images = numbers.reduce(0) { $0 + batches.batches[$1].count }
     return RunEstimate(
-      images: numbers.reduce(0) { $0 + batches.batches[$1].count }, batches: units.count,
+      images: images, batches: units.count,
       largestBatch: largest, passBytes: pass, parameterBytes: parameters, analysisBytes: held,
-      threads: Threads.count, maximumMemory: options.maximumMemory)
+      recordBytes: variantCount * images * Self.bytesOfAScore, threads: Threads.count,
+      maximumMemory: options.maximumMemory)
   }
 
   // MARK: The job
@@ -152,11 +179,16 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   /// The minibatches of the run or its shard.
   private var numbers: [Int] { (0..<batchCount).filter { shard?.contains($0) ?? true } }
 
-  /// Minibatch by minibatch, so that one is decoded once for all variants.
+  /// A few minibatches after the other, so that one is decoded once for all variants, and variant by variant
+  /// within these, so that a variant is made once for all of them.
   public var units: [WorkUnit] {
-    numbers.flatMap { batch in
-      subjects.indices.flatMap { model in
-        interventions[model].map { WorkUnit(point: model, intervention: $0, batch: batch) }
+    let (all, step) = (numbers, evaluation.batchesAtOnce)
+    return stride(from: 0, to: all.count, by: step).flatMap { start in
+      let group = all[start..<min(start + step, all.count)]
+      return subjects.indices.flatMap { model in
+        interventions[model].flatMap { intervention in
+          group.map { WorkUnit(point: model, intervention: intervention, batch: $0) }
+        }
       }
     }
   }
@@ -176,7 +208,9 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     return try EvaluationRecords(
       EvaluationRecords.Settings(
         subjects: zip(subjects, classes).map {
-          .init(settings: SubjectSettings($0, inputs, classes: $1), family: $0.family)
+          .init(
+            settings: SubjectSettings($0, inputs, classes: $1), family: $0.family,
+            outputs: $0.classCount ?? 0)
         },
         dataName: data.name,
         data: DataSettings(
@@ -190,25 +224,26 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   /// Runs a variant of a model on a minibatch.
   public func compute(_ unit: WorkUnit, _ hand: UnitInHand) throws -> EvaluationRecord {
     let model = unit.point
-    let batch = try inHand.batch(unit.batch, model: model) { try prepare(unit.batch, model) }
-    let labels = batch.minibatch.labels.map { classes[model]($0) }
-    var scores = ImageScores()
-    var weights: WeightNorms?
-    if labels.contains(where: { $0 != nil }) {
-      let output = try run(unit.intervention, of: model, on: batch)
-      scores = ImageScores(output.logits, labels: labels, inputChanges: output.inputChanges)
-      weights = output.weights
+    let batch = try inHand(ModelBatch(model: model, batch: unit.batch)) {
+      try prepare(unit.batch, model)
+    }
+    var (scores, output) = (ImageScores(), VariantOutput?.none)
+    if batch.labels.contains(where: { $0 != nil }) {
+      let made = try run(unit.intervention, of: model, on: batch)
+      scores = ImageScores(made.logits, labels: batch.labels, inputChanges: made.inputChanges)
+      output = made
     }
     return EvaluationRecord(
-      images: batch.minibatch.count, scores: scores, weights: weights, skipped: batch.skipped,
-      remarks: batch.minibatch.remarks)
+      images: batch.minibatch.count, scores: scores, weights: output?.weights,
+      measures: output?.measures, skipped: batch.skipped, remarks: batch.minibatch.remarks)
   }
 
   private func run(
     _ intervention: Intervention, of model: Int, on batch: BatchInHand
   ) throws -> VariantOutput {
     guard let place = interventions[model].firstIndex(of: intervention), place > 0 else {
-      return VariantOutput(subjects[model].network(batch.images))
+      return try evaluation.runWhole(model, on: batch)
+        ?? VariantOutput(subjects[model].network(batch.images))
     }
     return try evaluation.run(place - 1, of: model, on: batch)
   }
@@ -217,6 +252,8 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     let (batch, skipped) = try data.batch(
       number, of: batches, decoding: true, onBadImage: options.badImages
     ) { Threads.forEach($0, $1) }
-    return BatchInHand(batch, images: try subjects[model].images(of: batch), skipped: skipped)
+    return BatchInHand(
+      batch, images: try subjects[model].images(of: batch),
+      labels: batch.labels.map { classes[model]($0) }, skipped: skipped)
   }
 }

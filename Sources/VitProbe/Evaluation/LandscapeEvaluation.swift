@@ -17,16 +17,22 @@ public struct LandscapeEvaluation: VariantEvaluation {
     public var parameters: [String] = []
     /// Seed of random directions.
     public var seed: UInt64 = 0
+    /// The images that running statistics are estimated anew on; nil: they move on the way to a checkpoint,
+    /// and are the network's own everywhere else.
+    public var statistics: StatisticsImages?
 
     /// A grid of the given places: one axis, or two.
     public init(axes: [[Double]]) { self.axes = axes }
   }
 
-  /// A tensor that moves: itself, then what each axis adds to it.
-  private struct Moving: Sendable {
-    let name: String
-    let isBuffer: Bool
-    let tensors: [Tensor]
+  private struct Place: Hashable, Sendable {
+    let model: Int
+    let variant: Int
+  }
+
+  private struct Moved: Sendable {
+    let network: any Network
+    let norms: WeightNorms
   }
 
   /// The surface.
@@ -35,10 +41,36 @@ public struct LandscapeEvaluation: VariantEvaluation {
   public let notes: [String]
   /// Files of the checkpoints that axes lead to.
   public let inputFiles: [String]
-  private let networks: [any Network]
-  private let moving: [[Moving]]
+  private let subjects: [ModelSubject]
+  private let planes: [WeightPlane]
   /// Where directions are eigenvectors, which are found later.
   private let eigenvectors: LeadingEigenvectors?
+  private let statistics: StatisticsImages?
+  private let moved = InHand<Place, Moved>(limit: 2 * Threads.count)
+
+  /// A place is made once for so many minibatches.
+  public let batchesAtOnce = 4
+
+  init(
+    _ study: LandscapeStudy, _ subjects: [ModelSubject], _ planes: [WeightPlane], notes: [String],
+    inputFiles: [String] = [], eigenvectors: LeadingEigenvectors? = nil,
+    statistics: StatisticsImages?
+  ) {
+    (self.study, self.subjects, self.planes) = (study, subjects, planes)
+    (self.eigenvectors, self.inputFiles) = (eigenvectors, inputFiles)
+    self.statistics = statistics
+    let unmoved = subjects.filter { subject in
+      !subject.network.parameters.contains(where: \.isRunningStatistic)
+    }.map { "\($0.label) has no running statistics" }
+    self.notes =
+      planes.map(\.note) + notes
+      + (statistics.map {
+        [
+          "running statistics of batch normalisation are estimated anew at each place, on \($0.count) "
+            + "images"
+        ] + unmoved
+      } ?? [])
+  }
 
   /// Prepares directions.
   ///
@@ -50,27 +82,24 @@ public struct LandscapeEvaluation: VariantEvaluation {
   ) throws(VitProbeError) {
     precondition(targets.isEmpty || targets.count == plan.axes.count, "A checkpoint an axis")
     precondition(plan.direction != .hessian || !targets.isEmpty, "A Hessian is of some data")
-    eigenvectors = nil
-    var moving: [[Moving]] = []
+    var planes: [WeightPlane] = []
     for subject in subjects {
-      moving.append(try Self.moving(subject, to: targets, plan))
+      planes.append(try Self.plane(subject, to: targets, plan))
     }
-    self.moving = moving
-    networks = subjects.map(\.network)
-    inputFiles = targets.flatMap(\.inputFiles)
-    study = LandscapeStudy(
+    let study = LandscapeStudy(
       targets.isEmpty ? plan.direction : .checkpoint, axes: plan.axes,
       targets: targets.map {
-        LandscapeStudy.Target(label: $0.label, sha256: Self.digest($0.network))
+        LandscapeStudy.Target(label: $0.label, sha256: $0.weightsDigest)
       },
-      seed: plan.seed, parameters: plan.parameters, moving: moving.map(\.count))
-    notes =
-      Self.notes(subjects, moving)
-      + subjects.flatMap { subject in
+      seed: plan.seed, parameters: plan.parameters, moving: planes.map(\.moving.count),
+      statistics: plan.statistics != nil ? .recompute : targets.isEmpty ? .fixed : .interpolate)
+    self.init(
+      study, subjects, planes,
+      notes: subjects.flatMap { subject in
         targets.filter { $0.preparation != subject.preparation }.map {
           "images are prepared as for \(subject.label); \($0.label) takes others"
         }
-      }
+      }, inputFiles: targets.flatMap(\.inputFiles), statistics: plan.statistics)
   }
 
   /// Directions along the leading eigenvectors of the Hessian of the mean loss on the same images.
@@ -101,125 +130,65 @@ public struct LandscapeEvaluation: VariantEvaluation {
       subjects, on: images, naming: naming, settings: settings, loss: TrainingLoss(),
       batchSize: min(batchSize, images.count), batchLimit: batchLimit, memory: memory ?? 4 << 30)
     let eigenvectors = LeadingEigenvectors(run, count: plan.axes.count)
-    self.eigenvectors = eigenvectors
-    moving = subjects.indices.map { model in
-      eigenvectors.parameters(of: model).selected.map {
-        Moving(name: $0.specification.name, isBuffer: false, tensors: [$0.tensor])
-      }
+    let planes = subjects.enumerated().map { model, subject in
+      WeightPlane(
+        label: subject.label, network: subject.network,
+        moving: eigenvectors.parameters(of: model).selected.map {
+          WeightPlane.Moving(name: $0.specification.name, tensors: [$0.tensor])
+        })
     }
-    networks = subjects.map(\.network)
-    inputFiles = []
-    study = LandscapeStudy(
-      .hessian, axes: plan.axes, parameters: plan.parameters, moving: moving.map(\.count))
-    notes = Self.notes(subjects, moving)
+    let study = LandscapeStudy(
+      .hessian, axes: plan.axes, parameters: plan.parameters, moving: planes.map(\.moving.count),
+      statistics: plan.statistics != nil ? .recompute : .fixed)
+    self.init(
+      study, subjects, planes, notes: [], eigenvectors: eigenvectors, statistics: plan.statistics)
   }
 
-  private static func notes(_ subjects: [ModelSubject], _ moving: [[Moving]]) -> [String] {
-    zip(subjects, moving).map { subject, moving in
-      let values = moving.reduce(0) { $0 + $1.tensors[0].shape.count }
-      return
-        "\(subject.label): \(moving.count) of \(subject.network.parameters.count) tensors move, "
-        + "\(values) values"
-    }
-  }
-
-  private static func moving(
+  private static func plane(
     _ subject: ModelSubject, to targets: [ModelSubject], _ plan: Plan
-  ) throws(VitProbeError) -> [Moving] {
+  ) throws(VitProbeError) -> WeightPlane {
     let all = subject.network.parameters
-    let candidates = targets.isEmpty ? all.filter { !$0.specification.isBuffer } : all
-    let selection = NameSelection(plan.parameters)
-    let names = candidates.map(\.specification.name)
-    if let glob = selection.firstUnmatched(in: names) {
-      throw VitProbeError(
-        .usage,
-        "`parameters` \"\(glob)\" matches no parameter of \(subject.label); there are "
-          + names.prefix(4).joined(separator: ", ") + ", …"
-          + NameSelection.question(glob, among: names))
-    }
-    let chosen = candidates.filter { parameter in
-      plan.parameters.isEmpty
-        ? !targets.isEmpty || parameter.specification.storedShape.count > 1
-        : selection.includes(parameter.specification.name)
-    }
+    let chosen = try subject.parameters(
+      among: targets.isEmpty ? all.filter { !$0.specification.isBuffer } : all,
+      matching: plan.parameters
+    ) { !targets.isEmpty || $0.specification.storedShape.count > 1 }
     var ends: [[String: Tensor]] = []
-    for target in targets { ends.append(try weights(of: target, like: subject)) }
-    return chosen.map { parameter in
-      let name = parameter.specification.name
-      let others =
-        targets.isEmpty
-        ? plan.axes.indices.map {
-          WeightDirection.random(parameter, plan.direction, seed: plan.seed, axis: $0)
-        } : ends.compactMap { $0[name] }
-      return Moving(
-        name: name, isBuffer: parameter.specification.isBuffer, tensors: [parameter.tensor] + others
-      )
+    for target in targets {
+      ends.append(try subject.weights(of: target, orElse: "there is no line"))
     }
+    return WeightPlane(
+      label: subject.label, network: subject.network,
+      moving: chosen.map { parameter in
+        let name = parameter.specification.name
+        let others =
+          targets.isEmpty
+          ? plan.axes.indices.map {
+            WeightDirection.random(parameter, plan.direction, seed: plan.seed, axis: $0)
+          } : ends.compactMap { $0[name] }
+        return WeightPlane.Moving(name: name, tensors: [parameter.tensor] + others)
+      })
   }
 
-  /// The weights of another checkpoint of the same network, by name.
-  private static func weights(
-    of target: ModelSubject, like subject: ModelSubject
-  ) throws(VitProbeError) -> [String: Tensor] {
-    let own = subject.network.parameters.map(\.specification)
-    let others = target.network.parameters
-    var found: [String: Tensor] = [:]
-    for parameter in others { found[parameter.specification.name] = parameter.tensor }
-    for specification in own where found[specification.name]?.shape != specification.shape {
-      let other = others.first { $0.specification.name == specification.name }
-      throw VitProbeError(
-        .badData,
-        "there is no line from \(subject.label) to \(target.label): \(specification.name) is "
-          + "\(specification.storedShape) in the first and "
-          + (other.map { "\($0.specification.storedShape)" } ?? "missing") + " in the second")
-    }
-    guard others.count == own.count else {
-      throw VitProbeError(
-        .badData,
-        "there is no line from \(subject.label) to \(target.label): they have \(own.count) and "
-          + "\(others.count) tensors")
-    }
-    return found
-  }
-
-  private static func digest(_ network: any Network) -> String {
-    let digest = SHA256()
-    for parameter in network.parameters {
-      digest.update(Array(parameter.specification.name.utf8))
-      parameter.tensor.withValues { digest.update(UnsafeRawBufferPointer($0)) }
-    }
-    return digest.finish()
-  }
-
-  /// The weights of a place.
+  /// The weights of a place, what directions are found by, and minibatches that others have in hand.
   public func heldBytes(of model: Int, images: Int) -> Int {
-    moving[model].reduce(eigenvectors?.heldBytes(of: model) ?? 0) {
-      $0 + 4 * $1.tensors[0].shape.count * (2 + study.axes.count)
-    }
-  }
-
-  /// The network of a place.
-  func network(_ variant: Int, of model: Int) throws -> (any Network, WeightNorms) {
-    let coefficients = study.coefficients(study.places[variant])
-    var tensors: [String: Tensor] = [:]
-    for parameter in networks[model].parameters {
-      tensors[parameter.specification.name] = parameter.tensor
-    }
-    let directions = try eigenvectors?(of: model) ?? []
-    for (place, one) in moving[model].enumerated() {
-      tensors[one.name] = WeightDirection.sum(
-        one.tensors + directions.map { $0[place] }, coefficients)
-    }
-    var norms = WeightNorms()
-    for parameter in networks[model].parameters where !parameter.specification.isBuffer {
-      tensors[parameter.specification.name]?.withValues { norms.add($0) }
-    }
-    return (try networks[model].rebuilt(with: tensors), norms)
+    let shape = planes[model].network.inputShape
+    return planes[model].bytes + (eigenvectors?.heldBytes(of: model) ?? 0)
+      + 4 * images * shape.height * shape.width * shape.channels * keptBatches
+      + (statistics?.bytes(of: shape) ?? 0)
   }
 
   /// Runs the network of a place.
   public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
-    let (network, norms) = try network(variant, of: model)
-    return VariantOutput(network(batch.images), weights: norms)
+    let found = try eigenvectors?(of: model)
+    let place = try moved(Place(model: model, variant: variant)) {
+      var (tensors, norms) = planes[model].weights(
+        study.coefficients(study.places[variant]), directions: found?.vectors ?? [])
+      if let statistics {
+        tensors = try statistics.estimate(tensors, model: model, subjects[model])
+      }
+      return Moved(network: try planes[model].network.rebuilt(with: tensors), norms: norms)
+    }
+    return VariantOutput(
+      place.network(batch.images), weights: place.norms, measures: found?.values)
   }
 }

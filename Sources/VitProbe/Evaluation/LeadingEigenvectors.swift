@@ -7,7 +7,13 @@ import Tensors
 final class LeadingEigenvectors: Sendable {
   private let run: HessianRun
   private let count: Int
-  private let known = Mutex<[Int: [[Tensor]]]>([:])
+  private let known = Mutex<[Int: Found]>([:])
+
+  /// Eigenvalues, and their vectors cut into the parameters' tensors.
+  struct Found: Sendable {
+    let values: [Double]
+    let vectors: [[Tensor]]
+  }
 
   /// - Parameters:
   ///   - run: over the whole data set.
@@ -25,7 +31,7 @@ final class LeadingEigenvectors: Sendable {
   /// Those of the largest eigenvalues by magnitude, of length 1, each cut into the parameters' tensors.
   ///
   /// - Throws: ``VitProbeError`` if they have not converged; `SpectrumError` for a loss that is not finite.
-  func callAsFunction(of model: Int) throws -> [[Tensor]] {
+  func callAsFunction(of model: Int) throws -> Found {
     try known.withLock { known in
       if let found = known[model] { return found }
       let label = run.subjects[model].label
@@ -39,7 +45,9 @@ final class LeadingEigenvectors: Sendable {
           "\(label): the leading eigenvectors of the Hessian have not converged in "
             + "\(spectrum.products) products; every other `direction` needs none")
       }
-      let found = leading.map { run.parameters[model].split(spectrum.vector(of: $0)) }
+      let found = Found(
+        values: leading.map(\.value),
+        vectors: leading.map { run.parameters[model].split(spectrum.vector(of: $0)) })
       known[model] = found
       return found
     }

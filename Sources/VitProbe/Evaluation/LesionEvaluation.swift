@@ -13,6 +13,8 @@ public struct LesionEvaluation: VariantEvaluation {
   private let blocks: [[Int?]]
   /// Bytes of the largest residual stream of each model for an image.
   private let streamBytes: [Int]
+  /// Of each model, where the maps behind each of its branches are looked at.
+  private let profileTaps: [[PlannedTap?]]
 
   /// Finds the residual branches of models.
   ///
@@ -20,14 +22,15 @@ public struct LesionEvaluation: VariantEvaluation {
   ///   - replacement: what is put in the place of a branch.
   ///   - heads: whether attention heads are removed one by one as well.
   ///   - layers: globs on the names of lesions, `blocks.3.attn_branch` and `blocks.3.attn_branch#2`.
+  ///   - buildUp: whether convolutions are ranked by what a self-attention would do in their place.
   /// - Throws: ``VitProbeError`` for a model without residual branches, `--heads` where no model has heads,
   ///   and globs that match nothing.
   public init(
     _ subjects: [ModelSubject], by replacement: LesionStudy.Replacement, heads: Bool = false,
-    layers: [String] = []
+    layers: [String] = [], buildUp: Bool = false
   ) throws(VitProbeError) {
     var found: [[(lesion: LesionStudy.Lesion, block: Int?)]] = []
-    var streams: [Int] = []
+    var (streams, followers) = ([Int](), [[String: PlannedTap]]())
     for subject in subjects {
       let summary: ModelSummary
       do { summary = try ModelSummary(subject.network) } catch { throw VitProbeError(error) }
@@ -38,8 +41,15 @@ public struct LesionEvaluation: VariantEvaluation {
       }
       found.append(own)
       streams.append(4 * (summary.taps(.branch).map(\.shape.count).max() ?? 0))
+      followers.append(Self.followers(of: summary))
     }
     streamBytes = streams
+    if buildUp, !found.joined().contains(where: { $0.lesion.branch.kind == .conv }) {
+      throw VitProbeError(
+        .usage,
+        "`buildUp`: \(subjects.map(\.label).joined(separator: ", ")) has no convolution that a "
+          + "self-attention could stand in for")
+    }
     let headless = zip(subjects, found).filter { !$1.contains { $0.lesion.head != nil } }
     if heads, headless.count == subjects.count {
       throw VitProbeError(
@@ -62,7 +72,16 @@ public struct LesionEvaluation: VariantEvaluation {
         "no residual branch of \(empty.0.label) is left (layers: "
           + layers.joined(separator: " ") + ")")
     }
-    study = LesionStudy(chosen.map { $0.map(\.lesion) }, by: replacement)
+    study = LesionStudy(
+      chosen.map { $0.map(\.lesion) }, by: replacement,
+      lastLayers: subjects.map { subject in
+        subject.taps.last {
+          $0.tap.roles.contains(.block) && CKAAnalyzer().accepts($0.tap)
+        }?.tap.name
+      }, ranksBuildUp: buildUp)
+    profileTaps = zip(chosen, followers).map { own, followers in
+      own.filter { $0.lesion.head == nil }.map { followers[$0.lesion.branch.name] }
+    }
     blocks = chosen.map { $0.map(\.block) }
     networks = subjects.map(\.network)
     notes =
@@ -93,6 +112,19 @@ public struct LesionEvaluation: VariantEvaluation {
     }
   }
 
+  /// Of each branch, the residual half-block that it becomes part of, by the branch's name.
+  private static func followers(of summary: ModelSummary) -> [String: PlannedTap] {
+    var (found, branch) = ([String: PlannedTap](), String?.none)
+    for entry in summary.taps {
+      if entry.tap.roles.contains(.branch) { branch = entry.tap.name }
+      guard let name = branch, entry.tap.roles.contains(.sequence) else { continue }
+      found[name] = PlannedTap(
+        tap: entry.tap, shape: Array(entry.shape.dimensions.dropFirst()))
+      branch = nil
+    }
+    return found
+  }
+
   /// The maps that the heads of an attention branch attend by.
   private static func map(of branch: Tap, _ summary: ModelSummary) -> ModelSummary.Entry? {
     guard branch.kind == .msa, let dot = branch.name.lastIndex(of: ".") else { return nil }
@@ -100,18 +132,47 @@ public struct LesionEvaluation: VariantEvaluation {
     return summary.taps.first { $0.tap.name == name && $0.shape.rank >= 4 }
   }
 
-  /// The replaced ones.
-  public func taps(of model: Int) -> Set<String> { Set(study.lesions[model].map(\.target)) }
+  /// The replaced ones, the last layer, and where maps are looked at.
+  public func taps(of model: Int) -> Set<String> {
+    var taps = Set(study.lesions[model].map(\.target))
+    if let last = study.lastLayers[model] { taps.insert(last) }
+    if study.ranksBuildUp { taps.formUnion(profileTaps[model].compactMap { $0?.tap.name }) }
+    return taps
+  }
 
-  /// The states that are kept of a pass.
+  /// The states that are kept of a pass, and Gram matrices.
   public func heldBytes(of model: Int, images: Int) -> Int {
-    streamBytes[model] * images * BatchInHand.keptPasses * BatchesInHand.limit
+    streamBytes[model] * images * BatchInHand.keptPasses * keptBatches
+      + 8 * images * images * (2 + keptBatches)
+  }
+
+  /// The class scores of the whole network, with its last layer kept for lesions, and its maps measured where they
+  /// rank branches.
+  public func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput? {
+    let profile = study.ranksBuildUp ? FeatureProfile(profileTaps[model]) : nil
+    let pass = whole(model, on: batch, profile: profile)
+    // Another unit may have made the pass before, without looking at maps.
+    if let profile, profile.isEmpty {
+      _ = networks[model](batch.images, Context(probe: WholeProbe(nil, profile)))
+    }
+    return VariantOutput(
+      pass.logits, measures: profile?.measures(images: batch.minibatch.count))
+  }
+
+  private func whole(
+    _ model: Int, on batch: BatchInHand, profile: FeatureProfile? = nil
+  ) -> BatchInHand.WholePass {
+    batch.whole {
+      let probe = WholeProbe(study.lastLayers[model], profile)
+      let logits = networks[model](batch.images, Context(probe: probe))
+      return BatchInHand.WholePass(logits: logits, last: probe.last)
+    }
   }
 
   /// Runs what comes from the lesion's block on.
   public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
     let lesion = study.lesions[model][variant]
-    let probe = LesionProbe(lesion, by: study.replacement)
+    let probe = LesionProbe(lesion, by: study.replacement, last: study.lastLayers[model])
     let context = Context(probe: probe)
     let network = networks[model]
     let pass = blocks[model][variant].flatMap { batch.pass(of: network, before: $0) }
@@ -119,7 +180,30 @@ public struct LesionEvaluation: VariantEvaluation {
     guard probe.isDone else {
       throw VitProbeError(.software, "the pass has not come by \(lesion.target)")
     }
-    return VariantOutput(logits)
+    guard study.lastLayers[model] != nil else { return VariantOutput(logits) }
+    guard let own = probe.last, let other = whole(model, on: batch).last else {
+      throw VitProbeError(.software, "the pass has not come by its last layer")
+    }
+    return VariantOutput(logits, measures: CentredGram.measures(of: other, and: own))
+  }
+}
+
+/// Looks at the last layer of a whole pass, and at the maps on the way.
+private final class WholeProbe: Probe {
+  private let lastName: String?
+  private let profile: FeatureProfile?
+  private(set) var last: CentredGram?
+
+  init(_ lastName: String?, _ profile: FeatureProfile?) {
+    (self.lastName, self.profile) = (lastName, profile)
+  }
+
+  func wants(_ tap: Tap) -> Bool { tap.name == lastName || profile?.wants(tap) ?? false }
+
+  func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    if tap.name == lastName { last = CentredGram(value) }
+    profile?.observe(tap, value)
+    return value
   }
 }
 
@@ -127,15 +211,23 @@ public struct LesionEvaluation: VariantEvaluation {
 private final class LesionProbe: Probe {
   private let lesion: LesionStudy.Lesion
   private let replacement: LesionStudy.Replacement
+  private let lastName: String?
   private(set) var isDone = false
+  private(set) var last: CentredGram?
 
-  init(_ lesion: LesionStudy.Lesion, by replacement: LesionStudy.Replacement) {
-    (self.lesion, self.replacement) = (lesion, replacement)
+  init(
+    _ lesion: LesionStudy.Lesion, by replacement: LesionStudy.Replacement, last: String?
+  ) {
+    (self.lesion, self.replacement, lastName) = (lesion, replacement, last)
   }
 
-  func wants(_ tap: Tap) -> Bool { tap.name == lesion.target }
+  func wants(_ tap: Tap) -> Bool { tap.name == lesion.target || tap.name == lastName }
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
+    guard tap.name == lesion.target else {
+      last = CentredGram(value)
+      return value
+    }
     isDone = true
     if lesion.head == nil, replacement == .zero { return Tensor(repeating: 0, shape: value.shape) }
     let images = value.shape[0]

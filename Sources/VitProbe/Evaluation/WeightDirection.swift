@@ -41,7 +41,7 @@ enum WeightDirection {
         scale(stride(from: place, to: weights.count, by: max(1, length)), epsilon: 1e-7)
       }
     case .layer: scale(weights.indices, epsilon: 0)
-    case .none, .hessian, .checkpoint: break
+    case .none, .hessian, .checkpoint, .trajectory: break
     }
     return specification.layout.fromStored(
       Tensor(direction.map(Float.init), shape: own.shape))

@@ -16,6 +16,7 @@ public struct MergeJob: Sendable {
   public var kinds: [any RecordKind.Type] = [
     FeatureRecords.self, HessianRecords.self, EvaluationRecords<LesionStudy>.self,
     EvaluationRecords<RobustnessStudy>.self, EvaluationRecords<LandscapeStudy>.self,
+    EvaluationRecords<TrajectoryStudy>.self,
   ]
   /// Whether minibatches may be missing.
   public var allowsPartial = false

@@ -74,13 +74,20 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
     return bins.reduce(0) { $0 + abs(Double($1.hits) - $1.confidence) } / Double(count)
   }
 
-  /// Whether guessing among so many classes would hit as often: the hits are at most two standard
-  /// deviations above those of a guess, and there are enough images for a trained network to stand out.
-  func isAtChance(classes: Int) -> Bool {
-    guard classes > 1 else { return false }
+  /// What to say of a model where guessing among so many classes would hit as often: the hits are at most two
+  /// standard deviations above those of a guess, and there are enough images for a trained network to stand
+  /// out. Nil otherwise.
+  ///
+  /// - Parameter hits: nil where scores are not finite.
+  static func chance(hits: Int?, of count: Int, classes: Int, label: String) -> String? {
+    guard classes > 1, let hits else { return nil }
     let (n, share) = (Double(count), 1 / Double(classes))
     let limit = n * share + 2 * (n * share * (1 - share)).squareRoot()
-    return limit < n / 2 && count >= 16 && Double(hits) <= limit
+    guard limit < n / 2 && count >= 16 && Double(hits) <= limit else { return nil }
+    return
+      "\(label): \(NumberText.significant(100 * Double(hits) / n, digits: 3)) % of \(count) images are "
+      + "right, no more than a guess among \(classes) classes would be: weights, preprocessing or labels "
+      + "do not fit, unless the network is untrained"
   }
 
   /// What one minibatch says of one model.
@@ -161,16 +168,10 @@ public struct ClassificationMetrics: Sendable, Hashable, Codable {
         continue
       }
       let n = Double(sum.count)
-      let isAtChance = sum.isAtChance(classes: classes)
-      if isAtChance {
-        let share = NumberText.significant(100 * Double(sum.hits) / n, digits: 3)
-        notes.append(
-          "\(label): \(share) % of \(sum.count) images are right, no more than a guess among "
-            + "\(classes) classes would be: weights, preprocessing or labels do not fit, unless the "
-            + "network is untrained")
-      }
+      let chance = Self.chance(hits: sum.hits, of: sum.count, classes: classes, label: label)
+      if let chance { notes.append(chance) }
       let known = sum.count > 0
-      let own = sum.nonfinite > 0 ? "nan_input" : isAtChance ? "at_chance" : "ok"
+      let own = sum.nonfinite > 0 ? "nan_input" : chance != nil ? "at_chance" : "ok"
       table.append([
         .text(label), .text(data), .integer(sum.count), Cell(known ? Double(sum.hits) / n : nil),
         Cell(known && classes > 5 ? Double(sum.topFive) / n : nil),

@@ -1,3 +1,4 @@
+import Checkpoints
 import Diagnostics
 import DurableFiles
 import Reports
@@ -15,6 +16,13 @@ public enum ReportFormat: String, Sendable, CaseIterable {
   case png
   /// Figures as Vega-Lite with their data inside.
   case vega
+  /// Grids as NumPy arrays of Float64.
+  case npz
+  /// Grids as ParaView's structured grids.
+  case vts
+
+  /// Whether it is for values over a grid alone.
+  public var isOfGrids: Bool { [.npz, .vts].contains(self) }
 }
 
 /// Which files reports become, and how their figures are set.
@@ -42,11 +50,17 @@ public struct ReportFormats: Sendable, ExpressibleByArrayLiteral {
 }
 
 extension Report {
-  /// Writes tables and figures, and captions beside figures without titles.
+  /// Writes tables, grids and figures, and captions beside figures without titles.
   func write(to folder: OutputFolder, as formats: ReportFormats) throws {
     let kinds = formats.kinds
     if kinds.contains(.csv) {
       for table in tables { try folder.write(table.csv, to: table.name + ".csv") }
+    }
+    for grid in grids {
+      if kinds.contains(.vts) { try folder.write(grid.vts, to: grid.name + ".vts") }
+      if kinds.contains(.npz) {
+        try folder.write(grid.name + ".npz") { path in try grid.writeArchive(to: path) }
+      }
     }
     let printer = try formats.printer()
     for var figure in figures {
@@ -61,9 +75,25 @@ extension Report {
       if let printer, kinds.contains(.png) {
         try folder.write(printer.png(figure), to: figure.name + ".png")
       }
-      if !formats.setting.hasTitles, kinds != [.csv] {
+      if !formats.setting.hasTitles, kinds.contains(where: { $0 != .csv && !$0.isOfGrids }) {
         try folder.write(figure.caption, to: figure.name + ".txt")
       }
     }
+  }
+}
+
+extension ScalarGrid {
+  /// Writes `x`, `y` and the fields `[y, x]` as arrays of an archive.
+  func writeArchive(to path: String) throws(CheckpointError) {
+    var archive = try NumpyArchiveWriter(creating: path)
+    let axes = [Field("x", x), Field("y", y)].map { ($0, [$0.values.count]) }
+    for (field, shape) in axes + fields.map({ ($0, [y.count, x.count]) }) {
+      try archive.begin(field.name, dtype: .float64, shape: shape)
+      let result = field.values.withUnsafeBytes { bytes in
+        Result { () throws(CheckpointError) in try archive.append(bytes) }
+      }
+      try result.get()
+    }
+    try archive.finish()
   }
 }

@@ -1,3 +1,6 @@
+import Glibc
+import StrictJSON
+import TestSupport
 import Testing
 
 @testable import Diagnostics
@@ -47,6 +50,75 @@ import Testing
     #expect(disk[16 * 32 + 18] > 0 && disk[16 * 32 + 19] == 0 && disk[16 * 32 + 16] == disk.max())
   }
 
+  /// A camera that moves keeps what is even, spreads a point along a line of its angle, and nothing beside it.
+  @Test func aMovingCameraBlursAlongALine() {
+    let flat = [Double](repeating: 0.3, count: 1024)
+    #expect(isClose(corrupted(.motionBlur, 5, flat, side: 32), flat))
+    var point = [Double](repeating: 0, count: 1024)
+    point[16 * 32 + 16] = 1
+    var image = point
+    ImageBlur(height: 32, width: 32, channels: 1).line(&image, deviation: 1, angle: 0)
+    let row = Array(image[(16 * 32)..<(17 * 32)])
+    #expect(abs(row.reduce(0, +) - 1) < 1e-12 && abs(image.reduce(0, +) - 1) < 1e-12)
+    // Halves between two pixels count for both: w₀ + w₁ at the middle, the normal weights at half steps.
+    let weights = (-6...6).map { exp(-Double($0 * $0) / 8) }
+    let sum = weights.reduce(0, +)
+    #expect(abs(row[16] - (weights[6] + weights[5]) / sum) < 1e-12)
+    #expect(abs(row[18] - (weights[10] + (weights[9] + weights[11]) / 2) / sum) < 1e-12)
+    #expect(row[12] == 0 && row[20] == 0)
+    let steep = corrupted(.motionBlur, 5, point, side: 32)
+    #expect(abs(steep.reduce(0, +) - 1) < 1e-12 && steep.max() == steep[16 * 32 + 16])
+  }
+
+  /// Enlargements about the middle keep it, and shrink a slope by the mean of one over the factors.
+  @Test func aCameraThatComesNearerShrinksSlopes() {
+    let ramp = (0..<25).map { Double($0 % 5) / 10 }
+    let zoomed = corrupted(.zoomBlur, 5, ramp, side: 5)
+    var mean = 0.0
+    for step in 0...10 {
+      let factor: Double = 1 + 0.03 * Double(step)
+      mean += 1 / factor / 11
+    }
+    let expected = (0..<25).map { (place: Int) -> Double in
+      let column = Double(place % 5)
+      return 0.2 + (column - 2) / 10 * mean
+    }
+    #expect(isClose(zoomed, expected))
+  }
+
+  /// The same samples as Pillow's, to the last bit.
+  @Test func compressionIsThatOfPillow() throws {
+    let folder = #filePath.dropLast("Evaluation/CorruptionTests.swift".count)
+    let golden = try JSONValue(
+      parsing: #require(Scratch.read(folder + "Fixtures/jpeg-round-trip.json")))
+    func image(_ channels: Int) -> [Double] {
+      (0..<17 * 13 * channels).map { (index: Int) -> Double in
+        let (place, c) = (index / channels, index % channels)
+        let (y, x) = (place / 13, place % 13)
+        let sum: Int = 37 * y + 11 * x + 83 * c + x * y
+        return Double(sum % 256) / 255
+      }
+    }
+    for (name, channels) in [("rgb", 3), ("grey", 1)] {
+      for (quality, severity) in [(25, 1), (7, 5)] {
+        var found = image(channels)
+        Corruption(.jpegCompression, severity: severity).apply(
+          to: &found, height: 17, width: 13, channels: channels, id: "a", seed: 0)
+        let values = try #require(golden["\(name) \(quality)"]?.arrayValue)
+        let expected = values.compactMap { if case .integer(let v) = $0 { v } else { nil } }
+        #expect(expected.count == 17 * 13 * channels)
+        #expect(found.map { Int((255 * $0).rounded()) } == expected, "\(name) \(quality)")
+      }
+    }
+    // Other numbers of channels are compressed one by one; what is no number stays.
+    var two = image(1).flatMap { [$0, $0] }
+    two[0] = .nan
+    JPEGCompression(quality: 25).apply(to: &two, height: 17, width: 13, channels: 2)
+    var one = image(1)
+    JPEGCompression(quality: 25).apply(to: &one, height: 17, width: 13, channels: 1)
+    #expect(two[0].isNaN && (0..<221).allSatisfy { two[2 * $0 + 1] == one[$0] })
+  }
+
   /// Means and variances within five standard errors of what the law says.
   @Test func noiseHasItsLaw() {
     let count = 128 * 128
@@ -81,7 +153,9 @@ import Testing
       #expect(once.allSatisfy { (0...1).contains($0) })
       #expect(corrupted(kind, severity, image, side: 16, channels: 3) == once)
       sizes.append(zip(once, image).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) })
-      let isRandom = [.gaussianNoise, .shotNoise, .impulseNoise, .occlusion].contains(kind)
+      let isRandom = [
+        .gaussianNoise, .shotNoise, .impulseNoise, .motionBlur, .occlusion,
+      ].contains(kind)
       let other = corrupted(kind, severity, image, side: 16, channels: 3, id: "b")
       let seeded = corrupted(kind, severity, image, side: 16, channels: 3, seed: 9)
       #expect((other != once) == isRandom && (seeded != once) == isRandom)

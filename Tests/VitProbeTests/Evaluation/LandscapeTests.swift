@@ -192,6 +192,12 @@ import Testing
         continue
       }
       #expect(abs(curvature - eigenvalue) < 0.02 * abs(eigenvalue), "\(curvature) \(eigenvalue)")
+      let own = summary.cells(column.hasSuffix("x") ? "eigenvalue_x" : "eigenvalue_y")?.first
+      guard case .real(let found)? = own else {
+        Issue.record("there is no eigenvalue beside \(column)")
+        continue
+      }
+      #expect(abs(found - eigenvalue) < 1e-4 * abs(eigenvalue), "\(found) \(eigenvalue)")
     }
     try EvaluationStudies.checkBytes { shard in
       try EvaluationStudies.run(

@@ -70,6 +70,113 @@ import Testing
     #expect(own[branch] != own["none"])
   }
 
+  private func reals(_ table: Table, _ column: String) throws -> [Double] {
+    try #require(table.cells(column)).map { if case .real(let value) = $0 { value } else { .nan } }
+  }
+
+  /// Without a branch the last layer is that of a network whose branch ends in zeros: their similarity to the whole
+  /// one is the one that `cka` finds. A branch of zeros leaves the layer what it is.
+  @Test func similaritiesAreThoseOfCKA() throws {
+    let subject = try Samples.model(Samples.resnet)
+    let data = try Samples.images(17)
+    func relabelled(_ label: String, zeroing layer: String?) throws -> ModelSubject {
+      let tensors = Dictionary(
+        uniqueKeysWithValues: subject.network.parameters.map { parameter in
+          let name = parameter.specification.name
+          let isZero = layer.map { name == $0 + "weight" || name == $0 + "bias" } ?? false
+          return (
+            name, isZero ? Tensor(repeating: 0, shape: parameter.tensor.shape) : parameter.tensor
+          )
+        })
+      return try ModelSubject(
+        subject.network.rebuilt(with: tensors), report: subject.report,
+        preprocessing: Preprocessing(
+          size: Extents(height: 32, width: 32), resize: .none, interpolation: .bilinear,
+          mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]), label: label)
+    }
+    let whole = try relabelled("whole", zeroing: nil)
+    let zeroed = try relabelled("zeroed", zeroing: "layer1.0.bn2.")
+    let table = try EvaluationStudies.run(
+      [whole, zeroed], on: data, LesionEvaluation([whole, zeroed], by: .zero)
+    ).collect().outcome().reports[0].report.tables[0]
+    let found = try reals(table, "cka_last")
+    #expect(found[0].isNaN && found[1] < 1 && abs(found[4] - 1) < 1e-12)
+    let outcome = try FeatureRun(
+      [whole, zeroed], on: data, analyses: [CKAAnalyzer()], options: Samples.options(batchSize: 5))()
+    let rows = try cka(outcome).filter { row in
+      [row["layer_a_name"], row["layer_b_name"]].allSatisfy { $0 == "layer2.0" }
+        && Set([row["model_a"], row["model_b"]]) == ["whole", "zeroed"]
+    }
+    let known = try #require(rows.first?["cka"].flatMap { Double($0) })
+    #expect(abs(found[1] - known) < 1e-9, "\(found[1]) \(known)")
+    let low = try #require(rows.first?["ci_lo"].flatMap { Double($0) })
+    #expect(try abs(reals(table, "cka_lo")[1] - low) < 1e-9)
+  }
+
+  /// Variances and amplitudes are those of `variance` and `fourier`; ranks are of these numbers.
+  @Test func branchesAreRankedByTheRuleOfAlterNet() throws {
+    let architecture = "resnet(stem=cifar,image=32,depths=2-2,block=basic,width=6,classes=7)"
+    let models = try [
+      Samples.model(architecture, label: "r"), Samples.model(Samples.vit, label: "v"),
+    ]
+    let data = try Samples.images(10)
+    let report = try EvaluationStudies.run(
+      models, on: data, LesionEvaluation(models, by: .zero, buildUp: true)
+    ).collect().outcome().reports[0].report
+    #expect(report.tables.map(\.name) == ["lesion", "lesion_build_up"])
+    let table = report.tables[1]
+    #expect(table.rows.count == 8 && table.cells("rank")?.prefix(4) == [1, 2, 3, 4])
+    #expect(table.cells("rank")?.suffix(4).allSatisfy { $0 == .empty } == true)
+    let outcome = try FeatureRun(
+      [models[0]], on: data, analyses: [VarianceAnalyzer(), FourierAnalyzer()],
+      options: Samples.options(batchSize: 5))()
+    let tables = outcome.reports.flatMap(\.report.tables)
+    let variance = try #require(tables.first { $0.name == "variance" })
+    let fourier = try #require(tables.first { $0.name == "fourier" })
+    let names = try #require(table.cells("layer_name")).prefix(4)
+    for (row, name) in names.enumerated() {
+      guard case .text(let branch) = name else { continue }
+      let layer = Cell.text(String(branch.dropLast(".branch".count)))
+      let place = try #require(variance.cells("layer_name")?.firstIndex(of: layer))
+      #expect(
+        try abs(reals(table, "variance")[row] - reals(variance, "value")[place]) < 1e-9)
+      let last = try #require(fourier.cells("layer_name")?.lastIndex(of: layer))
+      #expect(
+        try abs(reals(table, "high_frequency")[row] - reals(fourier, "delta_log_amp")[last])
+          < 1e-9)
+    }
+    // Ranks of each measure are a permutation in its order, and the rows in the order of their means.
+    for (column, rank, sign) in [
+      ("variance", "rank_variance", -1.0), ("lesion_cost_pp", "rank_cost", 1),
+      ("high_frequency", "rank_frequency", -1),
+    ] {
+      let values = try reals(table, column).prefix(4).map { sign * $0 }
+      let ranks = try #require(table.cells(rank)).prefix(4).map {
+        if case .integer(let value) = $0 { value } else { 0 }
+      }
+      #expect(Set(ranks) == [1, 2, 3, 4])
+      for a in 0..<4 {
+        for b in 0..<4 where values[a] < values[b] { #expect(ranks[a] < ranks[b]) }
+      }
+    }
+    let means = try reals(table, "mean_rank").prefix(4)
+    #expect(means.sorted() == Array(means))
+    let isEnd = try #require(table.cells("stage_end"))
+    for (row, name) in names.enumerated() {
+      let expected = name == "layer1.1.branch" || name == "layer2.1.branch"
+      #expect(isEnd[row] == .text("\(expected)"))
+    }
+    let refused = failure {
+      _ = try LesionEvaluation([models[1]], by: .zero, buildUp: true)
+    }
+    #expect(refused?.message.contains("no convolution") == true)
+    try EvaluationStudies.checkBytes { shard in
+      try EvaluationStudies.run(
+        models, on: Samples.images(17), LesionEvaluation(models, by: .zero, buildUp: true),
+        shard: shard)
+    }
+  }
+
   /// A pass that goes on from the block of the lesion has the bits of a whole one, in every family.
   @Test(arguments: Samples.families)
   func passesGoOnFromTheBlock(family: Samples.Family) throws {
