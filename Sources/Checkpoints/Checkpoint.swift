@@ -23,6 +23,8 @@ public struct Checkpoint: Sendable {
     case torch
     /// NumPy arrays in a dictionary in a Python pickle.
     case pickle
+    /// What `torch.export.save` writes (`.pt2`): a ZIP archive with a graph, and each weight a member.
+    case exported = "pt2"
   }
 
   /// The path that was opened.
@@ -42,6 +44,8 @@ public struct Checkpoint: Sendable {
   public let tensors: [TensorEntry]
   /// For files of `torch.save`: where the tensors were, and what was left aside.
   public let torch: TorchContents?
+  /// For files of `torch.export.save`: the graph.
+  public let program: ExportedProgram?
   /// What a reader of the results should know: bytes that were passed over, names that stand for other
   /// names.
   public let notes: [String]
@@ -51,7 +55,7 @@ public struct Checkpoint: Sendable {
   init(
     path: String, format: Format, files: [String], metadata: [String: String] = [:],
     config: JSONValue? = nil, preprocessorConfig: JSONValue? = nil, tensors: [TensorEntry],
-    torch: TorchContents? = nil, notes: [String] = []
+    torch: TorchContents? = nil, program: ExportedProgram? = nil, notes: [String] = []
   ) {
     self.path = path
     self.format = format
@@ -61,6 +65,7 @@ public struct Checkpoint: Sendable {
     self.preprocessorConfig = preprocessorConfig
     self.tensors = tensors
     self.torch = torch
+    self.program = program
     self.notes = notes
     places = Dictionary(
       tensors.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { a, _ in a })
@@ -69,7 +74,8 @@ public struct Checkpoint: Sendable {
   /// The tensor by that name.
   public subscript(name: String) -> TensorEntry? { places[name].map { tensors[$0] } }
 
-  /// Opens a safetensors, `.npy`, `.npz`, `torch.save` or pickle file, or a Hugging Face folder.
+  /// Opens a safetensors, `.npy`, `.npz`, `torch.save`, `torch.export.save` or pickle file, or a Hugging
+  /// Face folder.
   ///
   /// - Parameters:
   ///   - path: the file or folder.
@@ -106,7 +112,12 @@ public struct Checkpoint: Sendable {
         tensors: [try NumpyArray.entry(in: file, name: stem(of: file.path))])
     case .zip:
       let archive = try ZipArchive(file)
-      if TorchArchive.isTorch(archive) {
+      if ExportedArchive.isExported(archive) {
+        let contents = try ExportedArchive(archive).contents()
+        checkpoint = Checkpoint(
+          path: file.path, format: .exported, files: [file.path], tensors: contents.tensors,
+          program: contents.program, notes: trailingNote(archive.trailing))
+      } else if TorchArchive.isTorch(archive) {
         checkpoint = Checkpoint(
           file, .torch, try TorchArchive(archive).contents(entry), trailing: archive.trailing)
       } else {

@@ -190,10 +190,6 @@ struct ForeignFormat: Sendable {
       return ForeignFormat(
         "a Keras 3 model (.keras)", advice: "Save model.get_weights() with numpy.savez")
     }
-    if inside(["serialized_exported_program.json", "archive_format"]) != nil {
-      return ForeignFormat(
-        "a program of torch.export (.pt2), which is code as well as weights", advice: resave)
-    }
     let weights = [".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".h5", ".onnx", ".npz", ".pkl"]
     if let name = inside(weights) {
       return ForeignFormat("a ZIP archive of files, among them \"\(name)\"", advice: unpack)

@@ -2,10 +2,6 @@
 struct TorchTensorRebuilder {
   private typealias Reference = PickleGraph.Reference
 
-  /// A view may repeat elements of its storage (stride 0), up to this many.
-  private static let maximumExpanded = 1 << 26
-  private static let maximumRank = 64
-
   let graph: PickleGraph
   let storages: TorchStorages
 
@@ -116,12 +112,14 @@ struct TorchTensorRebuilder {
     else {
       throw failure(
         name, "offset, sizes or strides of another form",
-        "integers from 0 on, as many sizes as strides and at most \(Self.maximumRank)")
+        "integers from 0 on, as many sizes as strides and at most \(StridedView.maximumRank)")
     }
     guard storage.dtype.byteCount(shape: shape) != nil else {
       throw failure(name, "the shape \(shape)", "a size that fits 64 bits")
     }
-    let span = try span(shape, strides, name: name)
+    guard let span = StridedView.span(shape, strides) else {
+      throw failure(name, "the strides \(strides)", "a view that fits 64 bits")
+    }
     guard offset >= 0, let start = checkedSum(offset, storage.start),
       let end = checkedSum(offset, span), end <= storage.count
     else {
@@ -133,46 +131,19 @@ struct TorchTensorRebuilder {
     var result = TensorStorage(
       origin: storage.place.origin(start * width),
       isBigEndian: storages.isBigEndian && width > 1)
-    if span > 0, !Self.isDense(shape, strides) {
+    if span > 0, !StridedView.isDense(shape, strides) {
       let count = shape.reduce(1, *)
-      guard count <= max(storage.count, Self.maximumExpanded) else {
+      guard count <= max(storage.count, StridedView.maximumExpanded) else {
         throw CheckpointError(
           .limitExceeded, file: storages.file, place: "tensor \"\(name)\"",
           found: "\(count) elements over a storage of \(storage.count)",
-          expected: "at most \(Self.maximumExpanded) repeated ones")
+          expected: "at most \(StridedView.maximumExpanded) repeated ones")
       }
       result.strides = strides
       result.extent = span * width
     }
     return TensorEntry(
       name: name, dtype: storage.dtype, shape: shape, file: storages.file, storage: result)
-  }
-
-  /// Elements from the first of a view to its last in memory, inclusive.
-  private func span(
-    _ shape: [Int], _ strides: [Int], name: String
-  ) throws(CheckpointError) -> Int {
-    if shape.contains(0) { return 0 }
-    var last = 0
-    for (extent, stride) in zip(shape, strides) {
-      guard let reach = checkedProduct([extent - 1, stride]), let sum = checkedSum(last, reach)
-      else { throw failure(name, "the strides \(strides)", "a view that fits 64 bits") }
-      last = sum
-    }
-    guard let span = checkedSum(last, 1) else {
-      throw failure(name, "the strides \(strides)", "a view that fits 64 bits")
-    }
-    return span
-  }
-
-  /// Whether a view is row-major without holes; the stride of an axis of extent 1 is arbitrary.
-  private static func isDense(_ shape: [Int], _ strides: [Int]) -> Bool {
-    var expected = 1
-    for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
-      if stride != expected { return false }
-      expected *= extent
-    }
-    return true
   }
 
   private func integers(_ reference: Reference) -> [Int]? {
@@ -183,7 +154,7 @@ struct TorchTensorRebuilder {
       items = graph.tuple(call.arguments[0])
     }
     // The rank is checked first, since one long tuple may serve many tensors.
-    guard let items, items.count <= Self.maximumRank else { return nil }
+    guard let items, items.count <= StridedView.maximumRank else { return nil }
     var result: [Int] = []
     for item in items {
       guard let value = graph.integer(item), value >= 0 else { return nil }

@@ -4,6 +4,7 @@ enum SettingFlags {
   static let all: [String: String] = [
     "allowsPartial": "--allow-partial",
     "batchSize": "--batch-size",
+    "blocks": "--blocks",
     "buildUp": "--build-up",
     "classIndex": "--class-index",
     "cropFraction": "--crop-pct",
@@ -16,6 +17,7 @@ enum SettingFlags {
     "imageSize": "--image-size",
     "interpolation": "--interpolation",
     "keptBytes": "--keep",
+    "kinds": "--kind",
     "labels": "--labels",
     "labelsAreSorted": "--labels-as-sorted",
     "layers": "--layers",

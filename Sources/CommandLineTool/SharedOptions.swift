@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import Images
+import Models
 import Reports
 import Tensors
 import VitProbe
@@ -132,19 +133,46 @@ struct LayerOptions: ParsableArguments {
   @Option(help: "Layout of maps in feature files: nchw or nhwc.")
   var layout = FeatureLayout.Map.nchw
 
-  @Option(help: ArgumentHelp("Tokens before the grid's in feature files.", valueName: "N"))
+  @Option(
+    help: ArgumentHelp(
+      "Tokens before the grid's in feature files, and in graphs that do not show them.",
+      valueName: "N"))
   var prefixTokens: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "In an exported graph, the kind of layers whose names match, as in '*.mixer=msa'; repeatable.",
+      valueName: "GLOB=KIND"))
+  var kind: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "In an exported graph, the modules that are its blocks; repeatable.", valueName: "GLOB"))
+  var blocks: [String] = []
 
   func validate() throws {
     if let prefixTokens, prefixTokens < 0 {
       throw ValidationError("--prefix-tokens \(prefixTokens): at least 0 is needed")
     }
+    for text in kind { _ = try kind(text) }
+  }
+
+  private func kind(_ text: String) throws -> GraphOverrides.Kind {
+    guard let equals = text.lastIndex(of: "="), equals != text.startIndex,
+      let kind = Tap.Kind(rawValue: String(text[text.index(after: equals)...]))
+    else {
+      let known = Tap.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--kind \"\(text)\" is not GLOB=KIND with a kind of \(known)")
+    }
+    return GraphOverrides.Kind(pattern: String(text[..<equals]), kind: kind)
   }
 
   func apply(to job: inout FeatureJob) {
     job.taps = TapSelection(ordering: taps, layers: layers)
     job.features.map = layout
     job.features.prefixTokens = prefixTokens
+    job.features.graph.kinds = kind.compactMap { try? kind($0) }
+    job.features.graph.blocks = blocks
   }
 }
 

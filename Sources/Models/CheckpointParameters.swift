@@ -21,7 +21,7 @@ public final class CheckpointParameters: ParameterSource {
     guard let found = view.find(name) else { throw .missing(name: name, shape: wanted) }
     used.withLock { used in for entry in found.entries { used.insert(entry.name) } }
     let parts = try found.entries.map { entry throws(ParameterError) in
-      laidOut(try values(entry), found.transform)
+      laidOut(try Self.values(entry), found.transform)
     }
     guard let first = parts.first, let shape = view.shape(name) else {
       throw .missing(name: name, shape: wanted)
@@ -82,7 +82,8 @@ public final class CheckpointParameters: ParameterSource {
     throw .shape(name: specification.name, expected: wanted, found: found)
   }
 
-  private func values(_ entry: TensorEntry) throws(ParameterError) -> Tensor {
+  /// A tensor of a file, in place where its values lie there as they are used.
+  static func values(_ entry: TensorEntry) throws(ParameterError) -> Tensor {
     switch entry.dtype {
     case .float64, .float32, .float16, .bfloat16: break
     default:

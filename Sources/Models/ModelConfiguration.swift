@@ -93,8 +93,7 @@ extension ModelConfiguration {
   /// Images as they are if they are small, of another number of channels than 3, or no squares; else
   /// the preparation given.
   func preprocessing(_ usual: Preprocessing) -> Preprocessing {
-    imageSize.side < 96 || channels != 3 || !imageSize.isSquare
-      ? .asIs(imageSize, channels: channels) : usual
+    .assumed(imageSize, channels: channels, usual)
   }
 
   /// Squares only.

@@ -85,6 +85,12 @@ public struct Preprocessing: Codable, Sendable, Equatable {
       std: channels == 3 ? imageNetStd : [Double](repeating: 0.5, count: channels))
   }
 
+  /// Where nothing says more: images as they are if they are small, of another number of channels than 3, or no
+  /// squares; else the preparation given.
+  static func assumed(_ size: Extents, channels: Int, _ usual: Preprocessing) -> Preprocessing {
+    size.side < 96 || channels != 3 || !size.isSquare ? .asIs(size, channels: channels) : usual
+  }
+
   /// CIFAR-100 as in Park and Kim's published models (xxxnell/how-do-vits-work).
   public static let cifar100 = Preprocessing(
     size: 32, resize: .none, interpolation: .bicubic, mean: [0.5071, 0.4867, 0.4408],

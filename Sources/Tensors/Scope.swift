@@ -62,6 +62,15 @@ public struct ParameterSpecification: Sendable, Codable {
   /// How it starts out.
   public let initialization: Initialization
 
+  /// A parameter or buffer, as it is stored and as it is used.
+  public init(
+    name: String, storedShape: [Int], layout: ParameterLayout, isBuffer: Bool,
+    initialization: Initialization
+  ) {
+    (self.name, self.storedShape, self.layout) = (name, storedShape, layout)
+    (self.isBuffer, self.initialization) = (isBuffer, initialization)
+  }
+
   /// The shape here.
   public var shape: Shape { layout.shape(ofStored: Shape(storedShape)) }
 }

@@ -47,6 +47,9 @@ struct InspectCommand: ParsableCommand {
       let width = Terminal.width()
       Terminal.data(
         SettingFlags.naming(inspection.facts.plainText(limit: 400, width: width)) + "\n")
+      if let operations = inspection.operations {
+        Terminal.data(operations.plainText(limit: 400, width: width) + "\n")
+      }
       Terminal.data(tensors.plainText(limit: 2000, width: width))
     }
   }

@@ -11,6 +11,7 @@ public struct Inspection: Sendable {
   private enum Detection: Sendable {
     case model(LoadReport)
     case features(FeatureSubject)
+    case graph(ExportedProgram, Result<LoadedGraph, ModelError>)
     case unknown(String)
   }
 
@@ -19,6 +20,14 @@ public struct Inspection: Sendable {
   /// - Throws: `CheckpointError` if it cannot be read; an unknown architecture is no error.
   public init(_ path: String, selection: WeightsSelection = WeightsSelection()) throws {
     checkpoint = try Checkpoint.open(path, entry: selection.entry)
+    if let program = checkpoint.program {
+      detection = .graph(
+        program,
+        Result { [checkpoint] () throws(ModelError) in
+          try GraphLoader.load(checkpoint, program) { Glob($0).matches($1) }
+        })
+      return
+    }
     if try FeatureMetadata.marks(checkpoint) {
       detection = .features(
         try FeatureSubject(checkpoint, label: nil, defaultLabel: lastComponent(path)))
@@ -43,6 +52,24 @@ public struct Inspection: Sendable {
     case .unknown(let reason):
       row("architecture", "not recognised: \(reason)")
       for note in checkpoint.notes { row("note", note) }
+    case .graph(let program, let loaded):
+      let operations = GraphOperations(program)
+      row("written by", "PyTorch \(program.torchVersion), schema \(program.schemaVersion)")
+      row("operations", "\(program.nodes.count), of \(operations.entries.count) kinds")
+      row("modules", "\(program.modules.count)")
+      switch loaded {
+      case .failure(let error): row("cannot be run", error.description)
+      case .success(let graph):
+        row(
+          "input",
+          "[N, \(graph.network.inputShape.channels), \(graph.network.inputShape.height), \(graph.network.inputShape.width)]"
+        )
+        if let classes = graph.network.classCount { row("classes", "\(classes)") }
+        for source in graph.report.provenance {
+          row(source.source.rawValue, "\(source.parameter)=\(source.value)")
+        }
+        for warning in graph.report.warnings { row("note", warning) }
+      }
     case .features(let subject):
       row("contents", subject.summary)
       for note in subject.notes { row("note", note) }
@@ -72,6 +99,23 @@ public struct Inspection: Sendable {
     }
     for (key, value) in checkpoint.metadata.sorted(by: { $0.key < $1.key }) {
       row("metadata \(key)", value.count > 120 ? String(value.prefix(117)) + "…" : value)
+    }
+    return table
+  }
+
+  /// A row a kind of operation of an exported graph: how often, whether it is known, and where it stands; nil for
+  /// what is no graph.
+  public var operations: Table? {
+    guard case .graph(let program, _) = detection else { return nil }
+    var table = Table(
+      "operations",
+      columns: [.text("operation"), .integer("times"), .text("known"), .text("modules")])
+    for entry in GraphOperations(program).entries {
+      let shown = entry.modules.prefix(3).joined(separator: ", ")
+      table.append([
+        .text(entry.name), .integer(entry.count), .text(entry.isKnown ? "yes" : "no"),
+        .text(entry.modules.count > 3 ? shown + ", …" : shown),
+      ])
     }
     return table
   }
@@ -128,6 +172,24 @@ public struct Inspection: Sendable {
     switch detection {
     case .unknown(let reason): members.append(.init("not_recognised", .string(reason)))
     case .features(let subject): members.append(.init("features", subject.description))
+    case .graph(let program, let loaded):
+      members += [
+        .init("schema", .string(program.schemaVersion)),
+        .init("torch", .string(program.torchVersion)),
+        .init("operations", operations?.json ?? .null),
+      ]
+      switch loaded {
+      case .failure(let error): members.append(.init("not_runnable", .string(error.description)))
+      case .success(let graph):
+        let input = graph.network.inputShape
+        members += [
+          .init(
+            "input",
+            .array([.integer(input.height), .integer(input.width), .integer(input.channels)])),
+          .init("classes", graph.network.classCount.map(JSONValue.integer) ?? .null),
+          .init("warnings", .array(graph.report.warnings.map(JSONValue.string))),
+        ]
+      }
     case .model(let report):
       members += [
         .init("architecture", .string(report.architecture)),

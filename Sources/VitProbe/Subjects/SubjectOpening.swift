@@ -6,6 +6,8 @@ import Models
 /// A file that says it holds features, as those of `capture` do, is one; any other is taken for
 /// weights first, and for features if it is of no known family and has no tensor of rank 1.
 ///
+/// A file of `torch.export.save` is the network of its graph, or of an architecture that is named.
+///
 /// - Parameters:
 ///   - label: the name in tables; if nil, what the file says, else its stem.
 /// - Throws: ``VitProbeError`` or a library's error that says what is missing or does not fit.
@@ -28,6 +30,20 @@ public func openSubject(
   case .path(let given): path = given
   }
   let checkpoint = try Checkpoint.open(path, entry: argument.weights.entry)
+  if let program = checkpoint.program, architecture == nil {
+    var overrides = features.graph
+    if overrides.prefixTokens == nil { overrides.prefixTokens = features.prefixTokens }
+    let loaded = try GraphLoader.load(checkpoint, program, overrides: overrides) {
+      Glob($0).matches($1)
+    }
+    return try ModelSubject(
+      loaded.network, report: loaded.report, preprocessing: loaded.preprocessing, label: name,
+      inputFiles: checkpoint.files, overrides: preprocessing)
+  }
+  guard features.graph.isEmpty else {
+    throw VitProbeError(
+      .usage, "\(argument.text) is no exported graph: `kinds` and `blocks` are for graphs")
+  }
   func featureSubject() throws(CheckpointError) -> FeatureSubject {
     try FeatureSubject(
       checkpoint, label: label, defaultLabel: argument.defaultLabel, layout: features)

@@ -1,0 +1,121 @@
+/// A network as `torch.export` wrote it: operations in the order in which they are carried out, each with its
+/// arguments, the modules that it stands in, and where the tensors come from.
+///
+/// Every value has one name and is made before it is used.
+public struct ExportedProgram: Sendable {
+  /// The member of the archive that holds the graph.
+  public let member: String
+  /// The version of the file's schema, `major.minor`.
+  public let schemaVersion: String
+  /// The version of PyTorch that wrote it.
+  public let torchVersion: String
+  /// What the graph is given, in order.
+  public let inputs: [Input]
+  /// What it gives, in order.
+  public let outputs: [Output]
+  /// Its operations, in order.
+  public let nodes: [Node]
+  /// Type and extents of every tensor by name.
+  public let values: [String: Value]
+  /// The names of `named_modules()`, without the root.
+  public let modules: [String]
+
+  /// The type and extents of a tensor.
+  public struct Value: Sendable, Equatable {
+    /// The type of the elements.
+    public let dtype: ElementType
+    /// The extents.
+    public let sizes: [Extent]
+  }
+
+  /// An extent: a number, or an expression of what was left open at export.
+  public enum Extent: Sendable, Equatable {
+    /// A number.
+    case fixed(Int)
+    /// An expression such as `s77`.
+    case symbolic(String)
+  }
+
+  /// What the graph is given.
+  public enum Input: Sendable, Equatable {
+    /// A tensor that the caller gives.
+    case user(String)
+    /// A parameter: the name of its value, and that of the tensor in the file.
+    case parameter(String, tensor: String)
+    /// A buffer: the name of its value, and that of the tensor in the file.
+    case buffer(String, tensor: String)
+    /// A tensor that stood in the code: the name of its value, and that of the tensor in the file.
+    case constant(String, tensor: String)
+    /// An argument that was fixed at export.
+    case fixed(String, Argument)
+    /// Anything else, named as the schema does.
+    case other(String, kind: String)
+  }
+
+  /// What the graph gives.
+  public enum Output: Sendable, Equatable {
+    /// A result: its value, and what the caller knows it by, if that has a name.
+    case user(Argument, key: String?)
+    /// Anything else, named as the schema does: a change of a buffer, say.
+    case other(kind: String)
+  }
+
+  /// One operation.
+  public struct Node: Sendable, Equatable {
+    /// Which: `aten.conv2d.default`.
+    public let target: String
+    /// Its arguments by the names of the operation's schema; those left out have their defaults.
+    public let arguments: [NamedArgument]
+    /// The values that it makes.
+    public let outputs: [Argument]
+    /// The calls of modules that it stands in, outermost first, the root left out.
+    public let modules: [ModuleCall]
+
+    /// The innermost module's name; empty for the root.
+    public var module: String { modules.last?.module ?? "" }
+  }
+
+  /// An argument with its name.
+  public struct NamedArgument: Sendable, Equatable {
+    /// The name in the operation's schema.
+    public let name: String
+    /// Its value.
+    public let value: Argument
+  }
+
+  /// One call of a module.
+  public struct ModuleCall: Sendable, Hashable {
+    /// The name that `named_modules()` gives the module.
+    public let module: String
+    /// How often it was called before.
+    public let call: Int
+    /// Its class, `torch.nn.modules.conv.Conv2d`.
+    public let type: String
+  }
+
+  /// The value of an argument.
+  public indirect enum Argument: Sendable, Equatable {
+    /// None.
+    case none
+    /// The tensor of a name.
+    case tensor(String)
+    /// A number, or another scalar, computed in the graph.
+    case symbol(String)
+    /// A whole number.
+    case int(Int)
+    /// A real number.
+    case real(Double)
+    /// A truth value.
+    case bool(Bool)
+    /// Text.
+    case string(String)
+    /// A type of elements; nil for one that no file of tensors has.
+    case dtype(ElementType?)
+    /// Several values.
+    case list([Argument])
+    /// What is of no account to the values: a device, a memory format.
+    case placement
+    /// Anything else, named as the schema does.
+    case other(kind: String)
+  }
+}

@@ -1,0 +1,413 @@
+import Tensors
+
+/// Arithmetic of two tensors or of a tensor and a number, comparisons, and functions of each value.
+extension AtenOperations {
+  static let arithmetic: [String: Entry] = [
+    "add": { call in
+      try combined(call, scaledBy: try call.real("alpha", 1)) {
+        $0 + $1
+      } engine: {
+        $0 + $1
+      }
+    },
+    "sub": { call in
+      try combined(call, scaledBy: try call.real("alpha", 1)) {
+        $0 - $1
+      } engine: {
+        $0 - $1
+      }
+    },
+    "rsub": { call in
+      try combined(call, scaledBy: 1, isReversed: true) {
+        $0 - $1
+      } engine: {
+        $0 - $1
+      }
+    },
+    "mul": { call in
+      try combined(call) {
+        $0 * $1
+      } engine: {
+        $0 * $1
+      }
+    },
+    "div": { call in
+      let mode = try call.text("rounding_mode", "")
+      if mode.isEmpty {
+        return try combined(call, isFloat: true) {
+          $0 / $1
+        } engine: {
+          $0 / $1
+        }
+      }
+      let rule: FloatingPointRoundingRule = mode == "floor" ? .down : .towardZero
+      return [try known(call) { ($0 / $1).rounded(rule) }]
+    },
+    "floor_divide": { call in [try known(call) { ($0 / $1).rounded(.down) }] },
+    "remainder": { call in [try known(call) { $0 - $1 * ($0 / $1).rounded(.down) }] },
+    "fmod": { call in [try known(call) { $0.truncatingRemainder(dividingBy: $1) }] },
+    "maximum": { call in [try known(call) { max($0, $1) }] },
+    "minimum": { call in [try known(call) { min($0, $1) }] },
+    "pow": power,
+    "addcmul": { call in
+      let product = try pair(
+        call, try call["tensor1"], try call["tensor2"], .float32, { $0 * $1 }, { $0 * $1 })
+      let factor = try call.real("value", 1)
+      let scaled = factor == 1 ? product : try scaled(call, product, by: factor)
+      return [try pair(call, try call["self"], scaled, nil, { $0 + $1 }, { $0 + $1 })]
+    },
+    "lerp": { call in
+      let (a, b) = (try call["self"], try call["end"])
+      let weight = try call["weight"]
+      let difference = try pair(call, b, a, nil, { $0 - $1 }, { $0 - $1 })
+      let part = try pair(call, difference, weight, nil, { $0 * $1 }, { $0 * $1 })
+      return [try pair(call, a, part, nil, { $0 + $1 }, { $0 + $1 })]
+    },
+    "eq": comparison { $0 == $1 }, "ne": comparison { $0 != $1 }, "lt": comparison { $0 < $1 },
+    "le": comparison { $0 <= $1 }, "gt": comparison { $0 > $1 }, "ge": comparison { $0 >= $1 },
+    "__and__": comparison { $0 != 0 && $1 != 0 }, "bitwise_and": comparison { $0 != 0 && $1 != 0 },
+    "logical_and": comparison { $0 != 0 && $1 != 0 },
+    "__or__": comparison { $0 != 0 || $1 != 0 }, "bitwise_or": comparison { $0 != 0 || $1 != 0 },
+    "logical_or": comparison { $0 != 0 || $1 != 0 },
+    "logical_not": { call in
+      let array = try requireKnown(call, "self")
+      return [.known(try HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
+    },
+    "bitwise_not": { call in
+      let array = try requireKnown(call, "self")
+      guard array.kind == .bool else {
+        throw GraphError("bits of \(array.kind) values turned round")
+      }
+      return [.known(try HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
+    },
+    "where": { call in
+      let condition = try requireKnown(call, "condition")
+      return [try chosen(call, condition, try call["self"], try call["other"])]
+    },
+    "masked_fill": { call in
+      let mask = try requireKnown(call, "mask")
+      return [try chosen(call, mask, .number(.real(try number(call, "value"))), try call["self"])]
+    },
+  ]
+
+  /// A number, or a tensor that holds one.
+  private static func number(_ call: AtenCall, _ name: String) throws(GraphError) -> Double {
+    if let array = try call.compiler.known(try call[name]) {
+      guard let value = array.scalar else { throw call.wrong(name, .known(array), "one value") }
+      return value
+    }
+    return try call.real(name)
+  }
+
+  private static func requireKnown(
+    _ call: AtenCall, _ name: String
+  ) throws(GraphError) -> HostArray {
+    let operand = try call[name]
+    guard let array = try call.compiler.known(operand) else {
+      throw GraphError(
+        .unrecognised, "\(name) that depends on images or parameters", advice: GraphError.capture)
+    }
+    return array
+  }
+
+  // MARK: Pairs
+
+  private typealias Combine = @Sendable (Double, Double) -> Double
+  private typealias EngineCombine = @Sendable (Tensor, Tensor) -> Tensor
+
+  private static func combined(
+    _ call: AtenCall, scaledBy alpha: Double = 1, isReversed: Bool = false, isFloat: Bool = false,
+    _ host: @escaping Combine, engine: @escaping EngineCombine
+  ) throws(GraphError) -> [GraphOperand] {
+    var (a, b) = (try call["self"], try call["other"])
+    if isReversed { (a, b) = (b, a) }
+    if alpha != 1 { b = try scaled(call, b, by: alpha) }
+    return [try pair(call, a, b, isFloat ? .float32 : nil, host, engine)]
+  }
+
+  /// Two operands combined, extents of 1 repeated: known values here, all others by the engine.
+  ///
+  /// - Parameters:
+  ///   - kind: the least kind of the result.
+  private static func pair(
+    _ call: AtenCall, _ a: GraphOperand, _ b: GraphOperand, _ kind: HostArray.Kind?,
+    _ host: @escaping Combine, _ engine: @escaping EngineCombine
+  ) throws(GraphError) -> GraphOperand {
+    let compiler = call.compiler
+    if let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) {
+      if !a.isTensor, !b.isTensor {
+        return try symbolic(a, b, host)
+      }
+      // A number takes the kind of the tensor, as long as that can hold it.
+      var result = max(x.kind, y.kind)
+      if !a.isTensor, x.kind <= y.kind || y.kind == .float32 { result = y.kind }
+      if !b.isTensor, y.kind <= x.kind || x.kind == .float32 { result = x.kind }
+      if !a.isTensor || !b.isTensor, max(x.kind, y.kind) == .float64, min(x.kind, y.kind) < .float32
+      {
+        result = .float32
+      }
+      return .known(try HostArray.combined(x, y, kind.map { max($0, result) } ?? result, host))
+    }
+    // A number needs no tensor of its own.
+    if let y = try number(b), case .value(let x) = try asValue(call, a) {
+      return .value(
+        try compiler.mapped(x) { engine($0, Tensor(repeating: y, shape: [])) })
+    }
+    if let x = try number(a), case .value(let y) = try asValue(call, b) {
+      return .value(
+        try compiler.mapped(y) { value in
+          engine(
+            Tensor(repeating: x, shape: Shape([Int](repeating: 1, count: value.shape.rank))), value)
+        })
+    }
+    return .value(
+      try compiler.combined(try compiler.value(a), try compiler.value(b), engine))
+  }
+
+  private static func asValue(_ call: AtenCall, _ operand: GraphOperand) throws(GraphError)
+    -> GraphOperand
+  {
+    operand.isTensor ? .value(try call.compiler.value(operand)) : operand
+  }
+
+  private static func number(_ operand: GraphOperand) throws(GraphError) -> Float? {
+    switch operand {
+    case .number(.int(let value)): Float(value)
+    case .number(.real(let value)): Float(value)
+    case .bool(let value): value ? 1 : 0
+    default: nil
+    }
+  }
+
+  /// A known array, or a number as one.
+  private static func scalarOrKnown(
+    _ call: AtenCall, _ operand: GraphOperand
+  ) throws(GraphError) -> HostArray? {
+    switch operand {
+    case .number(.int(let value)): HostArray(.integer, scalar: Double(value))
+    case .number(.real(let value)): HostArray(.float64, scalar: value)
+    case .number(.perImage(let value)): HostArray(.integer, scalar: Double(value))
+    case .bool(let value): HostArray(.bool, scalar: value ? 1 : 0)
+    default: try call.compiler.known(operand)
+    }
+  }
+
+  private static func symbolic(
+    _ a: GraphOperand, _ b: GraphOperand, _ host: Combine
+  ) throws(GraphError) -> GraphOperand {
+    guard let x = try number(a), let y = try number(b) else {
+      throw GraphError("arithmetic of \(a.title) and \(b.title)")
+    }
+    return .number(.real(host(Double(x), Double(y))))
+  }
+
+  private static func scaled(
+    _ call: AtenCall, _ operand: GraphOperand, by factor: Double
+  ) throws(GraphError) -> GraphOperand {
+    try pair(call, operand, .number(.real(factor)), nil, { $0 * $1 }, { $0 * $1 })
+  }
+
+  /// Two operands combined that have to be known.
+  private static func known(_ call: AtenCall, _ host: Combine) throws(GraphError) -> GraphOperand {
+    let (a, b) = (try call["self"], try call["other"])
+    guard let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) else {
+      throw GraphError(
+        .unrecognised, "\(call.operation) of values that depend on images or parameters",
+        advice: GraphError.capture)
+    }
+    return .known(
+      try HostArray.combined(
+        x, y, a.isTensor ? (b.isTensor ? max(x.kind, y.kind) : x.kind) : y.kind, host))
+  }
+
+  private static func comparison(_ holds: @escaping @Sendable (Double, Double) -> Bool) -> Entry {
+    { call throws(GraphError) in
+      let (a, b) = (try call["self"], try call["other"])
+      guard let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) else {
+        throw GraphError(
+          .unrecognised, "a comparison of values that depend on images or parameters",
+          advice: GraphError.capture)
+      }
+      return [.known(try HostArray.combined(x, y, .bool) { holds($0, $1) ? 1 : 0 })]
+    }
+  }
+
+  /// One operand where a mask is true, another elsewhere.
+  private static func chosen(
+    _ call: AtenCall, _ mask: HostArray, _ a: GraphOperand, _ b: GraphOperand
+  ) throws(GraphError) -> GraphOperand {
+    let compiler = call.compiler
+    if let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) {
+      let kind = a.isTensor == b.isTensor ? max(x.kind, y.kind) : a.isTensor ? x.kind : y.kind
+      return .known(try HostArray.chosen(mask, x, y, kind))
+    }
+    let where_ = compiler.constant(
+      try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 1 : 0 }))
+    if let x = try number(a), case .value(let y) = try asValue(call, b) {
+      // The mask says where the other stays.
+      let stays = compiler.constant(
+        try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
+      return .value(try compiler.combined(y, stays) { $0.kept(where: $1, otherwise: x) })
+    }
+    let (x, y) = (try compiler.value(a), try compiler.value(b))
+    if let number = try number(b) {
+      return .value(try compiler.combined(x, where_) { $0.kept(where: $1, otherwise: number) })
+    }
+    // Of two tensors each is kept where it is wanted.
+    let stays = compiler.constant(
+      try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
+    let first = try compiler.combined(x, where_) { $0.kept(where: $1, otherwise: 0) }
+    let second = try compiler.combined(y, stays) { $0.kept(where: $1, otherwise: 0) }
+    return .value(try compiler.combined(first, second) { $0 + $1 })
+  }
+
+  private static let power: Entry = { call throws(GraphError) in
+    let (base, exponent) = (try call["self"], try call["exponent"])
+    if let x = try scalarOrKnown(call, base), let y = try scalarOrKnown(call, exponent),
+      base.isTensor || exponent.isTensor
+    {
+      let kind = max(base.isTensor ? x.kind : .bool, exponent.isTensor ? y.kind : .bool)
+      let isReal = x.kind >= .float32 || y.kind >= .float32
+      return [
+        .known(try HostArray.combined(x, y, isReal ? max(kind, .float32) : kind) { raised($0, $1) })
+      ]
+    }
+    guard let exponent = try number(exponent) else {
+      throw GraphError(
+        .unrecognised, "a power that depends on images or parameters", advice: GraphError.capture)
+    }
+    let value = try call.compiler.value(base)
+    return [.value(try call.compiler.mapped(value) { $0.power(exponent) })]
+  }
+
+  // MARK: Functions
+
+  static let functions: [String: Entry] = [
+    "relu": function({ $0 > 0 ? $0 : 0 }) { $0.relu() },
+    "relu6": function({ min(max($0, 0), 6) }) { $0.relu6() },
+    "silu": function { $0.silu() }, "sigmoid": function { $0.sigmoid() },
+    "tanh": function { $0.tanh() }, "erf": function { $0.erf() }, "mish": function { $0.mish() },
+    "hardswish": function { $0.hardSwish() }, "hardsigmoid": function { $0.hardSigmoid() },
+    "exp": function(exponential) { $0.exp() }, "log": function(logarithm) { $0.log() },
+    "sqrt": function({ $0.squareRoot() }) { $0.sqrt() },
+    "rsqrt": function({ 1 / $0.squareRoot() }) { $0.rsqrt() },
+    "reciprocal": function({ 1 / $0 }) { $0.reciprocal() },
+    "square": function({ $0 * $0 }) { $0 * $0 },
+    "sin": function(sine) { $0.sin() }, "cos": function(cosine) { $0.cos() },
+    "abs": function({ Swift.abs($0) }, keepsKind: true) { $0.abs() },
+    "neg": function({ -$0 }, keepsKind: true) { -1 * $0 },
+    "floor": function({ $0.rounded(.down) }, keepsKind: true, nil),
+    "ceil": function({ $0.rounded(.up) }, keepsKind: true, nil),
+    "round": function({ $0.rounded(.toNearestOrEven) }, keepsKind: true, nil),
+    "gelu": { call in
+      switch try call.text("approximate", "none") {
+      case "none": return [try mapped(call) { $0.gelu() }]
+      case "tanh": return [try mapped(call) { $0.geluTanh() }]
+      case let other: throw GraphError("gelu by \"\(other)\"", expected: "none or tanh")
+      }
+    },
+    "leaky_relu": { call in
+      let slope = Float(try call.real("negative_slope", 0.01))
+      return [try mapped(call) { $0.leakyReLU(slope: slope) }]
+    },
+    "elu": { call in
+      let (alpha, scale) = (Float(try call.real("alpha", 1)), try call.real("scale", 1))
+      guard scale == 1, try call.real("input_scale", 1) == 1 else {
+        throw GraphError("elu with scales")
+      }
+      return [try mapped(call) { $0.elu(alpha: alpha) }]
+    },
+    "softplus": { call in
+      let beta = Float(try call.real("beta", 1))
+      guard try call.real("threshold", 20) == 20 else {
+        throw GraphError("softplus with a threshold")
+      }
+      return [try mapped(call) { $0.softplus(beta: beta) }]
+    },
+    "hardtanh": { call in
+      try clamped(call, try call.real("min_val", -1), try call.real("max_val", 1))
+    },
+    "clamp": { call in
+      try clamped(call, try call.optionalReal("min"), try call.optionalReal("max"))
+    },
+    "clip": { call in
+      try clamped(call, try call.optionalReal("min"), try call.optionalReal("max"))
+    },
+    "clamp_min": { call in try clamped(call, try call.real("min"), nil) },
+    "clamp_max": { call in try clamped(call, nil, try call.real("max")) },
+  ]
+
+  private static func function(
+    _ host: (@Sendable (Double) -> Double)? = nil, keepsKind: Bool = false,
+    _ engine: (@Sendable (Tensor) -> Tensor)?
+  ) -> Entry {
+    { call throws(GraphError) in
+      let operand = try call[call.firstName]
+      if let host, let array = try call.compiler.known(operand) {
+        let kind = keepsKind ? array.kind : max(array.kind, .float32)
+        return [
+          .known(try HostArray(kind, array.shape, array.values.map { kind.rounded(host($0)) }))
+        ]
+      }
+      guard let engine else {
+        throw GraphError(
+          .unrecognised, "\(call.operation) of values that depend on images or parameters",
+          advice: GraphError.capture)
+      }
+      return [.value(try call.compiler.mapped(try call.tensor(call.firstName), engine))]
+    }
+  }
+
+  private static func mapped(
+    _ call: AtenCall, _ engine: @escaping @Sendable (Tensor) -> Tensor
+  ) throws(GraphError) -> GraphOperand {
+    .value(try call.compiler.mapped(try call.tensor(call.firstName), engine))
+  }
+
+  private static func clamped(
+    _ call: AtenCall, _ low: Double?, _ high: Double?
+  ) throws(GraphError) -> [GraphOperand] {
+    let (low, high) = (low ?? -.infinity, high ?? .infinity)
+    guard low <= high else { throw GraphError("values between \(low) and \(high)") }
+    if let array = try call.compiler.known(try call["self"]) {
+      return [
+        .known(try HostArray(array.kind, array.shape, array.values.map { min(max($0, low), high) }))
+      ]
+    }
+    let (from, to) = (Float(low), Float(high))
+    return [try mapped(call) { $0.clamped(from: from, to: to) }]
+  }
+}
+
+extension HostArray {
+  /// A value for each pair of values, extents of 1 repeated.
+  static func combined(
+    _ a: HostArray, _ b: HostArray, _ kind: Kind, _ combine: (Double, Double) -> Double
+  ) throws(GraphError) -> HostArray {
+    guard let shape = broadcast(a.shape, b.shape) else {
+      throw GraphError("constants \(a.shape) and \(b.shape) together", expected: "extents that fit")
+    }
+    _ = try count(shape)
+    let (x, y) = (a.expanded(to: shape).values, b.expanded(to: shape).values)
+    return HostArray(kind, shape, zip(x, y).map { kind.rounded(combine($0, $1)) })
+  }
+
+  /// One array where a mask is true, another elsewhere, extents of 1 repeated.
+  static func chosen(
+    _ mask: HostArray, _ a: HostArray, _ b: HostArray, _ kind: Kind
+  ) throws(GraphError) -> HostArray {
+    guard let pair = broadcast(a.shape, b.shape), let shape = broadcast(mask.shape, pair) else {
+      throw GraphError("constants \(a.shape) and \(b.shape) by a mask \(mask.shape)")
+    }
+    _ = try count(shape)
+    let values = zip(
+      mask.expanded(to: shape).values,
+      zip(a.expanded(to: shape).values, b.expanded(to: shape).values))
+    return HostArray(kind, shape, values.map { kind.rounded($0 != 0 ? $1.0 : $1.1) })
+  }
+
+  /// The shape that both repeat to fill; nil if there is none.
+  static func broadcast(_ a: [Int], _ b: [Int]) -> [Int]? {
+    Shape.broadcast(Shape(a), Shape(b))?.dimensions
+  }
+}

@@ -1,0 +1,126 @@
+import Tensors
+
+/// Sums, means and the like over axes.
+extension AtenOperations {
+  static let reductions: [String: Entry] = [
+    "mean": { call in try reduced(call) { $0.mean(axes: $1, keepingAxes: true) } },
+    "sum": { call in
+      if let array = try call.compiler.known(try call["self"]) {
+        return [
+          .known(
+            try array.summed(try call.axes(of: array.rank), keeps: try call.bool("keepdim", false)))
+        ]
+      }
+      return try reduced(call) { $0.sum(axes: $1, keepingAxes: true) }
+    },
+    "amax": { call in try reduced(call) { $0.maximum(axes: $1, keepingAxes: true) } },
+    "amin": { call in
+      try reduced(call) { -1 * (-1 * $0).maximum(axes: $1, keepingAxes: true) }
+    },
+    "max": { call in
+      let values = try reduced(call) { $0.maximum(axes: $1, keepingAxes: true) }
+      return call.overload == "dim" ? values + [.other("the places of the largest values")] : values
+    },
+    "var": { call in
+      let correction = try variance(call)
+      return try reduced(call) { $0.variance(axes: $1, keepingAxes: true, correction: correction) }
+    },
+    "std": { call in
+      let correction = try variance(call)
+      return try reduced(call) {
+        $0.variance(axes: $1, keepingAxes: true, correction: correction).sqrt()
+      }
+    },
+    "var_mean": { call in
+      let correction = try variance(call)
+      return try reduced(call) { $0.variance(axes: $1, keepingAxes: true, correction: correction) }
+        + (try reduced(call) { $0.mean(axes: $1, keepingAxes: true) })
+    },
+    "linalg_vector_norm": { call in
+      guard try call.real("ord", 2) == 2 else { throw GraphError("a norm other than the 2-norm") }
+      return try reduced(call) { $0.norm(axes: $1, keepingAxes: true) }
+    },
+    "norm": { call in
+      guard try call.real("p", 2) == 2 else { throw GraphError("a norm other than the 2-norm") }
+      return try reduced(call) { $0.norm(axes: $1, keepingAxes: true) }
+    },
+    "cumsum": { call in
+      let (operand, rank) = try call.tensorLike("self")
+      let axis = try call.axis(of: rank)
+      if case .known(let array) = operand {
+        let kind: HostArray.Kind
+        if case .kind(let told?) = try call["dtype"] {
+          kind = told
+        } else {
+          kind = array.kind == .bool ? .integer : array.kind
+        }
+        return [.known(array.cumulated(axis, kind))]
+      }
+      let value = try call.compiler.value(operand)
+      try call.requireNotImages(value, axis)
+      let place = value.order.firstIndex(of: axis) ?? 0
+      return [.value(try call.compiler.mapped(value) { $0.cumulativeSum(axis: place) })]
+    },
+  ]
+
+  /// What is left out of the divisor of a variance.
+  private static func variance(_ call: AtenCall) throws(GraphError) -> Float {
+    if case .bool(let isUnbiased) = try call["unbiased"] { return isUnbiased ? 1 : 0 }
+    return Float(try call.real("correction", 1))
+  }
+
+  /// A reduction that leaves the axes with extent 1; they go unless they are to be kept.
+  private static func reduced(
+    _ call: AtenCall, _ reduce: @escaping @Sendable (Tensor, [Int]) -> Tensor
+  ) throws(GraphError) -> [GraphOperand] {
+    let value = try call.tensor("self")
+    let axes = try call.axes(of: value.rank)
+    if let images = value.batchAxis {
+      guard !axes.contains(images) else {
+        throw GraphError(
+          "\(call.operation) of \(value.text) over its images", expected: "images that stay apart")
+      }
+    }
+    let places = axes.map { axis in value.order.firstIndex(of: axis) ?? 0 }
+    let kept = try call.compiler.mapped(value) { reduce($0, places) }
+    if try call.bool("keepdim", false) { return [.value(kept)] }
+    let rest = (0..<value.rank).filter { !axes.contains($0) }
+    return [
+      .value(
+        try call.compiler.reshaped(
+          kept, rest.map { kept.dimensions[$0] }, batchAxis: kept.batchAxis.flatMap(rest.firstIndex)
+        ))
+    ]
+  }
+}
+
+extension HostArray {
+  func summed(_ axes: [Int], keeps: Bool) throws(GraphError) -> HostArray {
+    var target = shape
+    for axis in axes { target[axis] = 1 }
+    var sums = [Double](repeating: 0, count: target.reduce(1, *))
+    for (index, value) in values.enumerated() {
+      var (rest, place, step) = (index, 0, 1)
+      for axis in shape.indices.reversed() {
+        let own = rest % shape[axis]
+        rest /= shape[axis]
+        if target[axis] > 1 { place += own * step }
+        step *= target[axis]
+      }
+      sums[place] += value
+    }
+    let kind = kind == .bool ? .integer : self.kind
+    let kept = HostArray(kind, target, sums.map(kind.rounded))
+    if keeps { return kept }
+    return kept.reshaped(shape.indices.filter { !axes.contains($0) }.map { shape[$0] })
+  }
+
+  func cumulated(_ axis: Int, _ kind: Kind) -> HostArray {
+    var values = values
+    let inner = shape[(axis + 1)...].reduce(1, *)
+    for index in values.indices where index / inner % shape[axis] > 0 {
+      values[index] = kind.rounded(values[index] + values[index - inner])
+    }
+    return HostArray(kind, shape, values)
+  }
+}

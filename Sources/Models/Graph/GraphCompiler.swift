@@ -1,0 +1,510 @@
+import Checkpoints
+import Tensors
+
+/// Makes the steps of a graph from its operations: one operation after the other, each by its entry in
+/// ``AtenOperations``.
+///
+/// What depends on no image is computed here where it has no parameters in it (``HostArray``), else in the
+/// preparation. Shapes are checked before the engine sees them; the engine then runs each step on shapes alone,
+/// which gives the extents of its result.
+final class GraphCompiler {
+  let program: ExportedProgram
+  /// How many images the graph was exported for; nil if that was left open.
+  private(set) var exportedImages: Int?
+  var plan = GraphPlan()
+  /// What each name stands for.
+  private(set) var operands: [String: GraphOperand] = [:]
+  /// What each name stood for when it was made, before anything wrote into it.
+  private(set) var made: [String: GraphValue] = [:]
+  /// Images of shapes alone, one by slot.
+  private var shapes: [Tensor] = []
+  private let meter = Meter()
+  private var loaded: [String: GraphValue] = [:]
+  /// The operation that is being compiled.
+  private(set) var node = 0
+  private let checkpoint: Checkpoint
+  /// Payloads that several names share have one parameter: the first name.
+  private var shared: [(entry: TensorEntry, value: GraphValue)] = []
+  /// What was assumed, for the reader.
+  var notes: [String] = []
+  /// What the axes of each value are.
+  private(set) var axes = GraphAxes()
+  /// Which operation reads which.
+  private(set) var flow = GraphFlow()
+  /// Names of values that are taps: each has a slot of its own.
+  private let tapped: Set<String>
+  /// The most bytes that the preparation may make.
+  private static let maximumPreparation = 8 << 30
+
+  init(_ checkpoint: Checkpoint, _ program: ExportedProgram) {
+    (self.checkpoint, self.program) = (checkpoint, program)
+    tapped = Set(GraphModules(program).outputs.map(\.value))
+  }
+
+  /// What the graph takes.
+  var inputShape: ImageShape {
+    let shape = shapes[0].shape
+    return ImageShape(height: shape[1], width: shape[2], channels: shape[3])
+  }
+
+  /// The shape of a slot's value, of one image.
+  func shape(ofSlot slot: Int) -> Shape { shapes[slot].shape }
+
+  // MARK: The graph
+
+  /// Compiles all operations that the outputs depend on.
+  func compile() throws(ModelError) {
+    try requireKnownOperations()
+    try defineInputs()
+    let needed = neededNodes()
+    let lastUse = lastUses(needed)
+    let families = try aliases()
+    for (index, entry) in program.nodes.enumerated() where needed[index] {
+      node = index
+      let call = AtenCall(entry, self)
+      do {
+        guard let operation = AtenOperations.table[call.operation] else { continue }
+        if call.isInPlace { try requireNotSeenElsewhere(entry, index, families, lastUse) }
+        let results = try operation(call)
+        try bind(entry, results)
+        axes.note(entry, operands)
+        flow.note(entry, index, isInPlace: call.isInPlace, operands)
+        if call.isInPlace, let target = entry.arguments.first,
+          case .tensor(let name) = target.value,
+          let result = results.first
+        {
+          operands[name] = result
+          if case .tensor(let made)? = entry.outputs.first { axes[name] = axes[made] }
+        }
+      } catch let error as GraphError {
+        throw error.at(place(of: entry))
+      } catch {
+        throw ModelError(.unreadable, place: place(of: entry), found: "\(error)")
+      }
+    }
+  }
+
+  /// Where an operation stands, for messages.
+  func place(of node: ExportedProgram.Node) -> String {
+    let module = node.module.isEmpty ? "the model itself" : node.module
+    return "\(checkpoint.path): \(node.target) in \(module)"
+  }
+
+  private func bind(
+    _ node: ExportedProgram.Node, _ results: [GraphOperand]
+  ) throws(GraphError) {
+    var names: [String] = []
+    for output in node.outputs {
+      switch output {
+      case .tensor(let name), .symbol(let name): names.append(name)
+      case .list(let items):
+        for case .tensor(let name) in items { names.append(name) }
+      default: names.append("")
+      }
+    }
+    guard names.count == results.count else {
+      throw GraphError("\(names.count) results", expected: "\(results.count)")
+    }
+    for (name, result) in zip(names, results) where !name.isEmpty {
+      try check(result, name)
+      let operand = tapped.contains(name) ? try owned(result) : result
+      operands[name] = operand
+      if case .value(let value) = operand { made[name] = value }
+    }
+  }
+
+  /// A value with a slot of its own, so that what a listener puts in its place is seen by no other.
+  private func owned(_ operand: GraphOperand) throws(GraphError) -> GraphOperand {
+    guard case .value(let value) = operand, value.isDependent,
+      plan.steps.last?.node != node || plan.steps.last?.output != value.slot
+    else { return operand }
+    return .value(
+      try emit([value], order: value.order, batchAxis: value.batchAxis) { inputs, _ in inputs[0] })
+  }
+
+  /// The extents that the file promises have to be those found.
+  private func check(_ operand: GraphOperand, _ name: String) throws(GraphError) {
+    guard let promised = program.values[name], let dimensions = operand.dimensions else { return }
+    var found = dimensions
+    if case .value(let value) = operand, let axis = value.batchAxis {
+      guard let images = exportedImages else {
+        let agree =
+          promised.sizes.count == found.count
+          && zip(promised.sizes, found).enumerated().allSatisfy { place, pair in
+            if place == axis { return true }
+            if case .fixed(let extent) = pair.0 { return extent == pair.1 }
+            return pair.1 == 1
+          }
+        guard agree else {
+          throw GraphError(
+            "a result \(value.text)", expected: "\(promised.sizes.count) axes as the file says")
+        }
+        return
+      }
+      found[axis] *= images
+    }
+    let fits =
+      promised.sizes.count == found.count
+      && zip(promised.sizes, found).allSatisfy { size, extent in
+        // What is repeated for every image stays one here.
+        if case .fixed(let promised) = size { return promised == extent || extent == 1 }
+        return extent == 1
+      }
+    guard fits else {
+      throw GraphError(
+        "a result of shape \(found)", expected: "\(promised.sizes), as the file says")
+    }
+  }
+
+  /// Refuses a graph with operations that are not known, naming all of them.
+  private func requireKnownOperations() throws(ModelError) {
+    let unknown = GraphOperations(program).unknown
+    guard !unknown.isEmpty else { return }
+    let list = unknown.prefix(8).map { entry in
+      "\(entry.name) in \(entry.modules.prefix(3).joined(separator: ", "))"
+        + (entry.modules.count > 3 ? ", …" : "")
+    }
+    throw ModelError(
+      .unrecognised, place: checkpoint.path,
+      found: "operations that are not known: \(list.joined(separator: "; "))",
+      advice: GraphError.capture)
+  }
+
+  private func defineInputs() throws(ModelError) {
+    func failure(_ found: String, _ expected: String) -> ModelError {
+      ModelError(
+        .unexpected, place: checkpoint.path, found: found, expected: expected,
+        advice: "Export the model with one batch of images as its only argument")
+    }
+    var users: [String] = []
+    for input in program.inputs {
+      switch input {
+      case .user(let name): users.append(name)
+      case .parameter(let name, let tensor):
+        operands[name] = .stored(try stored(tensor, isParameter: true, isConstant: false))
+      case .buffer(let name, let tensor):
+        operands[name] = .stored(try stored(tensor, isParameter: false, isConstant: false))
+      case .constant(let name, let tensor):
+        operands[name] = .stored(try stored(tensor, isParameter: false, isConstant: true))
+      case .fixed(let name, let value):
+        operands[name] = try? operand(value)
+      case .other(_, let kind): throw failure("an input that is \(kind)", "images alone")
+      }
+    }
+    guard let images = users.first, users.count == 1, let value = program.values[images] else {
+      throw failure("\(users.count) input tensors", "one, of images")
+    }
+    var extents: [Int] = []
+    for (axis, size) in value.sizes.enumerated() {
+      switch size {
+      case .fixed(let extent): extents.append(extent)
+      case .symbolic where axis == 0: extents.append(0)
+      case .symbolic(let text):
+        throw failure(
+          "images whose axis \(axis) was left open (\(text))", "a number of rows and of columns")
+      }
+    }
+    guard extents.count == 4, value.dtype.isFloatingPoint,
+      extents.dropFirst().allSatisfy({ $0 > 0 })
+    else {
+      throw failure("an input of shape \(extents), \(value.dtype)", "images [N, C, H, W] of floats")
+    }
+    if case .fixed(let images) = value.sizes[0] {
+      guard images > 0 else { throw failure("a batch of no images", "one image or more") }
+      exportedImages = images
+    }
+    extents[0] = 1
+    shapes = [Tensor(abstract: Shape([1, extents[2], extents[3], extents[1]]), meter: meter)]
+    operands[images] = .value(
+      GraphValue(slot: 0, dimensions: extents, order: [0, 2, 3, 1], batchAxis: 0))
+  }
+
+  private func stored(
+    _ name: String, isParameter: Bool, isConstant: Bool
+  ) throws(ModelError) -> StoredTensor {
+    guard let entry = checkpoint[name] else {
+      throw ModelError(
+        .missing, place: "\(checkpoint.path): tensor \"\(name)\"", found: "no such tensor",
+        expected: "one, as the graph is given it")
+    }
+    return StoredTensor(entry: entry, isParameter: isParameter, isConstant: isConstant)
+  }
+
+  /// Which operations the outputs depend on. What writes in place counts for whoever reads after it.
+  private func neededNodes() -> [Bool] {
+    var needed = [Bool](repeating: false, count: program.nodes.count)
+    var names: Set<String> = []
+    for case .user(let value, _) in program.outputs { value.collect(into: &names) }
+    for (index, node) in program.nodes.enumerated().reversed() {
+      var made: Set<String> = []
+      for output in node.outputs { output.collect(into: &made) }
+      let writes = AtenCall.isInPlace(node.target) && !node.arguments.isEmpty
+      guard writes || !names.isDisjoint(with: made) else { continue }
+      needed[index] = true
+      for argument in node.arguments { argument.value.collect(into: &names) }
+    }
+    return needed
+  }
+
+  // MARK: Writing in place
+
+  private func lastUses(_ needed: [Bool]) -> [String: Int] {
+    var last: [String: Int] = [:]
+    for (index, node) in program.nodes.enumerated() where needed[index] {
+      var names: Set<String> = []
+      for argument in node.arguments { argument.value.collect(into: &names) }
+      for name in names { last[name] = index }
+    }
+    for case .user(let value, _) in program.outputs {
+      var names: Set<String> = []
+      value.collect(into: &names)
+      for name in names { last[name] = program.nodes.count }
+    }
+    return last
+  }
+
+  /// The names that may share memory with each name, by the first of them.
+  private func aliases() throws(ModelError) -> (root: [String: String], members: [String: [String]])
+  {
+    var root: [String: String] = [:]
+    var members: [String: [String]] = [:]
+    for node in program.nodes {
+      guard
+        AtenOperations.viewing.contains(AtenCall.base(of: node.target).name)
+          || AtenCall.isInPlace(node.target),
+        case .tensor(let source)? = node.arguments.first?.value
+      else { continue }
+      let first = root[source] ?? source
+      var made: Set<String> = []
+      for output in node.outputs { output.collect(into: &made) }
+      for name in made.sorted() {
+        root[name] = first
+        members[first, default: [first]].append(name)
+      }
+    }
+    return (root, members)
+  }
+
+  /// Refuses to write into memory that is read afterwards by another name.
+  private func requireNotSeenElsewhere(
+    _ node: ExportedProgram.Node, _ index: Int,
+    _ families: (root: [String: String], members: [String: [String]]), _ lastUse: [String: Int]
+  ) throws(GraphError) {
+    guard case .tensor(let name)? = node.arguments.first?.value else {
+      throw GraphError("no tensor to write into", expected: "one")
+    }
+    // Known values do share memory.
+    if case .known? = operands[name] { return }
+    let root = families.root[name] ?? name
+    var made: Set<String> = []
+    for output in node.outputs { output.collect(into: &made) }
+    for other in families.members[root] ?? [] where other != name && !made.contains(other) {
+      guard let operand = operands[other], operand.isTensor, lastUse[other] ?? -1 > index else {
+        continue
+      }
+      throw GraphError(
+        .unrecognised,
+        "a change in place of \"\(name)\", a part of which is read later as \"\(other)\"",
+        expected: "operations that make new tensors",
+        advice:
+          "Export the program once more through run_decompositions({}), which takes such changes out"
+      )
+    }
+  }
+
+  // MARK: Operands
+
+  /// What an argument of the file amounts to.
+  func operand(_ argument: ExportedProgram.Argument) throws(GraphError) -> GraphOperand {
+    switch argument {
+    case .none: return .none
+    case .tensor(let name), .symbol(let name):
+      guard let operand = operands[name] else {
+        throw GraphError("the value \"\(name)\", which was not made here")
+      }
+      return operand
+    case .int(let value): return .number(.int(value))
+    case .real(let value): return .number(.real(value))
+    case .bool(let value): return .bool(value)
+    case .string(let text): return .text(text)
+    case .dtype(let type): return .kind(type.flatMap(HostArray.Kind.init))
+    case .list(let items):
+      return .list(try items.map { item throws(GraphError) in try operand(item) })
+    case .placement: return .placement
+    case .other(let kind): return .other(kind)
+    }
+  }
+
+  // MARK: Values
+
+  /// A step whose result lies in memory in the given order of axes.
+  func emit(
+    _ inputs: [GraphValue], order: [Int], batchAxis: Int?, maps: GraphMaps? = nil,
+    _ run: @escaping GraphStep.Run
+  ) throws(GraphError) -> GraphValue {
+    let probe = inputs.map { shapes[$0.slot] }
+    let result = run(probe, GraphPass(images: 1))
+    guard result.shape.rank == order.count else {
+      throw GraphError("a result of shape \(result.shape)", expected: "\(order.count) axes")
+    }
+    guard result.shape.count > 0 else {
+      throw GraphError("a tensor of shape \(result.shape)", expected: "values")
+    }
+    var dimensions = [Int](repeating: 0, count: order.count)
+    for (place, axis) in order.enumerated() { dimensions[axis] = result.shape[place] }
+    let slot = newSlot(result.isAbstract ? result : Tensor(abstract: result.shape, meter: meter))
+    var step = GraphStep(
+      inputs: inputs.map(\.slot), output: slot, run: run, node: node)
+    step.maps = maps
+    let isDependent = inputs.contains(where: \.isDependent)
+    guard isDependent == (batchAxis != nil) else {
+      throw GraphError("a result that has lost the images")
+    }
+    if isDependent {
+      plan.steps.append(step)
+    } else {
+      plan.preparation.append(step)
+      guard !meter.isSaturated, meter.liveBytes <= Self.maximumPreparation else {
+        throw GraphError(
+          "more than \(Self.maximumPreparation >> 30) GiB of values that depend on no image")
+      }
+    }
+    return GraphValue(slot: slot, dimensions: dimensions, order: order, batchAxis: batchAxis)
+  }
+
+  private func newSlot(_ shape: Tensor) -> Int {
+    shapes.append(shape)
+    plan.slots += 1
+    return shapes.count - 1
+  }
+
+  /// A constant of the engine.
+  func constant(_ array: HostArray) -> GraphValue {
+    let tensor = Tensor(array.values.map(Float.init), shape: Shape(array.shape))
+    let slot = newSlot(Tensor(abstract: tensor.shape, meter: meter))
+    plan.constants.append((slot, tensor))
+    return GraphValue(
+      slot: slot, dimensions: array.shape, order: Array(0..<array.rank), batchAxis: nil)
+  }
+
+  /// A parameter or buffer as a value, laid out as is best where it is first used.
+  func value(
+    of stored: StoredTensor, layout: ParameterLayout = .asStored
+  ) throws(GraphError) -> GraphValue {
+    let entry = stored.entry
+    if let value = loaded[entry.name] { return value }
+    if let twin = shared.first(where: { $0.entry.isSameData(as: entry) }) {
+      loaded[entry.name] = twin.value
+      return twin.value
+    }
+    switch entry.dtype {
+    case .float32: break
+    case .float64, .float16, .bfloat16: noteConversion(entry.dtype)
+    default:
+      throw GraphError(
+        "the tensor \(entry.name) of type \(entry.dtype) among floats",
+        expected: "weights of floating point",
+        advice:
+          "Quantised weights mean nothing without their scales: export the model before it is quantised"
+      )
+    }
+    let specification = ParameterSpecification(
+      name: entry.name, storedShape: entry.shape, layout: layout, isBuffer: !stored.isParameter,
+      initialization: .normal(0.02))
+    let slot = newSlot(Tensor(abstract: specification.shape, meter: meter))
+    plan.parameters.append((slot, specification))
+    let order: [Int]
+    switch layout {
+    case .asStored: order = Array(0..<entry.shape.count)
+    case .convolution: order = [0, 2, 3, 1]
+    case .depthwise: order = [2, 3, 0]
+    }
+    var value = GraphValue(slot: slot, dimensions: entry.shape, order: order, batchAxis: nil)
+    if case .depthwise = layout {
+      // The axis of one input channel is left out in memory.
+      value = try emit([value], order: [2, 3, 0, 1], batchAxis: nil) { inputs, _ in
+        inputs[0].reshaped(Shape(inputs[0].shape.dimensions + [1]))
+      }
+    }
+    loaded[entry.name] = value
+    shared.append((entry, value))
+    return value
+  }
+
+  private func noteConversion(_ type: ElementType) {
+    let note = "weights of type \(type) are computed with as 32-bit floats"
+    if !notes.contains(note) { notes.append(note) }
+  }
+
+  /// What is known of an operand without the engine; nil for what depends on images or parameters.
+  func known(_ operand: GraphOperand) throws(GraphError) -> HostArray? {
+    switch operand {
+    case .known(let array): return array
+    case .stored(let stored) where !stored.isParameter && loaded[stored.entry.name] == nil:
+      let entry = stored.entry
+      guard let kind = HostArray.Kind(entry.dtype) else { return nil }
+      _ = try HostArray.count(entry.shape)
+      do {
+        if kind == .integer, entry.dtype == .int64 || entry.dtype == .int32 {
+          return HostArray(kind, entry.shape, try Self.integers(entry))
+        }
+        return HostArray(kind, entry.shape, try entry.floats().map(Double.init))
+      } catch {
+        throw GraphError("\(error)")
+      }
+    default: return nil
+    }
+  }
+
+  /// Whole numbers beyond what a Float holds.
+  private static func integers(_ entry: TensorEntry) throws(CheckpointError) -> [Double] {
+    let payload = try entry.payload()
+    return payload.withBytes { bytes in
+      (0..<entry.count).map { index in
+        entry.dtype == .int64
+          ? Double(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Int64.self))
+          : Double(bytes.loadUnaligned(fromByteOffset: 4 * index, as: Int32.self))
+      }
+    }
+  }
+
+  /// An operand as a tensor of the engine.
+  func value(_ operand: GraphOperand) throws(GraphError) -> GraphValue {
+    switch operand {
+    case .value(let value): return value
+    case .known(let array): return constant(array)
+    case .stored(let stored):
+      if let value = loaded[stored.entry.name] { return value }
+      if let kind = HostArray.Kind(stored.entry.dtype), kind < .float32,
+        let array = try known(operand)
+      {
+        return constant(array)
+      }
+      return try value(of: stored)
+    case .number(.int(let value)): return constant(HostArray(.float32, scalar: Double(value)))
+    case .number(.real(let value)): return constant(HostArray(.float32, scalar: value))
+    default: throw GraphError(operand.title, expected: "a tensor")
+    }
+  }
+}
+
+extension ExportedProgram.Argument {
+  /// Adds the names of the values that it refers to.
+  func collect(into names: inout Set<String>) {
+    switch self {
+    case .tensor(let name), .symbol(let name): names.insert(name)
+    case .list(let items): for item in items { item.collect(into: &names) }
+    default: break
+    }
+  }
+}
+
+extension ElementType {
+  /// Whether elements are of floating point, as networks compute with.
+  var isFloatingPoint: Bool {
+    switch self {
+    case .float64, .float32, .float16, .bfloat16: true
+    default: false
+    }
+  }
+}
