@@ -74,8 +74,10 @@ import Testing
       var figure = figure
       figure.setting.width = width
       #expect((figure.pageSize.width - width * 96).magnitude < 1, "\(figure.name)")
-      let sizes = try XMLScanner(figure.svg).elements.filter { $0.name == "text" || $0.name == "tspan" }
-        .compactMap { Double($0.attributes["font-size"] ?? "") }
+      let sizes = try XMLScanner(figure.svg).elements.filter {
+        $0.name == "text" || $0.name == "tspan"
+      }
+      .compactMap { Double($0.attributes["font-size"] ?? "") }
       // A point is 4/3 of a pixel.
       #expect(sizes.allSatisfy { (6.5...9).contains($0 * 0.75) }, "\(figure.name)")
     }
