@@ -25,6 +25,12 @@ extension AtenOperations {
       axes.swapAt(try call.axis("dim0", of: rank), try call.axis("dim1", of: rank))
       return [call.permuted(operand, axes)]
     },
+    "swapaxes": { call in
+      let (operand, rank) = try call.tensorLike("self")
+      var axes = Array(0..<rank)
+      axes.swapAt(try call.axis("axis0", of: rank), try call.axis("axis1", of: rank))
+      return [call.permuted(operand, axes)]
+    },
     "t": { call in
       let (operand, rank) = try call.tensorLike("self")
       guard rank <= 2 else { throw GraphError("\(rank) axes", expected: "a matrix") }

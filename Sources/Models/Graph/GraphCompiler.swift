@@ -306,9 +306,7 @@ final class GraphCompiler {
         .unrecognised,
         "a change in place of \"\(name)\", a part of which is read later as \"\(other)\"",
         expected: "operations that make new tensors",
-        advice:
-          "Export the program once more through run_decompositions({}), which takes such changes out"
-      )
+        advice: GraphError.capture)
     }
   }
 
