@@ -26,11 +26,15 @@ import Testing
       [subject], on: images.samples(), analyses: [VarianceAnalyzer()], options: FeatureRun.Options()
     )
     let metrics = try #require(try run().reports.first { $0.analysis == "metrics" })
-    let row = try #require(metrics.report.tables.first?.rows.first)
-    #expect(row[1] == 1024)
-    #expect(row[2] == Cell(Double(right) / 1024))
-    guard case .real(let own) = row[4] else {
-      Issue.record("the loss is \(row[4])")
+    let table = try #require(metrics.report.tables.first)
+    let row = try #require(table.rows.first)
+    func cell(_ column: String) throws -> Cell {
+      row[try #require(table.columns.firstIndex { $0.name == column })]
+    }
+    #expect(try cell("n") == 1024)
+    #expect(try cell("acc") == Cell(Double(right) / 1024))
+    guard case .real(let own) = try cell("nll") else {
+      Issue.record("the loss is no number")
       return
     }
     #expect(abs(own - loss) <= 1e-5 * loss)

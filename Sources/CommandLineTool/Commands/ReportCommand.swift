@@ -9,10 +9,15 @@ struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
     abstract: "One HTML page of finished runs, which opens without a network.",
-    discussion: """
-      DIR is a folder that a command filled: run.json and tables. Of two folders what differs is shown \
-      too. The page is one file of at most 5 MB; it has every figure without a script, and the tables inside.
-      """)
+    discussion: HelpText.examples(
+      [
+        .init("report vitprobe-out/run", "report.html of one run"),
+        .init("report before after -o compared.html", "what differs between two"),
+      ],
+      after: """
+        DIR is a folder that a command filled: run.json and tables. Of two folders what differs is shown \
+        too. The page is one file of at most 5 MB; it has every figure without a script, and the tables inside.
+        """))
 
   @Argument(help: ArgumentHelp("Folders of results.", valueName: "dir"))
   var folders: [String]

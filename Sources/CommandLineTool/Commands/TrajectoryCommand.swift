@@ -6,9 +6,16 @@ import VitProbe
 struct TrajectoryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "trajectory",
-    abstract: "Snapshots of a training on their principal plane, over the loss of the last one.")
+    abstract: "Snapshots of a training on their principal plane, over the loss of the last one.",
+    discussion: HelpText.examples([
+      .init(
+        "trajectory epoch1.pt epoch2.pt epoch3.pt --data DIR --labels FILE",
+        "three snapshots, in their order")
+    ]))
 
-  @Argument(help: "Snapshots of one training in its order, [LABEL=][ARCH@]SOURCE.")
+  @Argument(
+    help: "Snapshots of one training in its order, [LABEL=][ARCH@]SOURCE.",
+    completion: Completion.subjects)
   var checkpoint: [String]
 
   @Option(help: ArgumentHelp("Places along an axis of the plane.", valueName: "N"))

@@ -1,6 +1,6 @@
 import Tensors
 
-/// The forward pass of ``RedNetConfiguration``. Weights by the names of d-li14/involution, without prefixes.
+/// The forward pass of ``RedNetConfiguration``. Weights by the names of mmcls (d-li14/involution).
 struct RedNet: VisionModel {
   private struct Block: Sendable {
     let stage: Int
@@ -40,7 +40,8 @@ struct RedNet: VisionModel {
 
   init(_ c: RedNetConfiguration, _ weights: Scope) throws(ParameterError) {
     configuration = c
-    let (stem, half) = (weights["stem"], c.stemWidth / 2)
+    let backbone = weights["backbone"]
+    let (stem, half) = (backbone["stem"], c.stemWidth / 2)
     stemFirst = try NormedConvolution(
       stem[0]["conv"], norm: stem[0]["bn"], c.channels, half, kernel: 3, stride: 2)
     stemInvolution = try Involution(
@@ -55,13 +56,13 @@ struct RedNet: VisionModel {
       for index in 0..<depth {
         blocks.append(
           try Block(
-            weights["layer\(stage + 1)"][index], stage: stage, index: index, inputs: inputs,
+            backbone["layer\(stage + 1)"][index], stage: stage, index: index, inputs: inputs,
             width: width, outputs: 4 * width, c))
         inputs = 4 * width
       }
     }
     self.blocks = blocks
-    classifier = c.classes > 0 ? try Dense(weights["head"], inputs, c.classes) : nil
+    classifier = c.classes > 0 ? try Dense(weights["head"]["fc"], inputs, c.classes) : nil
   }
 
   var blockCount: Int { blocks.count }

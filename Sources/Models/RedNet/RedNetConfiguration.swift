@@ -56,17 +56,11 @@ public struct RedNetConfiguration: ModelConfiguration {
     return ModelVariant("rednet\(size)", c, .imageNet(224, crop: 0.875))
   }
 
-  /// mmcls, as a classifier or its backbone alone.
+  /// mmcls (d-li14/involution).
   public static let keyMappings = [
     KeyMapping(
       "mmcls",
-      signature: [
-        "backbone.stem.1.conv1.conv.weight", "backbone.layer1.0.conv2.conv2.conv.weight",
-      ],
-      rules: [.rename("stem", "backbone.stem"), .rename("head", "head.fc")]
-        + (1...8).map { .rename("layer\($0)", "backbone.layer\($0)") }),
-    KeyMapping(
-      "backbone", signature: ["stem.1.conv1.conv.weight", "layer1.0.conv2.conv2.conv.weight"]),
+      signature: ["backbone.stem.1.conv1.conv.weight", "backbone.layer1.0.conv2.conv2.conv.weight"])
   ]
 
   /// Reads a configuration off names and shapes; the size of the images cannot be read.
@@ -74,17 +68,19 @@ public struct RedNetConfiguration: ModelConfiguration {
     _ weights: WeightsView, base: RedNetConfiguration?
   ) throws(ModelError) -> RedNetConfiguration {
     var c = base ?? RedNetConfiguration()
-    let first = try weights.require("stem.0.conv.weight", rank: 4)
-    (c.channels, c.stemWidth) = (first[1], try weights.require("stem.4.conv.weight", rank: 4)[0])
-    c.width = try weights.require("layer1.0.conv1.weight", rank: 4)[0]
+    let first = try weights.require("backbone.stem.0.conv.weight", rank: 4)
+    (c.channels, c.stemWidth) = (
+      first[1], try weights.require("backbone.stem.4.conv.weight", rank: 4)[0]
+    )
+    c.width = try weights.require("backbone.layer1.0.conv1.weight", rank: 4)[0]
     c.depths = []
-    while c.depths.count < 8, weights.has("layer\(c.depths.count + 1).0.conv1.weight") {
+    while c.depths.count < 8, weights.has("backbone.layer\(c.depths.count + 1).0.conv1.weight") {
       let stage = c.depths.count + 1
-      c.depths.append(weights.count { "layer\(stage).\($0).conv1.weight" })
+      c.depths.append(weights.count { "backbone.layer\(stage).\($0).conv1.weight" })
     }
     // The stem's kernels are 3 x 3, which tells the groups; those of the blocks their side.
-    let stem = try weights.require("stem.1.conv2.conv.weight", rank: 4)[0]
-    let name = "layer1.0.conv2.conv2.conv.weight"
+    let stem = try weights.require("backbone.stem.1.conv2.conv.weight", rank: 4)[0]
+    let name = "backbone.layer1.0.conv2.conv2.conv.weight"
     let values = try weights.require(name, rank: 4)[0]
     let share = stem >= 9 ? first[0] / (stem / 9) : 0
     guard share > 0, stem == first[0] / share * 9, c.width >= share,
@@ -96,7 +92,7 @@ public struct RedNetConfiguration: ModelConfiguration {
           "k² for each group of channels, k odd, in groups as those of the stem's \(stem) values")
     }
     (c.groupChannels, c.window) = (share, side)
-    c.classes = weights.classes()
+    c.classes = weights.classes("head.fc.weight")
     return c
   }
 

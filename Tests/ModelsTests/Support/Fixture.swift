@@ -81,6 +81,15 @@ struct Fixture {
       family = "pit"
       names = ["image", "patch", "stride", "dims", "depths", "heads", "mlp", "classes"]
     case "pit": (family, names) = ("pit", ["image", "patch", "stride", "depths", "heads"])
+    case "pvt":
+      family = "pvt"
+      names = ["image", "patch", "dims", "depths", "heads", "mlp", "reductions", "classes"]
+    case "volo":
+      family = "volo"
+      names = [
+        "image", "patch", "dims", "depths", "heads", "stem-width", "mlp-ratio", "class-blocks",
+        "classes",
+      ]
     default: return nil
     }
     var arguments = names.compactMap { name -> String? in

@@ -41,6 +41,15 @@ enum Samples {
       architecture: "pit(image=32,patch=8,stride=4,dims=12-24,depths=1-2,heads=2-3,classes=7)",
       maps: 3),
     Family(architecture: "mixer(image=32,patch=8,dim=24,depth=2,classes=7)", maps: 0),
+    Family(
+      architecture: "dwnet(kernels=inhomogeneous,image=32,dim=8,depths=1-1,window=3,"
+        + "group-channels=2-4,classes=7)", maps: 0),
+    Family(
+      architecture: "rednet(image=32,depths=1-1,width=16,stem-width=32,classes=7)", maps: 0),
+    Family(
+      architecture: "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)", maps: 1),
+    Family(
+      architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 1),
   ]
 
   static func model(
