@@ -208,7 +208,7 @@ def use(window, address, demo, pictures):
     expect("vit/blocks.1.mlp" in window.value("location.hash"), "the left key goes back")
     window.click("document.querySelector('#variance .rows summary')")
     expect(
-        window.value("[...document.querySelectorAll('#variance .rows tbody tr')].map(r => r.cells[2].innerText).join()")
+        window.value("[...document.querySelectorAll('#variance .rows tbody tr')].map(r => r.cells[3].innerText).join()")
         == "blocks.1.mlp_res", "rows are those of the layer")
     window.press("Escape")
     expect(window.value("document.querySelector('#chosen').hidden && !location.hash"), "Escape lets go")

@@ -4,8 +4,8 @@
 # not there are left out. Where python3 has pandas and matplotlib, figures.py draws them too, and where
 # the folder has vitprobe's own figures, both are compared.
 set -euo pipefail
+folder=$(realpath -e "${1:-$(dirname "$0")/../../notebooks-data/demo}")
 cd "$(dirname "$0")"
-folder=$(realpath "${1:-../../notebooks-data/demo}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
