@@ -3,7 +3,8 @@ extension Tensor {
   ///
   /// - Parameters:
   ///   - axes: how many.
-  ///   - gamma, beta: of these axes' extents; nil for ones and zeros.
+  ///   - gamma: of these axes' extents; nil for ones.
+  ///   - beta: of these axes' extents; nil for zeros.
   public func layerNorm(axes: Int, gamma: Tensor?, beta: Tensor?, epsilon: Float) -> Tensor {
     let inner = Shape(Array(shape.dimensions.suffix(axes))).count
     let rows = reshaped([shape.count / max(1, inner), inner])
@@ -35,7 +36,8 @@ extension Tensor {
   ///
   /// - Parameters:
   ///   - axis: where the channels are: 1, or -1 for the last.
-  ///   - gamma, beta: `[C]`; nil for ones and zeros.
+  ///   - gamma: `[C]`; nil for ones.
+  ///   - beta: `[C]`; nil for zeros.
   /// - Precondition: the channels make that many groups.
   public func groupNorm(
     groups: Int, axis: Int = -1, gamma: Tensor? = nil, beta: Tensor? = nil, epsilon: Float
