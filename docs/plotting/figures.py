@@ -2,7 +2,7 @@
 
     python figures.py [FOLDER] [OUT]
 
-What tables do not say is left out: where stages begin, and words on values beyond a scale. Tested with
+What tables do not say is left out: words on values beyond a scale. Stages begin where a layer subsamples. Tested with
 Python 3.11, pandas 3.1 and matplotlib 3.11.
 """
 
@@ -84,6 +84,25 @@ def shade(axes, rows):
         axes.axvspan(left, right, ymin=low, color=color, alpha=alpha, lw=0)
 
 
+def stages(folder):
+    """Of each model, the depths where stages begin: those of layers that subsample."""
+    for name in ("variance", "fourier", "cka_curve"):
+        if (folder / f"{name}.csv").exists():
+            table = pd.read_csv(folder / f"{name}.csv", usecols=["model", "kind", "depth"])
+            pools = table[table.kind == "pool"]
+            return {model: sorted(set(rows.depth)) for model, rows in pools.groupby("model")}
+    return {}
+
+
+def mark_stages(axes, found, names, style):
+    """Dotted lines where stages begin, in the colours of the models where they differ."""
+    own = {name: tuple(found[name]) for name in names if name in found}
+    for name, depths in list(own.items())[: 1 if len(set(own.values())) == 1 else None]:
+        color = "0.4" if len(set(own.values())) == 1 else style[name][0]
+        for depth in depths:
+            axes.axvline(depth, color=color, ls=":", lw=1, zorder=0)
+
+
 def line(axes, x, y, style, error=None, **more):
     color, marker, dash = style
     axes.errorbar(
@@ -96,6 +115,7 @@ def cka_curve(folder, style):
         line(axes, rows.depth, rows.s_ratio, style[name], label=name)
         axes.fill_between(
             rows.depth, rows.ratio_ci_lo, rows.ratio_ci_hi, color=style[name][0], alpha=0.18, lw=0)
+    mark_stages(axes, stages(folder), style, style)
     axes.set(xlabel="Normalized depth", ylabel="CKA to last block / CKA of first to last", xlim=(0, 1))
     axes.legend()
     yield "cka_curve", figure
@@ -146,6 +166,7 @@ def fourier(folder, style):
     figure, axes = panels(len(groups))
     for ax, (name, rows) in zip(axes, groups):
         shade(ax, rows)
+        mark_stages(ax, stages(folder), [name], style)
         ax.errorbar(rows.depth, rows.delta_log_amp, 1.96 * rows.delta_se, color="0.3", elinewidth=1)
         ax.scatter(rows.depth, rows.delta_log_amp, c=rows.depth, cmap=EMBER, vmin=0, vmax=1, zorder=3)
         ax.set(title=name, xlabel="Normalized depth", xlim=(0, 1))
@@ -162,6 +183,7 @@ def variance(folder, style):
     figure, axes = panels(len(parts), sharey=False)
     for ax, part in zip(axes, parts):
         shade(ax, part[0][1])
+        mark_stages(ax, stages(folder), [name for name, _ in part], style)
         for name, rows in part:
             line(ax, rows.depth, rows.value, style[name], 1.96 * rows.se, label=name)
         ax.set(xlabel="Normalized depth", ylabel="Feature map variance", xlim=(0, 1))
@@ -182,6 +204,7 @@ def attention(folder, style):
         parts = [[group] for group in groups] if has_heads else [groups]
         figure, axes = panels(len(parts))
         for ax, part in zip(axes, parts):
+            mark_stages(ax, stages(folder), [name for name, _ in part], style)
             for name, own in part:
                 color, marker, dash = style[name]
                 kinds = own.layer_name.str.split(".").str[-1]
