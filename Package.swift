@@ -113,7 +113,9 @@ let package = Package(
     tests("TensorsTests", ["Tensors"]),
     tests("CheckpointsTests", ["Checkpoints", "StrictJSON", "TestSupport"]),
     tests("ImagesTests", ["Images"]),
-    tests("ModelsTests", ["Models", "Tensors", "Checkpoints", "StrictJSON"]),
+    tests(
+      "ModelsTests",
+      ["Models", "Diagnostics", "Tensors", "Checkpoints", "StrictJSON", "TestSupport"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
     tests("ReportsTests", ["Reports", "DurableFiles", "StrictJSON", "TestSupport"]),
     tests("PagesTests", ["Pages", "Reports", "StrictJSON", "TestSupport"], exclude: []),

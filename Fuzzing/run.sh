@@ -44,7 +44,7 @@ shift || true
 if [ $# -gt 0 ]; then
   targets=("$@")
 else
-  targets=(safetensors numpy torch pickle stream deflated tied json config png jpeg netpbm bmp tiff
+  targets=(safetensors numpy torch pickle stream deflated tied graph json config png jpeg netpbm bmp tiff
     webp idx cifar array labels features taps subject)
 fi
 inputs=${VITPROBE_FUZZ:-$build/inputs}
@@ -62,7 +62,7 @@ for target in "${targets[@]}"; do
   # Leaks are left to the sanitized tests: a failed allocation in the middle of a parse is not one.
   ASAN_OPTIONS=detect_leaks=0 OPENBLAS_NUM_THREADS=1 "$build/release/fuzz" "$target" \
     -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=512 \
-    -max_len=8192 -print_final_stats=1 -artifact_prefix="$inputs/$target-" "${options[@]}" \
+    -max_len=$([ "$target" = graph ] && echo 65536 || echo 8192) -print_final_stats=1 -artifact_prefix="$inputs/$target-" "${options[@]}" \
     "$inputs/$target" "Corpus/$target" >"$log" 2>&1 || {
     failed=1
     echo "$target: FAILED, the end of $PWD/$log:"

@@ -9,7 +9,7 @@ import Testing
 @Suite struct MutationTests {
   /// For each seed list. `VITPROBE_MUTANTS=50000` looks longer.
   private static let mutants =
-    getenv("VITPROBE_MUTANTS").flatMap { Int(String(cString: $0)) } ?? 3_000
+    getenv("VITPROBE_MUTANTS").flatMap { Int(String(cString: $0)) } ?? 1_000
 
   @Test(
     arguments: [

@@ -60,6 +60,7 @@ import Testing
   static let leastCompared = [
     "graph-operations": 12, "graph-twice": 9, "graph-vit": 29, "graph-vit-layer-scale": 32,
     "graph-resnet": 47, "graph-swin": 58, "graph-convnext": 50, "graph-efficientnet": 60,
+    "graph-multihead": 25, "graph-multihead-open": 16, "graph-swinv2": 45,
   ]
 
   private func expectClose(_ values: [Float], _ golden: [Float], _ place: String) {

@@ -21,6 +21,8 @@ enum FuzzTarget: String, CaseIterable {
   case deflated
   /// Metadata of a sound safetensors file, which may name tensors that stand for others.
   case tied
+  /// The document of an exported graph, in an archive with weights of zero as it asks for.
+  case graph
   /// One JSON document.
   case json
   /// `config.json` beside the weights of a small network, of every family in turn.
@@ -51,6 +53,7 @@ enum FuzzTarget: String, CaseIterable {
     case .deflated:
       onFile(Self.archive(storing: bytes)) { try Self.readCheckpoint($0) }
     case .tied: onFile(Self.tensors(describedBy: bytes)) { try Self.readCheckpoint($0) }
+    case .graph: onFile(Self.exported(graph: bytes)) { try Self.readGraph($0) }
     case .json: Self.readJSON(bytes)
     case .config:
       for folder in FuzzFolder.all {
@@ -110,6 +113,13 @@ enum FuzzTarget: String, CaseIterable {
       }
       if entry == .automatic { _ = try? ModelLoader.detect(checkpoint) }
     }
+  }
+
+  private static func readGraph(_ path: String) throws {
+    let checkpoint = try Checkpoint.open(path)
+    guard let program = checkpoint.program else { return }
+    _ = GraphOperations(program).unknown
+    _ = try GraphLoader.load(checkpoint, program) { $0 == $1 }
   }
 
   private static var limits: ImageLimits {
@@ -184,6 +194,44 @@ enum FuzzTarget: String, CaseIterable {
     archive([
       ("a/data.pkl", Array(pickle), nil), ("a/data/0", [UInt8](repeating: 0, count: 24), nil),
       ("a/data/1", [UInt8](repeating: 0, count: 192), nil),
+    ])
+  }
+
+  /// An archive of `torch.export` with the graph as the input says. All weights are one payload of zeros.
+  private static func exported(graph: UnsafeRawBufferPointer) -> [UInt8] {
+    let payload = [UInt8](repeating: 0, count: 1 << 16)
+    let document = try? JSONValue(parsing: graph)
+    let module = document?["graph_module"]
+    var weights: [JSONValue.Member] = []
+    for input in module?["signature"]?["input_specs"]?.arrayValue ?? [] {
+      guard let specification = input.objectValue?.first,
+        let value = specification.value["arg"]?["name"]?.stringValue,
+        let tensor = specification.value[specification.name + "_name"]?.stringValue,
+        let meta = module?["graph"]?["tensor_values"]?[value],
+        let sizes = meta["sizes"]?.arrayValue, sizes.count <= 8
+      else { continue }
+      var strides: [JSONValue] = []
+      var stride = 1
+      for size in sizes.reversed() {
+        strides.insert(["as_int": .integer(stride)], at: 0)
+        stride = stride &* (size["as_int"]?.intValue ?? 1)
+      }
+      weights.append(
+        .init(
+          tensor,
+          [
+            "path_name": "weight_0", "use_pickle": false,
+            "tensor_meta": [
+              "dtype": meta["dtype"] ?? .null, "sizes": .array(sizes), "strides": .array(strides),
+              "storage_offset": ["as_int": 0], "layout": 7,
+            ],
+          ]))
+    }
+    let list: JSONValue = ["config": .object(weights)]
+    return archive([
+      ("m/archive_format", Array("pt2".utf8), nil), ("m/models/model.json", Array(graph), nil),
+      ("m/data/weights/model_weights_config.json", Array(list.compact.utf8), nil),
+      ("m/data/weights/weight_0", payload, nil),
     ])
   }
 

@@ -56,21 +56,6 @@ extension AtenOperations {
     },
     "tril": { call in [try triangle(call) { $0 <= $1 }] },
     "triu": { call in [try triangle(call) { $0 >= $1 }] },
-    "fill": { call in [try written(call, try call.real("value"))] },
-    "zero": { call in [try written(call, 0)] },
-    "copy": { call in
-      let (array, source) = (
-        try call.compiler.known(try call["self"]), try call.compiler.known(try call["src"])
-      )
-      guard let array, let source, HostArray.broadcast(array.shape, source.shape) == array.shape
-      else {
-        throw GraphError(
-          .unrecognised, "a copy in place of values that depend on images or parameters",
-          advice: GraphError.capture)
-      }
-      array.write(source.expanded(to: array.shape).values)
-      return [.known(array)]
-    },
     "meshgrid": { call in
       var arrays: [HostArray] = []
       for operand in try call.operands("tensors") {
@@ -104,18 +89,6 @@ extension AtenOperations {
     _ call: AtenCall, _ shape: [Int], _ value: Double
   ) throws(GraphError) -> GraphOperand {
     .known(try HostArray(try call.resultKind(.float32), shape) { _ in value })
-  }
-
-  private static func written(_ call: AtenCall, _ value: Double) throws(GraphError) -> GraphOperand
-  {
-    guard let array = try call.compiler.known(try call["self"]) else {
-      throw GraphError(
-        .unrecognised, "values that depend on images or parameters filled in place",
-        advice: GraphError.capture)
-    }
-    let target = call.isInPlace ? array : array.converted(to: array.kind)
-    target.write([Double](repeating: value, count: array.count))
-    return .known(target)
   }
 
   private static func triangle(

@@ -135,7 +135,7 @@ extension AtenOperations {
     },
   ]
 
-  private static func joined(
+  static func joined(
     _ call: AtenCall, _ operands: [GraphOperand], _ axis: Int
   ) throws(GraphError) -> GraphOperand {
     let compiler = call.compiler

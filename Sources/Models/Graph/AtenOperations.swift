@@ -11,7 +11,7 @@ enum AtenOperations {
   static let table: [String: Entry] = {
     var table: [String: Entry] = [:]
     for part in [
-      symbols, views, layouts, creation, arithmetic, functions, products, maps, reductions,
+      symbols, views, layouts, creation, writes, arithmetic, functions, products, maps, reductions,
     ] { table.merge(part) { first, _ in first } }
     return table
   }()

@@ -16,7 +16,9 @@ extension AtenOperations {
       let inputs = [x, weight] + (bias.map { [$0] } ?? [])
       return [
         .value(
-          try call.compiler.emit(inputs, order: x.order, batchAxis: x.batchAxis) { inputs, _ in
+          try call.compiler.emit(
+            inputs, order: x.order, batchAxis: x.batchAxis, ofRows: true
+          ) { inputs, _ in
             Tensors.linear(inputs[0], inputs[1], bias: inputs.count > 2 ? inputs[2] : nil)
           })
       ]
@@ -259,9 +261,12 @@ extension AtenOperations {
     else { throw failure() }
     let scale = Float(try call.optionalReal("scale") ?? 1 / Double(e).squareRoot())
     var bias: GraphValue?
-    if let mask = try compiler.known(try call["attn_mask"]), mask.kind == .bool {
-      bias = compiler.constant(
-        try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : -.infinity }))
+    if let mask = try compiler.known(try call["attn_mask"]) {
+      let added =
+        mask.kind == .bool
+        ? try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : -.infinity }) : mask
+      try requireKeys(added)
+      bias = compiler.constant(added)
     } else {
       bias = try call.optionalTensor("attn_mask")
     }
@@ -298,6 +303,20 @@ extension AtenOperations {
             causal: causal, maps: pass.maps)
         })
     ]
+  }
+
+  /// Refuses a mask that leaves a query without any key: PyTorch gives zeros there, a softmax has no value.
+  static func requireKeys(_ mask: HostArray) throws(GraphError) {
+    let width = mask.shape.last ?? 1
+    guard width > 0 else { return }
+    let values = mask.values
+    for row in 0..<values.count / width
+    where values[row * width..<(row + 1) * width].allSatisfy({ $0 == -.infinity }) {
+      throw GraphError(
+        .unrecognised,
+        "a mask that leaves query \(row % max(1, mask.shape.dropLast().last ?? 1)) no key",
+        expected: "one key or more for every query", advice: GraphError.capture)
+    }
   }
 
   /// Attention whose heads lie side by side in the channels, as they come out of a projection.

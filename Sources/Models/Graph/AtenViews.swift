@@ -5,6 +5,8 @@ import Tensors
 extension AtenOperations {
   /// Operations whose result may share the memory of their first argument.
   static let viewing: Set<String> = Set(views.keys)
+  /// Those of them whose result has memory of its own.
+  static let copying: Set<String> = ["clone", "lift_fresh_copy"]
 
   static let views: [String: Entry] = [
     "alias": same, "contiguous": same, "clone": copied, "detach": same, "lift_fresh_copy": copied,
@@ -83,16 +85,8 @@ extension AtenOperations {
     },
     "slice": { call in
       let (operand, rank) = try call.tensorLike("self")
-      let axis = try call.axis(of: rank, 0)
-      let first: Int
-      if case .none = try call["start"] { first = 0 } else { first = try call.int("start") }
-      let end: Int?
-      switch try call["end"] {
-      case .none: end = nil
-      case .number(.perImage): end = nil
-      default: end = try call.int("end")
-      }
-      return [try sliced(call, operand, axis, first, end, step: try call.int("step", 1))]
+      let range = try call.range(of: operand, rank)
+      return [try sliced(call, operand, range.axis, range.start, range.end, step: range.step)]
     },
     "narrow": { call in
       let (operand, rank) = try call.tensorLike("self")
@@ -185,6 +179,10 @@ extension AtenOperations {
       return .known(array.reshaped(shape.dimensions))
     }
     let value = try call.compiler.value(operand)
+    if let inner = call.compiler.innerAxis(wanted, for: value) {
+      return .value(
+        try call.compiler.withImagesInner(value, inner.dimensions, axis: inner.axis))
+    }
     let (dimensions, batchAxis) = try call.compiler.resolve(wanted, for: value)
     return .value(try call.compiler.reshaped(value, dimensions, batchAxis: batchAxis))
   }
@@ -390,6 +388,23 @@ extension AtenCall {
       return (.value(try compiler.value(operand)), dimensions.count)
     }
     return (operand, dimensions.count)
+  }
+
+  /// The places of a slice: from ``start`` before ``end`` (nil: to the end), counted from the front.
+  func range(
+    of operand: GraphOperand, _ rank: Int
+  ) throws(GraphError) -> (axis: Int, start: Int, end: Int?, step: Int) {
+    let axis = try axis(of: rank, 0)
+    let extent = operand.dimensions?[axis] ?? 0
+    func place(_ index: Int) -> Int { index < 0 ? max(index + extent, 0) : index }
+    let start: Int
+    if case .none = try self["start"] { start = 0 } else { start = place(try int("start")) }
+    let end: Int?
+    switch try self["end"] {
+    case .none, .number(.perImage): end = nil
+    default: end = place(try int("end"))
+    }
+    return (axis, start, end, try int("step", 1))
   }
 
   func permuted(_ operand: GraphOperand, _ axes: [Int]) -> GraphOperand {

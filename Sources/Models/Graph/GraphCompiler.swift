@@ -10,21 +10,21 @@ import Tensors
 final class GraphCompiler {
   let program: ExportedProgram
   /// How many images the graph was exported for; nil if that was left open.
-  private(set) var exportedImages: Int?
+  var exportedImages: Int?
   var plan = GraphPlan()
   /// What each name stands for.
-  private(set) var operands: [String: GraphOperand] = [:]
+  var operands: [String: GraphOperand] = [:]
   /// What each name stood for when it was made, before anything wrote into it.
   private(set) var made: [String: GraphValue] = [:]
   /// Images of shapes alone, one by slot.
-  private var shapes: [Tensor] = []
-  private let meter = Meter()
-  private var loaded: [String: GraphValue] = [:]
+  var shapes: [Tensor] = []
+  let meter = Meter()
+  var loaded: [String: GraphValue] = [:]
   /// The operation that is being compiled.
   private(set) var node = 0
-  private let checkpoint: Checkpoint
+  let checkpoint: Checkpoint
   /// Payloads that several names share have one parameter: the first name.
-  private var shared: [(entry: TensorEntry, value: GraphValue)] = []
+  var shared: [(entry: TensorEntry, value: GraphValue)] = []
   /// What was assumed, for the reader.
   var notes: [String] = []
   /// What the axes of each value are.
@@ -57,24 +57,26 @@ final class GraphCompiler {
     try requireKnownOperations()
     try defineInputs()
     let needed = neededNodes()
-    let lastUse = lastUses(needed)
-    let families = try aliases()
+    let memory = GraphMemory(program, needed: needed)
     for (index, entry) in program.nodes.enumerated() where needed[index] {
       node = index
       let call = AtenCall(entry, self)
       do {
         guard let operation = AtenOperations.table[call.operation] else { continue }
-        if call.isInPlace { try requireNotSeenElsewhere(entry, index, families, lastUse) }
+        let written = call.isInPlace ? try writtenValues(entry, index, memory) : []
         let results = try operation(call)
         try bind(entry, results)
         axes.note(entry, operands)
         flow.note(entry, index, isInPlace: call.isInPlace, operands)
-        if call.isInPlace, let target = entry.arguments.first,
-          case .tensor(let name) = target.value,
-          let result = results.first
+        if call.isInPlace, case .tensor(let name)? = entry.arguments.first?.value,
+          var result = results.first
         {
           operands[name] = result
           if case .tensor(let made)? = entry.outputs.first { axes[name] = axes[made] }
+          for view in written {
+            result = try AtenOperations.writtenBack(result, AtenCall(view.node, self))
+            operands[view.source] = result
+          }
         }
       } catch let error as GraphError {
         throw error.at(place(of: entry))
@@ -119,7 +121,9 @@ final class GraphCompiler {
       plan.steps.last?.node != node || plan.steps.last?.output != value.slot
     else { return operand }
     return .value(
-      try emit([value], order: value.order, batchAxis: value.batchAxis) { inputs, _ in inputs[0] })
+      try emit([value], order: value.order, batchAxis: value.batchAxis, ofRows: true) { inputs, _ in
+        inputs[0]
+      })
   }
 
   /// The extents that the file promises have to be those found.
@@ -170,66 +174,6 @@ final class GraphCompiler {
       advice: GraphError.capture)
   }
 
-  private func defineInputs() throws(ModelError) {
-    func failure(_ found: String, _ expected: String) -> ModelError {
-      ModelError(
-        .unexpected, place: checkpoint.path, found: found, expected: expected,
-        advice: "Export the model with one batch of images as its only argument")
-    }
-    var users: [String] = []
-    for input in program.inputs {
-      switch input {
-      case .user(let name): users.append(name)
-      case .parameter(let name, let tensor):
-        operands[name] = .stored(try stored(tensor, isParameter: true, isConstant: false))
-      case .buffer(let name, let tensor):
-        operands[name] = .stored(try stored(tensor, isParameter: false, isConstant: false))
-      case .constant(let name, let tensor):
-        operands[name] = .stored(try stored(tensor, isParameter: false, isConstant: true))
-      case .fixed(let name, let value):
-        operands[name] = try? operand(value)
-      case .other(_, let kind): throw failure("an input that is \(kind)", "images alone")
-      }
-    }
-    guard let images = users.first, users.count == 1, let value = program.values[images] else {
-      throw failure("\(users.count) input tensors", "one, of images")
-    }
-    var extents: [Int] = []
-    for (axis, size) in value.sizes.enumerated() {
-      switch size {
-      case .fixed(let extent): extents.append(extent)
-      case .symbolic where axis == 0: extents.append(0)
-      case .symbolic(let text):
-        throw failure(
-          "images whose axis \(axis) was left open (\(text))", "a number of rows and of columns")
-      }
-    }
-    guard extents.count == 4, value.dtype.isFloatingPoint,
-      extents.dropFirst().allSatisfy({ $0 > 0 })
-    else {
-      throw failure("an input of shape \(extents), \(value.dtype)", "images [N, C, H, W] of floats")
-    }
-    if case .fixed(let images) = value.sizes[0] {
-      guard images > 0 else { throw failure("a batch of no images", "one image or more") }
-      exportedImages = images
-    }
-    extents[0] = 1
-    shapes = [Tensor(abstract: Shape([1, extents[2], extents[3], extents[1]]), meter: meter)]
-    operands[images] = .value(
-      GraphValue(slot: 0, dimensions: extents, order: [0, 2, 3, 1], batchAxis: 0))
-  }
-
-  private func stored(
-    _ name: String, isParameter: Bool, isConstant: Bool
-  ) throws(ModelError) -> StoredTensor {
-    guard let entry = checkpoint[name] else {
-      throw ModelError(
-        .missing, place: "\(checkpoint.path): tensor \"\(name)\"", found: "no such tensor",
-        expected: "one, as the graph is given it")
-    }
-    return StoredTensor(entry: entry, isParameter: isParameter, isConstant: isConstant)
-  }
-
   /// Which operations the outputs depend on. What writes in place counts for whoever reads after it.
   private func neededNodes() -> [Bool] {
     var needed = [Bool](repeating: false, count: program.nodes.count)
@@ -248,66 +192,40 @@ final class GraphCompiler {
 
   // MARK: Writing in place
 
-  private func lastUses(_ needed: [Bool]) -> [String: Int] {
-    var last: [String: Int] = [:]
-    for (index, node) in program.nodes.enumerated() where needed[index] {
-      var names: Set<String> = []
-      for argument in node.arguments { argument.value.collect(into: &names) }
-      for name in names { last[name] = index }
-    }
-    for case .user(let value, _) in program.outputs {
-      var names: Set<String> = []
-      value.collect(into: &names)
-      for name in names { last[name] = program.nodes.count }
-    }
-    return last
-  }
-
-  /// The names that may share memory with each name, by the first of them.
-  private func aliases() throws(ModelError) -> (root: [String: String], members: [String: [String]])
-  {
-    var root: [String: String] = [:]
-    var members: [String: [String]] = [:]
-    for node in program.nodes {
-      guard
-        AtenOperations.viewing.contains(AtenCall.base(of: node.target).name)
-          || AtenCall.isInPlace(node.target),
-        case .tensor(let source)? = node.arguments.first?.value
-      else { continue }
-      let first = root[source] ?? source
-      var made: Set<String> = []
-      for output in node.outputs { output.collect(into: &made) }
-      for name in made.sorted() {
-        root[name] = first
-        members[first, default: [first]].append(name)
-      }
-    }
-    return (root, members)
-  }
-
-  /// Refuses to write into memory that is read afterwards by another name.
-  private func requireNotSeenElsewhere(
-    _ node: ExportedProgram.Node, _ index: Int,
-    _ families: (root: [String: String], members: [String: [String]]), _ lastUse: [String: Int]
-  ) throws(GraphError) {
+  /// The values that a change in place changes besides the one that is named: those that it is a part of, the
+  /// nearest first, as far as they are read afterwards. Refuses a change that others would see, too.
+  private func writtenValues(
+    _ node: ExportedProgram.Node, _ index: Int, _ memory: GraphMemory
+  ) throws(GraphError) -> [GraphMemory.View] {
     guard case .tensor(let name)? = node.arguments.first?.value else {
       throw GraphError("no tensor to write into", expected: "one")
     }
     // Known values do share memory.
-    if case .known? = operands[name] { return }
-    let root = families.root[name] ?? name
-    var made: Set<String> = []
+    if case .known? = operands[name] { return [] }
+    var made: Set<String> = [name]
     for output in node.outputs { output.collect(into: &made) }
-    for other in families.members[root] ?? [] where other != name && !made.contains(other) {
-      guard let operand = operands[other], operand.isTensor, lastUse[other] ?? -1 > index else {
-        continue
-      }
+    let readLater = memory.sharing(name).filter { other in
+      !made.contains(other) && operands[other]?.isTensor ?? false
+        && memory.isRead(other, after: index)
+    }
+    guard !readLater.isEmpty else { return [] }
+    var written: [GraphMemory.View] = []
+    var seen: Set<String> = []
+    while !seen.isSuperset(of: readLater), let view = memory.view(written.last?.source ?? name),
+      AtenOperations.isWritable(through: view.node), let whole = operands[view.source],
+      whole.isTensor, !whole.isDependent
+    {
+      written.append(view)
+      seen.insert(view.source)
+    }
+    if let other = readLater.first(where: { !seen.contains($0) }) {
       throw GraphError(
         .unrecognised,
         "a change in place of \"\(name)\", a part of which is read later as \"\(other)\"",
         expected: "operations that make new tensors",
         advice: GraphError.capture)
     }
+    return written
   }
 
   // MARK: Operands
@@ -336,10 +254,20 @@ final class GraphCompiler {
   // MARK: Values
 
   /// A step whose result lies in memory in the given order of axes.
+  ///
+  /// - Parameters:
+  ///   - isOfRows: whether it makes each row of its result of one row, so that it does not matter how rows and
+  ///     images follow each other.
   func emit(
     _ inputs: [GraphValue], order: [Int], batchAxis: Int?, maps: GraphMaps? = nil,
-    _ run: @escaping GraphStep.Run
+    ofRows isOfRows: Bool = false, _ run: @escaping GraphStep.Run
   ) throws(GraphError) -> GraphValue {
+    let areInner = inputs.contains(where: \.imagesAreInner)
+    guard !areInner || isOfRows else {
+      throw GraphError(
+        .unrecognised, "images within the rows of a matrix, and more than a function of its rows",
+        advice: GraphError.capture)
+    }
     let probe = inputs.map { shapes[$0.slot] }
     let result = run(probe, GraphPass(images: 1))
     guard result.shape.rank == order.count else {
@@ -367,10 +295,12 @@ final class GraphCompiler {
           "more than \(Self.maximumPreparation >> 30) GiB of values that depend on no image")
       }
     }
-    return GraphValue(slot: slot, dimensions: dimensions, order: order, batchAxis: batchAxis)
+    return GraphValue(
+      slot: slot, dimensions: dimensions, order: order, batchAxis: batchAxis,
+      imagesAreInner: areInner)
   }
 
-  private func newSlot(_ shape: Tensor) -> Int {
+  func newSlot(_ shape: Tensor) -> Int {
     shapes.append(shape)
     plan.slots += 1
     return shapes.count - 1
@@ -383,87 +313,6 @@ final class GraphCompiler {
     plan.constants.append((slot, tensor))
     return GraphValue(
       slot: slot, dimensions: array.shape, order: Array(0..<array.rank), batchAxis: nil)
-  }
-
-  /// A parameter or buffer as a value, laid out as is best where it is first used.
-  func value(
-    of stored: StoredTensor, layout: ParameterLayout = .asStored
-  ) throws(GraphError) -> GraphValue {
-    let entry = stored.entry
-    if let value = loaded[entry.name] { return value }
-    if let twin = shared.first(where: { $0.entry.isSameData(as: entry) }) {
-      loaded[entry.name] = twin.value
-      return twin.value
-    }
-    switch entry.dtype {
-    case .float32: break
-    case .float64, .float16, .bfloat16: noteConversion(entry.dtype)
-    default:
-      throw GraphError(
-        "the tensor \(entry.name) of type \(entry.dtype) among floats",
-        expected: "weights of floating point",
-        advice:
-          "Quantised weights mean nothing without their scales: export the model before it is quantised"
-      )
-    }
-    let specification = ParameterSpecification(
-      name: entry.name, storedShape: entry.shape, layout: layout, isBuffer: !stored.isParameter,
-      initialization: .normal(0.02))
-    let slot = newSlot(Tensor(abstract: specification.shape, meter: meter))
-    plan.parameters.append((slot, specification))
-    let order: [Int]
-    switch layout {
-    case .asStored: order = Array(0..<entry.shape.count)
-    case .convolution: order = [0, 2, 3, 1]
-    case .depthwise: order = [2, 3, 0]
-    }
-    var value = GraphValue(slot: slot, dimensions: entry.shape, order: order, batchAxis: nil)
-    if case .depthwise = layout {
-      // The axis of one input channel is left out in memory.
-      value = try emit([value], order: [2, 3, 0, 1], batchAxis: nil) { inputs, _ in
-        inputs[0].reshaped(Shape(inputs[0].shape.dimensions + [1]))
-      }
-    }
-    loaded[entry.name] = value
-    shared.append((entry, value))
-    return value
-  }
-
-  private func noteConversion(_ type: ElementType) {
-    let note = "weights of type \(type) are computed with as 32-bit floats"
-    if !notes.contains(note) { notes.append(note) }
-  }
-
-  /// What is known of an operand without the engine; nil for what depends on images or parameters.
-  func known(_ operand: GraphOperand) throws(GraphError) -> HostArray? {
-    switch operand {
-    case .known(let array): return array
-    case .stored(let stored) where !stored.isParameter && loaded[stored.entry.name] == nil:
-      let entry = stored.entry
-      guard let kind = HostArray.Kind(entry.dtype) else { return nil }
-      _ = try HostArray.count(entry.shape)
-      do {
-        if kind == .integer, entry.dtype == .int64 || entry.dtype == .int32 {
-          return HostArray(kind, entry.shape, try Self.integers(entry))
-        }
-        return HostArray(kind, entry.shape, try entry.floats().map(Double.init))
-      } catch {
-        throw GraphError("\(error)")
-      }
-    default: return nil
-    }
-  }
-
-  /// Whole numbers beyond what a Float holds.
-  private static func integers(_ entry: TensorEntry) throws(CheckpointError) -> [Double] {
-    let payload = try entry.payload()
-    return payload.withBytes { bytes in
-      (0..<entry.count).map { index in
-        entry.dtype == .int64
-          ? Double(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Int64.self))
-          : Double(bytes.loadUnaligned(fromByteOffset: 4 * index, as: Int32.self))
-      }
-    }
   }
 
   /// An operand as a tensor of the engine.
@@ -493,16 +342,6 @@ extension ExportedProgram.Argument {
     case .tensor(let name), .symbol(let name): names.insert(name)
     case .list(let items): for item in items { item.collect(into: &names) }
     default: break
-    }
-  }
-}
-
-extension ElementType {
-  /// Whether elements are of floating point, as networks compute with.
-  var isFloatingPoint: Bool {
-    switch self {
-    case .float64, .float32, .float16, .bfloat16: true
-    default: false
     }
   }
 }

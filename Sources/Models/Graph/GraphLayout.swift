@@ -16,12 +16,12 @@ extension GraphCompiler {
     let long = value.order.filter { !value.isSingle($0) }
     if long == order.filter({ !value.isSingle($0) }) {
       let target = extents(value.dimensions, order: order, batchAxis: value.batchAxis)
-      return try emit([value], order: order, batchAxis: value.batchAxis) { inputs, pass in
-        inputs[0].reshaped(Shape(target(pass.images)))
+      return try emit([value], order: order, batchAxis: value.batchAxis, ofRows: true) {
+        inputs, pass in inputs[0].reshaped(Shape(target(pass.images)))
       }
     }
     let places = order.map { axis in value.order.firstIndex(of: axis) ?? 0 }
-    return try emit([value], order: order, batchAxis: value.batchAxis) { inputs, _ in
+    return try emit([value], order: order, batchAxis: value.batchAxis, ofRows: true) { inputs, _ in
       inputs[0].permuted(places)
     }
   }
@@ -58,6 +58,7 @@ extension GraphCompiler {
   func reshaped(
     _ value: GraphValue, _ dimensions: [Int], batchAxis: Int?
   ) throws(GraphError) -> GraphValue {
+    guard !value.imagesAreInner else { return try withImagesApart(value, dimensions, batchAxis) }
     if dimensions == value.dimensions, batchAxis == value.batchAxis { return value }
     guard let groups = ReshapeGroups(value, dimensions, batchAxis: batchAxis) else {
       throw GraphError("\(value.text) under the extents \(dimensions)", expected: "as many values")
@@ -73,6 +74,54 @@ extension GraphCompiler {
     return try emit([source], order: places, batchAxis: batchAxis) { inputs, pass in
       inputs[0].reshaped(Shape(target(pass.images)))
     }
+  }
+
+  /// Places before images in one axis: `[T, N, D]` as `[T N, D]`.
+  func withImagesInner(
+    _ value: GraphValue, _ dimensions: [Int], axis: Int
+  ) throws(GraphError) -> GraphValue {
+    let source = try inOrder(value)
+    let order = Array(dimensions.indices)
+    let target = extents(dimensions, order: order, batchAxis: axis)
+    var result = try emit([source], order: order, batchAxis: axis) { inputs, pass in
+      inputs[0].reshaped(Shape(target(pass.images)))
+    }
+    result.imagesAreInner = true
+    return result
+  }
+
+  /// The inverse of ``withImagesInner(_:_:axis:)``: images have an axis of their own again.
+  private func withImagesApart(
+    _ value: GraphValue, _ dimensions: [Int], _ batchAxis: Int?
+  ) throws(GraphError) -> GraphValue {
+    let source = try inOrder(value)
+    let order = Array(dimensions.indices)
+    let target = extents(dimensions, order: order, batchAxis: batchAxis)
+    var result = try emit([source], order: order, batchAxis: batchAxis, ofRows: true) {
+      inputs, pass in inputs[0].reshaped(Shape(target(pass.images)))
+    }
+    result.imagesAreInner = false
+    return result
+  }
+
+  /// Where a list of extents puts places before images in one axis, as a matrix of rows: that axis; else nil.
+  func innerAxis(
+    _ wanted: [GraphNumber], for value: GraphValue
+  ) -> (dimensions: [Int], axis: Int)? {
+    guard let images = value.batchAxis, images > 0, images + 1 < value.rank,
+      !value.imagesAreInner, value.dimensions[images] == 1
+    else { return nil }
+    let before = value.dimensions[..<images].reduce(1, *)
+    let after = value.dimensions[(images + 1)...].reduce(1, *)
+    // A matrix: one axis more would be cut out of what comes after the images.
+    guard before > 1, wanted.count == 2, wanted[1] == .int(after) || wanted[1] == .int(-1) else {
+      return nil
+    }
+    let isWhole =
+      wanted[0] == .perImage(before) || wanted[0] == .int(-1)
+      || exportedImages.map { wanted[0] == .int(before * $0) } ?? false
+    guard isWhole, wanted[0] != wanted[1] else { return nil }
+    return ([before, after], 0)
   }
 
   /// The extents, of one image, that a list in the file amounts to; where images follow each other in them.
@@ -119,7 +168,10 @@ extension GraphCompiler {
       guard try product(dimensions) == total else { throw failure("not as many values") }
       return (dimensions, nil)
     }
-    let before = try product(value.dimensions[..<axis])
+    // Images within places stand behind these.
+    let before =
+      try product(value.dimensions[..<axis])
+      * (value.imagesAreInner ? value.dimensions[axis] : 1)
     let exported = exportedImages ?? 1
     // Where the extents are those of the exported number of images, one of them holds that number.
     let isFixed = exportedImages != nil && named == nil
@@ -138,8 +190,9 @@ extension GraphCompiler {
         candidates.append(place)
       }
       // Several where extents are 1: images come first, unless nothing changes.
+      if value.imagesAreInner { candidates.removeAll { dimensions[$0] != exported } }
       let isSame =
-        dimensions.count == value.rank && candidates.contains(axis)
+        !value.imagesAreInner && dimensions.count == value.rank && candidates.contains(axis)
         && dimensions[axis] == exported * value.dimensions[axis]
       place = isSame ? axis : candidates.first
       if let place { dimensions[place] /= exported }
@@ -167,6 +220,9 @@ extension GraphCompiler {
     let width = a.rank
     let isFirst = (a.isDependent ? 1 : 0, a.count) >= (b.isDependent ? 1 : 0, b.count)
     let order = isFirst ? a.order : b.order
+    guard !(a.isDependent && b.isDependent) || a.imagesAreInner == b.imagesAreInner else {
+      throw GraphError("tensors whose images follow each other otherwise")
+    }
     let (x, y) = (try arranged(a, order), try arranged(b, order))
     var result = try emit(
       [x, y], order: order, batchAxis: a.batchAxis ?? b.batchAxis

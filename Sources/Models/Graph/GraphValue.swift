@@ -12,6 +12,9 @@ struct GraphValue {
   let order: [Int]
   /// The axis along which images follow each other; nil for what depends on no image.
   let batchAxis: Int?
+  /// Whether that axis runs over its own places first, and over the images within each: rows of a matrix that
+  /// were made of places before images. Only functions of rows are done on such values.
+  var imagesAreInner = false
 
   var rank: Int { dimensions.count }
   var isDependent: Bool { batchAxis != nil }
@@ -41,7 +44,7 @@ struct GraphValue {
     for (new, old) in axes.enumerated() { place[old] = new }
     return GraphValue(
       slot: slot, dimensions: axes.map { dimensions[$0] }, order: order.map { place[$0] },
-      batchAxis: batchAxis.map { place[$0] })
+      batchAxis: batchAxis.map { place[$0] }, imagesAreInner: imagesAreInner)
   }
 
   /// The extents for a reader: `[N, 64, 56, 56]`.

@@ -5,21 +5,26 @@ members, and `graph-NAME.safetensors` with the values: `tap/NAME` for each modul
 more than 400 elements as `sample/NAME`: element k is number z_k mod numel, 48 of them), `logits`, and in the metadata
 the shapes. Parameters and input follow the fill of `fixture.py`.
 
-    python graphs.py            # needs torch, timm and safetensors
+    python graphs.py [NAME...]  # needs torch, timm, torchvision, scipy and safetensors
 """
 
 import io
 import json
 import re
+import sys
 import zipfile
 
+import numpy as np
+import scipy
 import timm
 import torch
 import torch.nn.functional as F
 from fixture import OUT, filled, splitmix
 from safetensors.torch import save_file
+from scipy.sparse.linalg import LinearOperator, eigsh
 from timm.models._efficientnet_builder import decode_arch_def
 from torch import nn
+from torchvision.models import swin_transformer, vision_transformer
 
 
 class Operations(nn.Module):
@@ -129,6 +134,16 @@ MODELS = {
             decode_arch_def(
                 [["ds_r1_k3_s1_e1_c4_se0.25"], ["ir_r2_k3_s2_e3_c12_se0.25"], ["ir_r1_k5_s2_e2_c12_se0.25"]]),
             stem_size=4, num_features=16, fix_stem=True, num_classes=5, act_layer=nn.SiLU), 32, False),
+    # nn.MultiheadAttention: places before images, and both in one axis of a matrix.
+    "multihead": (
+        lambda: vision_transformer.VisionTransformer(16, 8, 2, 2, 8, 16, num_classes=5), 16, False),
+    "multihead-open": (
+        lambda: vision_transformer.VisionTransformer(16, 8, 1, 2, 8, 16, num_classes=5), 16, True),
+    # A part of a copied parameter is set to zero; axes change places.
+    "swinv2": (
+        lambda: swin_transformer.SwinTransformer(
+            [2, 2], 8, [2, 1], [2, 4], [4, 4], mlp_ratio=2.0, stochastic_depth_prob=0.0, num_classes=5,
+            block=swin_transformer.SwinTransformerBlockV2, downsample_layer=swin_transformer.PatchMergingV2), 24, False),
 }
 
 
@@ -173,7 +188,34 @@ def stripped(data):
     return out.getvalue()
 
 
+def spectrum(model, x):
+    """The mean cross-entropy of the images as classes 0 and 1, and both ends of the spectrum of its Hessian by all
+    parameters: scipy over double backward, float64."""
+    parameters = list(model.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    loss = F.cross_entropy(model(x), torch.tensor([0, 1]))
+    gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+    count = sum(parameter.numel() for parameter in parameters)
+
+    def product(v):
+        parts, place = [], 0
+        for parameter in parameters:
+            parts.append(torch.from_numpy(v[place:place + parameter.numel()].reshape(parameter.shape)))
+            place += parameter.numel()
+        inner = sum((g * part).sum() for g, part in zip(gradients, parts))
+        return torch.cat([h.reshape(-1) for h in torch.autograd.grad(inner, parameters, retain_graph=True)]).numpy()
+
+    operator = LinearOperator((count, count), matvec=product, dtype=np.float64)
+    ends = [eigsh(operator, 1, which=which, tol=1e-9, return_eigenvectors=False)[0] for which in ("LA", "SA")]
+    return {"parameters": count, "loss": loss.item(), "largest": float(ends[0]), "smallest": float(ends[1])}
+
+
+SPECTRA = ("convnext", "efficientnet", "swin", "resnet")
+spectra = {}
 for name, (make, size, isOpen) in MODELS.items():
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        continue
     torch.manual_seed(0)
     model = make().eval()
     with torch.no_grad():
@@ -200,4 +242,9 @@ for name, (make, size, isOpen) in MODELS.items():
         tensors, OUT / f"graph-{name}.safetensors",
         {"family": "graph", "input_shape": json.dumps([2, 3, size, size]), "taps": json.dumps(taps),
          "versions": f"torch {torch.__version__.split('+')[0]}, timm {timm.__version__}"})
+    if name in SPECTRA:
+        spectra[f"graph-{name}"] = spectrum(model, x.double())
     print(name, len(taps), "taps,", (OUT / f"graph-{name}.pt2").stat().st_size, "bytes")
+if set(spectra) == {f"graph-{name}" for name in SPECTRA}:
+    text = json.dumps(spectra | {"versions": f"torch {torch.__version__.split('+')[0]}, scipy {scipy.__version__}"}, indent=1)
+    (OUT / "graph-spectra.json").write_text(text + "\n")
