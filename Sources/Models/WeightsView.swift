@@ -1,5 +1,6 @@
 import Checkpoints
 import StrictJSON
+import Synchronization
 
 /// The tensors of a checkpoint seen through a key mapping: shapes and values by canonical name.
 public struct WeightsView: Sendable {
@@ -11,6 +12,11 @@ public struct WeightsView: Sendable {
   public let config: JSONValue?
 
   let contents: CheckpointContents
+
+  /// The tensors of a parameter, and what is done with them.
+  typealias Found = (entries: [TensorEntry], transform: KeyMapping.Transform)
+  /// What was found by each canonical name so far: every variant of a family asks for the same names.
+  private let finds = Finds()
 
   /// Sees what stands under a prefix through a key mapping.
   init(_ contents: CheckpointContents, keyMapping: KeyMapping, prefix: String) {
@@ -57,17 +63,17 @@ public struct WeightsView: Sendable {
   ///
   /// - Throws: ``ModelError`` if it is not.
   public func require(_ canonical: String, rank: Int) throws(ModelError) -> [Int] {
-    let name = foreignName(canonical)
+    func place() -> String { "tensor \"\(foreignName(canonical))\"" }
     guard let shape = shape(canonical) else {
       throw ModelError(
-        .missing, place: "tensor \"\(name)\"", found: "no such tensor",
+        .missing, place: place(), found: "no such tensor",
         expected: "one of \(rank) axes",
         advice: "The file is incomplete, or of a network that is not supported; features of any "
           + "network can be read from a file")
     }
     guard shape.count == rank, !shape.contains(0) else {
       throw ModelError(
-        .unreadable, place: "tensor \"\(name)\"", found: "shape \(shape)",
+        .unreadable, place: place(), found: "shape \(shape)",
         expected: "\(rank) axes, none of them empty")
     }
     return shape
@@ -81,7 +87,9 @@ public struct WeightsView: Sendable {
   }
 
   /// The tensors that make a parameter, if all of them are there.
-  func find(_ canonical: String) -> (entries: [TensorEntry], transform: KeyMapping.Transform)? {
+  func find(_ canonical: String) -> Found? { finds(canonical) { search(canonical) } }
+
+  private func search(_ canonical: String) -> Found? {
     let isHead = Self.heads.contains(String(canonical.prefix { $0 != "." }))
     for recipe in keyMapping.recipes(for: canonical) {
       let entries = recipe.names.compactMap { contents.entry(prefix, $0, isHead: isHead) }
@@ -133,5 +141,17 @@ extension WeightsView {
       .conflict, place: "config.json: \(name)", found: "\(declared)",
       expected: "\(value), as the shapes of the tensors say",
       advice: "The settings and the weights do not belong together")
+  }
+}
+
+/// Answers to questions by name, each found out once.
+private final class Finds: Sendable {
+  private let answers = Mutex<[String: WeightsView.Found?]>([:])
+
+  func callAsFunction(_ name: String, _ search: () -> WeightsView.Found?) -> WeightsView.Found? {
+    if let known = answers.withLock({ $0[name] }) { return known }
+    let found = search()
+    answers.withLock { $0[name] = .some(found) }
+    return found
   }
 }
