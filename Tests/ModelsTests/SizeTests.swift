@@ -51,13 +51,24 @@ import Testing
 
   @Test(
     arguments: [
-      "swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "resnet", "dwnet", "rednet",
-      "pvt",
+      "swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "dwnet", "rednet", "pvt",
       "volo",
     ])
   func squaresOnlyAreSaid(_ family: String) {
     let error = #expect(throws: ModelError.self) { try Architecture("\(family)(image=64x96)") }
     #expect(error?.description.contains("64x96; expected a square") == true)
+  }
+
+  /// The values of a ResNet on rectangles are those of torchvision: its narrow fixtures are 33 by 40.
+  @Test func aResNetTakesRectangles() throws {
+    let architecture = try Architecture("resnet(image=64x96,classes=7)")
+    #expect(architecture.text.contains("image=64x96"))
+    let summary = try ModelSummary(architecture)
+    let last = try #require(summary.taps.last { $0.tap.layout == .featureMap })
+    #expect(last.shape.dimensions == [1, 2, 3, 2048])
+    #expect(
+      architecture.configuration.preprocessing == .asIs(Extents(height: 64, width: 96), channels: 3)
+    )
   }
 
   @Test func countsStayAtTheLargestInteger() {

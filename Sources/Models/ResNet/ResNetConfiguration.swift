@@ -182,6 +182,9 @@ public struct ResNetConfiguration: ModelConfiguration {
     return dilation[stage] == dilation[stage - 1] ? 2 : 1
   }
 
+  /// Convolutions and an average over all places: any extents.
+  public static var takesRectangles: Bool { true }
+
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
     preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
