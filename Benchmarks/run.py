@@ -183,11 +183,19 @@ def measure(row, machine, peers, rounds, log):
                 "row": row.name, "kind": row.kind, "round": number, "role": role,
                 "side": side.label, "seconds": result["seconds"],
                 "peak_rss_mib": result["peak_rss_mib"], "calibration_before": before,
-                "calibration_after": after, "printed": result["printed"]})
+                "calibration_after": after, "printed": result["printed"],
+                "share": share(result, (before + after) / 2)})
             log(f"  round {number + 1}: {side.label}: {result['seconds']:.4g} s, "
                 f"{result['peak_rss_mib']:.0f} MiB, calibration {before:.0f} -> {after:.0f} GFLOP/s")
             before = after
     return records
+
+
+def share(result, rate):
+    """What part of the rate of bare multiply-adds, measured around it, a process reached; None where it does not
+    say what it computed."""
+    work, seconds = result["printed"].get("gflop"), result["printed"].get("seconds")
+    return work / seconds / rate if work and seconds and rate else None
 
 
 def mark_slowed(records, best):
@@ -208,6 +216,7 @@ def summary(row, peer, records):
     memory = [statistics.median(side[n]["peak_rss_mib"] for n in used) for side in (ours, theirs)]
     return {"row": row, "peer": peer, "ours": own, "theirs": other, "memory": memory,
             "full": len(full), "rounds": len(rounds),
+            "shares": [ours[n]["share"] for n in used if ours[n]["share"]],
             "ratio": statistics.median(b / a for a, b in zip(own, other)),
             "ratios": [b / a for a, b in zip(own, other)]}
 
@@ -219,15 +228,18 @@ def spread(values):
 
 def markdown(summaries, skipped, environment):
     lines = ["| job | ours, s (min–max) | peer | peer, s (min–max) | ratio (min–max) | goal (aim) |"
-             " peak MiB, ours / peer | rounds at full speed |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+             " share of the limit (goal) | peak MiB, ours / peer | rounds at full speed |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for s in summaries:
         peer = s["peer"]
         met = "" if s["ratio"] >= peer.least else " **below**"
+        part = f"{100 * statistics.median(s['shares']):.0f} %" if s["shares"] else "–"
+        if s["row"].share:
+            part += f" ({100 * s['row'].share:.0f} %)"
         lines.append(
             f"| {s['row'].title} | {spread(s['ours'])} | {peer.label} | {spread(s['theirs'])} "
             f"| {s['ratio']:.2f} ({min(s['ratios']):.2f}–{max(s['ratios']):.2f}){met} "
-            f"| {peer.least:g} ({peer.aim:g}) | {s['memory'][0]:.0f} / {s['memory'][1]:.0f} "
+            f"| {peer.least:g} ({peer.aim:g}) | {part} | {s['memory'][0]:.0f} / {s['memory'][1]:.0f} "
             f"| {s['full']}/{s['rounds']} |")
     if skipped:
         lines += ["", "Not run:", ""] + [f"- {name}: {reason}" for name, reason in skipped]
@@ -278,13 +290,14 @@ def write_weights(machine):
 
 def write_csv(path, records):
     names = ["row", "kind", "round", "role", "side", "seconds", "peak_rss_mib",
-             "calibration_before", "calibration_after", "slowed"]
+             "calibration_before", "calibration_after", "share", "slowed"]
     with open(path, "w", newline="") as file:
         table = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
         table.writeheader()
         for record in records:
             table.writerow(dict(record, seconds=f"{record['seconds']:.6g}",
                                 peak_rss_mib=f"{record['peak_rss_mib']:.1f}",
+                                share=f"{record['share']:.3f}" if record["share"] else "",
                                 slowed=int(record["slowed"])))
 
 

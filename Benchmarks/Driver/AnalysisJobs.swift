@@ -41,6 +41,8 @@ func gramsJob(_ arguments: Arguments) throws -> Measurement {
     }
     record = observer.finish()
   }
+  // Gram matrices are symmetric: half of each.
+  measurement.add(work: Double(layers * images * (images + 1)) * Double(features))
   measurement.add("cka_first_last", record.map { firstToLast($0.products, layers: layers) } ?? .nan)
   return measurement
 }
@@ -89,6 +91,8 @@ func runJob(_ arguments: Arguments) throws -> Measurement {
     for slot in slots { try slot.report() }
   }
   measurement.add("images_per_s", Double(subject.imageCount) / measurement.seconds)
+  let summary = try ModelSummary(subject.architecture, batchSize: 1)
+  measurement.add(work: 2 * Double(summary.multiplyAdds * subject.imageCount))
   return measurement
 }
 

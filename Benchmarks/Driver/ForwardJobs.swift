@@ -50,9 +50,8 @@ func forwardJob(_ arguments: Arguments) throws -> Measurement {
       precondition(capture.values.count == blocks.count, "Not every block was offered")
     }
   }
-  let work = 2 * Double(taps.multiplyAdds * job.imageCount)
   measurement.add("images_per_s", Double(job.imageCount) / measurement.seconds)
-  measurement.add("gflop_per_s", work / measurement.seconds * 1e-9)
+  measurement.add(work: 2 * Double(taps.multiplyAdds * job.imageCount))
   measurement.add("blocks", Double(blocks.count))
   measurement.add("tensor_mib", Double(peakTensorBytes()) / 1_048_576)
   return measurement
@@ -70,7 +69,7 @@ func gemmJob(_ arguments: Arguments) throws -> Measurement {
   var measurement = Measurement(repeats: try arguments.integer("repeats", 3)) {
     for _ in 0..<times { _ = linear(a, b) }
   }
-  measurement.add("gflop_per_s", work * Double(times) / measurement.seconds * 1e-9)
+  measurement.add(work: work * Double(times))
   return measurement
 }
 

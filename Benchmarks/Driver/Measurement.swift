@@ -23,6 +23,12 @@ struct Measurement {
     fields.append((name, value.isFinite ? "\(value)" : "null"))
   }
 
+  /// What was computed in that time, in floating-point operations: the share of the machine's limit follows.
+  mutating func add(work: Double) {
+    add("gflop", work * 1e-9)
+    add("gflop_per_s", work / seconds * 1e-9)
+  }
+
   mutating func add(_ name: String, text: String) { fields.append((name, "\"\(text)\"")) }
 
   var json: String {
