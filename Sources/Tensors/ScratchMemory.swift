@@ -28,7 +28,10 @@ public struct ScratchMemory: ~Copyable {
 
   /// At least `count` floats.
   public init(_ purpose: Purpose, _ count: Int) {
-    assert(ck_scratch_claim(purpose.slot) != 0, "The scratch memory for \(purpose) is in use")
+    #if DEBUG
+      precondition(
+        ck_scratch_claim(purpose.slot) != 0, "The scratch memory for \(purpose) is in use")
+    #endif
     guard let pointer = ck_scratch(purpose.slot, count) else {
       preconditionFailure("The system has no memory left for \(count) floats of scratch")
     }

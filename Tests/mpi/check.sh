@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 plain=$(realpath "${1:-.build/release/vitprobe}")
 # Without optimisation of the Swift code and with its checks, which takes a third of the time; the sums are
 # made in C.
-swift build -c release --product vitprobe --traits MPI --scratch-path .build-mpi -Xswiftc -Onone -Xswiftc -DDEBUG
+swift build -c release --product vitprobe --traits MPI --scratch-path .build-mpi -Xswiftc -Onone
 program=$PWD/.build-mpi/release/vitprobe
 
 folder=$(mktemp -d)

@@ -14,8 +14,10 @@ enum Program {
     let description: String
   }
 
-  /// Beside the test bundle, which is the program that runs now or is named to it.
+  /// The one that `VITPROBE_PROGRAM` names; else beside the test bundle, which is the program that runs now or
+  /// is named to it.
   static func path() throws -> String {
+    if let named = getenv("VITPROBE_PROGRAM") { return String(cString: named) }
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let length = readlink("/proc/self/exe", &buffer, buffer.count)
     var places = [String(decoding: buffer[..<max(0, length)], as: UTF8.self)]
