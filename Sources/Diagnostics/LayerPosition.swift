@@ -4,7 +4,7 @@ import Tensors
 /// Where a layer stands in its whole network, whichever of the layers are looked at: with the names of model,
 /// data and layer, what the rows of different tables are joined by.
 public struct LayerPosition: Sendable, Codable, Hashable {
-  /// Its place among all layers of the network, from 0.
+  /// Its place among all layers of the network, from 0; kernels of local layers are counted behind all others.
   public let index: Int
   /// Its place among the outputs of whole blocks; nil if it is none.
   public let block: Int?
@@ -26,6 +26,7 @@ public struct LayerPosition: Sendable, Codable, Hashable {
     let states = values.filter { taps[$0].roles.contains(.sequence) }
     let scale = !states.isEmpty ? states : values.isEmpty ? Array(taps.indices) : values
     var (next, blocks, sequence) = (0, 0, 0)
+    var (others, kernels) = (0, taps.count { !$0.isKernel })
     return taps.indices.map { index in
       while next < scale.count - 1, scale[next] < index { next += 1 }
       func place(_ role: Tap.Roles, _ count: inout Int) -> Int? {
@@ -33,8 +34,13 @@ public struct LayerPosition: Sendable, Codable, Hashable {
         defer { count += 1 }
         return count
       }
+      func number(_ count: inout Int) -> Int {
+        defer { count += 1 }
+        return count
+      }
       return LayerPosition(
-        index: index, block: place(.block, &blocks), sequence: place(.sequence, &sequence),
+        index: taps[index].isKernel ? number(&kernels) : number(&others),
+        block: place(.block, &blocks), sequence: place(.sequence, &sequence),
         depth: scale.count > 1 ? Double(next) / Double(scale.count - 1) : 0)
     }
   }

@@ -119,6 +119,7 @@ public struct Plan: Sendable, Codable, Hashable {
       && subjects.allSatisfy { subject in
         subject.isWhole
           && subject.taps.allSatisfy { planned in
+            guard planned.tap.connections?.isValid ?? true else { return false }
             var size = 1
             for extent in planned.shape {
               let (product, overflow) = size.multipliedReportingOverflow(by: extent)
@@ -132,6 +133,9 @@ public struct Plan: Sendable, Codable, Hashable {
 }
 
 extension Tap {
-  /// Whether the value is a map of attention, which has no place among features.
-  var isAttention: Bool { if case .attention = layout { true } else { false } }
+  /// Whether the value is weights by which places are mixed, which have no place among features.
+  var isAttention: Bool { connections != nil }
+
+  /// Whether it is kernels of a local layer, which the pass need not have as a value of its own.
+  var isKernel: Bool { if case .taps = connections?.support { true } else { false } }
 }

@@ -16,7 +16,7 @@ public struct Tap: Hashable, Sendable, Codable {
     case pool
     /// Normalisation.
     case norm
-    /// An attention map.
+    /// Weights by which places are mixed: an attention map, the kernels of a local layer.
     case attentionMap = "map"
     /// Class scores.
     case logits
@@ -30,8 +30,9 @@ public struct Tap: Hashable, Sendable, Codable {
     case tokens(height: Int, width: Int, prefix: Int)
     /// `[N, H, W, C]`.
     case featureMap
-    /// `[N, heads, T, S]` maps of attention; with windows, `[N, windows, heads, T, S]`.
-    case attention(height: Int, width: Int, prefix: Int)
+    /// `[N, heads, queries, keys]` weights by which places are mixed; with windows,
+    /// `[N, windows, heads, queries, keys]`.
+    case connections(Connections)
     /// `[N, C]`.
     case vector
     /// `[N, ...]` of which nothing is known: rows to compare, but no places to tell apart.

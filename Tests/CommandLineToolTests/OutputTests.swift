@@ -44,7 +44,9 @@ import Testing
       "distance", "effective_rank", "entropy", "head_similarity", "layer_similarity", "nmi",
       "similar_heads", "token_similarity",
     ]
-    let files = ["attention.csv"] + statistics.map { "attention_\($0).svg" } + ["run.json"]
+    let files =
+      (["attention.csv", "attention_offsets.csv", "attention_offsets_v.svg", "run.json"]
+      + statistics.map { "attention_\($0).svg" }).sorted()
     let result = try inputs.run(
       "attention", Inputs.vit, Inputs.resnet, "--data", data, "-o", "attention", "--batch-size", "8"
     )

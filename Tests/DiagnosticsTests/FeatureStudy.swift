@@ -96,6 +96,15 @@ extension FeatureStudy.Layer {
       shape: (windows.map { [$0] } ?? []) + [heads, tokens, tokens], values: values)
   }
 
+  /// Weights `[N] + shape` by which places are mixed.
+  static func connections(
+    _ name: String, _ values: [Float], _ shape: [Int], _ connections: Connections
+  ) -> Self {
+    Self(
+      tap: Tap(name, .attentionMap, layout: .connections(connections)), shape: shape,
+      values: values)
+  }
+
   /// Tokens `[N, prefix + H W, C]`.
   static func tokens(
     _ name: String, _ values: [Float], _ height: Int, _ width: Int, _ channels: Int, prefix: Int,

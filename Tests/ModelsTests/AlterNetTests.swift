@@ -90,14 +90,16 @@ import Testing
     let architecture = try Architecture(
       "alternet(stem=cifar,depths=2-2,block=basic,msa=1-1,heads=2-1,widths=8-8,width=8,classes=3,"
         + "image=16,window=4)")
-    let recorder = Recorder { $0.kind == .attentionMap }
+    let recorder = Recorder { $0.name.hasSuffix("attn_map") }
     let model = try architecture.configuration.makeModel(Scope(FilledParameters()))
     _ = model(
       DeterministicFill.values("input", [2, 16, 16, 3], isInput: true), Context(probe: recorder))
     #expect(recorder.taps.map(\.name) == ["layer1.1.attn_map", "layer2.1.attn_map"])
     #expect(recorder.values["layer1.1.attn_map"]?.shape == [2, 16, 2, 16, 16])
     #expect(recorder.values["layer2.1.attn_map"]?.shape == [2, 4, 1, 16, 16])
-    #expect(recorder.taps[0].layout == .attention(height: 4, width: 4, prefix: 0))
+    let connections = try #require(recorder.taps[0].connections)
+    #expect(connections.support == .windows(mapHeight: 16, mapWidth: 16, stride: 4))
+    #expect((connections.height, connections.width, connections.prefix) == (4, 4, 0))
     for map in recorder.values.values {
       let sums = map.sum(axis: -1).values
       let areOne = sums.allSatisfy { abs($0 - 1) < 1e-5 }

@@ -29,17 +29,23 @@ import Testing
 
   @Test func columnsAreTheContract() throws {
     let report = try report([Samples.model(Samples.vit)], on: Samples.images(9))
-    #expect(report.tables.map(\.name) == ["attention"])
+    #expect(report.tables.map(\.name) == ["attention", "attention_offsets"])
     #expect(
       report.tables[0].columns.map(\.name) == [
         "model", "data", "layer_index", "layer_name", "kind", "block", "sequence", "depth",
         "head_index", "statistic", "n_images", "value", "se", "status",
       ])
     #expect(
+      report.tables[1].columns.map(\.name) == [
+        "model", "data", "layer_index", "layer_name", "kind", "block", "sequence", "depth",
+        "head_index", "n_images", "dx", "dx_se", "dy", "dy_se", "cov_xx", "cov_xx_se", "cov_xy",
+        "cov_xy_se", "cov_yy", "cov_yy_se", "status",
+      ])
+    #expect(
       Set(report.figures.map(\.name)) == [
         "attention_token_similarity", "attention_head_similarity", "attention_similar_heads",
         "attention_layer_similarity", "attention_distance", "attention_entropy", "attention_nmi",
-        "attention_effective_rank",
+        "attention_effective_rank", "attention_offsets_m",
       ])
   }
 
@@ -171,7 +177,9 @@ import Testing
   }
 
   /// A capture with its maps says what the model says, distances in pixels among it.
-  @Test(arguments: [Samples.vit, Samples.families[5].architecture], FeatureFileFormat.allCases)
+  @Test(
+    arguments: [Samples.vit] + [5, 9, 10, 11, 12].map { Samples.families[$0].architecture },
+    FeatureFileFormat.allCases)
   func aCaptureOfMapsIsASubject(_ architecture: String, _ format: FeatureFileFormat) throws {
     let scratch = Scratch()
     let model = try Samples.model(architecture)

@@ -3,7 +3,8 @@ import StrictJSON
 import Tensors
 
 /// Attention maps and what they do to tokens, along depth: how alike tokens become (over-smoothing),
-/// how alike heads and successive layers are, how far and how evenly heads attend.
+/// how alike heads and successive layers are, how far, where and how evenly heads attend. The kernels of local
+/// layers are rows of such maps, zero outside of their windows; groups of channels are heads.
 ///
 /// Softmax maps and refined ones (Zhou et al., "Refiner: refining self-attention for vision
 /// transformers", 2021) are layers of their own. Models without maps have the similarity of tokens
@@ -44,10 +45,10 @@ public struct AttentionAnalyzer: Analyzer {
   /// The settings as JSON.
   public var settings: JSONValue { configuration.json }
 
-  /// Attention maps, tokens of a grid, and feature maps.
+  /// Connection weights but those that join all channels, tokens of a grid, and feature maps.
   public func accepts(_ tap: Tap) -> Bool {
     switch tap.layout {
-    case .attention: true
+    case .connections(let connections): !(connections.declared?.isDense ?? false)
     case .tokens, .featureMap: tap.kind != .logits
     case .vector, .unknown: false
     }

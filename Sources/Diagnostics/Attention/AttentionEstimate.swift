@@ -19,6 +19,8 @@ struct AttentionEstimate: Sendable {
     case firstLayer = "first_layer"
     /// The layer before has maps of another shape.
     case shapeChange = "shape_change"
+    /// The matrix of all places is too large for its spectrum to be taken.
+    case tooLarge = "too_large"
   }
 
   let statistic: AttentionStatistic
@@ -63,7 +65,8 @@ struct AttentionEstimate: Sendable {
     value = moments.mean
     switch statistic {
     case .uniformEntropy: break
-    case .distance, .entropy, .mutualInformation:
+    case .distance, .entropy, .mutualInformation, .offsetX, .offsetY, .covarianceXX,
+      .covarianceXY, .covarianceYY:
       error = moments.standardError
       if records.contains(where: \.hasNegativeWeights) { status = .magnitudes }
     default: error = moments.standardError
@@ -79,14 +82,17 @@ struct AttentionEstimate: Sendable {
       return .undefinedGrid
     }
     switch statistic {
-    case .tokenSimilarity, .effectiveRank: return nil
+    case .tokenSimilarity: return nil
+    case .effectiveRank:
+      guard case .taps(let taps) = grid.places else { return nil }
+      return taps.hasRank ? nil : .tooLarge
     case .headSimilarity, .similarHeads: return grid.heads > 1 ? nil : .singleHead
     case .layerSimilarity:
       return layer.predecessor == nil ? .firstLayer : layer.isComparable ? nil : .shapeChange
     case .entropy, .uniformEntropy, .mutualInformation:
-      return grid.patches == nil ? .undefinedGrid : nil
-    case .distance:
-      return grid.patches == nil ? .undefinedGrid : layer.step == nil ? .noImageSize : nil
+      return grid.places == nil ? .undefinedGrid : nil
+    case .distance, .offsetX, .offsetY, .covarianceXX, .covarianceXY, .covarianceYY:
+      return grid.places == nil ? .undefinedGrid : layer.step == nil ? .noImageSize : nil
     }
   }
 }

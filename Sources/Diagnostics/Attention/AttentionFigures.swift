@@ -2,6 +2,9 @@ import Reports
 
 /// One figure a statistic: the mean over heads as a line, the heads as points around it.
 struct AttentionFigures {
+  /// Heads of a layer beyond which they are not drawn one by one.
+  private static let mostHeads = 64
+
   private let subjects: [AttentionResults]
   private let settings: AttentionSettings
   private let images: Int
@@ -16,7 +19,7 @@ struct AttentionFigures {
 
   /// Those that show anything.
   var all: [Figure] {
-    AttentionStatistic.allCases.filter { $0 != .uniformEntropy }.compactMap(figure)
+    AttentionStatistic.allCases.filter { $0 != .uniformEntropy && !$0.isOffset }.compactMap(figure)
   }
 
   private func figure(_ statistic: AttentionStatistic) -> Figure? {
@@ -50,7 +53,7 @@ struct AttentionFigures {
     case .headSimilarity: text += "; mean over pairs of heads"
     case .similarHeads: text += "; cosine above \(settings.threshold)"
     case .layerSimilarity, .effectiveRank: text += "; whole maps; points: heads"
-    case .distance, .entropy, .uniformEntropy, .mutualInformation:
+    default:
       text += "; among patches; points: heads"
     }
     return text + (counts.contains { $0.error != nil } ? "; bars: 95 % intervals over images" : "")
@@ -103,7 +106,9 @@ struct AttentionFigures {
   private func heads(
     _ statistic: AttentionStatistic, _ results: AttentionResults, series: String, style: Style
   ) -> [Mark] {
-    (0..<results.heads).compactMap { head in
+    // Channels with a kernel each would be a cloud without a shape.
+    guard results.heads <= Self.mostHeads else { return [] }
+    return (0..<results.heads).compactMap { head in
       let points = results.values(of: statistic, series: series, head: head).map {
         Point($0.depth, $0.estimate.value, label: "\($0.name), head \(head)")
       }

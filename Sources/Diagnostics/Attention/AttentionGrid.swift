@@ -1,14 +1,24 @@
 import Tensors
 
-/// Where the attention maps of one image lie in a tap's value, and where its tokens lie in the image.
+/// Where the connection weights of one image lie in a tap's value, and where queries and keys lie in the image.
 struct AttentionGrid: Sendable, Hashable {
   /// 1 for attention over the whole image.
   let windows: Int
   let heads: Int
   let queries: Int
   let keys: Int
-  /// Where the patches are; nil if the maps are not those of the stated grid.
-  let patches: Patches?
+  /// Where queries and keys are; nil if the weights are not those of what is stated.
+  let places: Places?
+
+  /// Where queries and keys are.
+  enum Places: Sendable, Hashable {
+    /// Each patch of a grid reads each, behind tokens that are none.
+    case patches(Patches)
+    /// Each place of a grid reads cells that cut it evenly.
+    case cells(Cells)
+    /// Each place of a result reads the taps of its window.
+    case taps(LocalTaps)
+  }
 
   /// The grid of patches behind tokens that are none.
   struct Patches: Sendable, Hashable {
@@ -19,22 +29,58 @@ struct AttentionGrid: Sendable, Hashable {
     var count: Int { height * width }
   }
 
-  /// Nil if the value is no attention.
+  /// A grid of places and the cells that its keys are made of.
+  struct Cells: Sendable, Hashable {
+    let height: Int
+    let width: Int
+    let rows: Int
+    let columns: Int
+  }
+
+  /// Nil if the value is no connection weights.
   init?(_ planned: PlannedTap) {
-    guard case .attention(let height, let width, let prefix) = planned.tap.layout else {
-      return nil
-    }
+    guard let connections = planned.tap.connections else { return nil }
     let shape = planned.shape
     guard shape.count == 3 || shape.count == 4, shape.allSatisfy({ $0 > 0 }) else { return nil }
     windows = shape.count == 4 ? shape[0] : 1
     heads = shape[shape.count - 3]
     queries = shape[shape.count - 2]
     keys = shape[shape.count - 1]
+    places = Self.places(connections, windows: windows, queries: queries, keys: keys)
+  }
+
+  private static func places(
+    _ connections: Connections, windows: Int, queries: Int, keys: Int
+  ) -> Places? {
+    let (height, width, prefix) = (connections.height, connections.width, connections.prefix)
     let (count, overflow) = height.multipliedReportingOverflow(by: width)
-    let fits =
-      height > 0 && width > 0 && prefix >= 0 && !overflow && queries == keys
-      && queries >= prefix && queries - prefix == count
-    patches = fits ? Patches(height: height, width: width, prefix: prefix) : nil
+    guard height > 0, width > 0, prefix >= 0, !overflow else { return nil }
+    switch connections.support {
+    case .tokens, .windows:
+      guard queries == keys, queries >= prefix, queries - prefix == count else { return nil }
+      return .patches(Patches(height: height, width: width, prefix: prefix))
+    case .cells(let rows, let columns):
+      guard windows == 1, prefix == 0, queries == count, rows > 0, columns > 0,
+        keys == rows.multipliedReportingOverflow(by: columns).partialValue
+      else { return nil }
+      return .cells(Cells(height: height, width: width, rows: rows, columns: columns))
+    case .taps(let window):
+      guard windows == 1, prefix == 0,
+        let taps = LocalTaps(window, height: height, width: width, queries: queries, keys: keys)
+      else { return nil }
+      return .taps(taps)
+    }
+  }
+
+  /// The patches, where each reads each.
+  var patches: Patches? { if case .patches(let patches) = places { patches } else { nil } }
+
+  /// Places that a query chooses among: patches, cells or taps.
+  var choices: Int {
+    switch places {
+    case .patches(let patches): patches.count
+    case .cells, .taps, nil: keys
+    }
   }
 
   /// Floats of one map.
@@ -44,14 +90,36 @@ struct AttentionGrid: Sendable, Hashable {
   var stride: Int { windows * heads * mapCount }
 }
 
-extension AttentionGrid.Patches {
-  /// The distances between patches, `[count, count]`, given those of neighbours.
+/// Positions of queries and keys on the grid that is read, `[count]` each, in places.
+struct PlacePositions: Sendable {
+  let queryRows, queryColumns: [Double]
+  let keyRows, keyColumns: [Double]
+
+  /// Those of patches, or of places and the middles of cells.
+  init(_ patches: AttentionGrid.Patches) {
+    queryRows = (0..<patches.count).map { Double($0 / patches.width) }
+    queryColumns = (0..<patches.count).map { Double($0 % patches.width) }
+    (keyRows, keyColumns) = (queryRows, queryColumns)
+  }
+
+  init(_ cells: AttentionGrid.Cells) {
+    queryRows = (0..<cells.height * cells.width).map { Double($0 / cells.width) }
+    queryColumns = (0..<cells.height * cells.width).map { Double($0 % cells.width) }
+    let down = Double(cells.height) / Double(cells.rows)
+    let across = Double(cells.width) / Double(cells.columns)
+    let count = cells.rows * cells.columns
+    keyRows = (0..<count).map { (Double($0 / cells.columns) + 0.5) * down - 0.5 }
+    keyColumns = (0..<count).map { (Double($0 % cells.columns) + 0.5) * across - 0.5 }
+  }
+
+  /// The distances `[queries, keys]`, given those of neighbours.
   func distances(down: Double, across: Double) -> [Float] {
-    (0..<count * count).map { pair in
-      let (query, key) = (pair / count, pair % count)
-      let y = Double(query / width - key / width) * down
-      let x = Double(query % width - key % width) * across
-      return Float((x * x + y * y).squareRoot())
+    queryRows.indices.flatMap { query in
+      keyRows.indices.map { key in
+        let y = (queryRows[query] - keyRows[key]) * down
+        let x = (queryColumns[query] - keyColumns[key]) * across
+        return Float((x * x + y * y).squareRoot())
+      }
     }
   }
 }

@@ -54,7 +54,10 @@ struct AttentionLayer: Sendable {
         content: grid.map(Content.maps) ?? .undefined, depth: depth, series: series,
         predecessor: predecessor,
         isComparable: predecessor.map { subject.taps[$0].shape == planned.shape } ?? false,
-        step: grid.flatMap { Self.step($0, within: next.flatMap { grids[$0] }, subject.imageSize) },
+        step: grid.flatMap {
+          Self.step(
+            $0, planned.tap.connections, within: next.flatMap { grids[$0] }, subject.imageSize)
+        },
         cells: cells(heads: grid?.heads ?? 0, settings: settings))
     }
   }
@@ -71,13 +74,16 @@ struct AttentionLayer: Sendable {
     }
   }
 
-  /// Windows lie on the map of their block, which `map` is; where it is not there, on a square of them.
+  /// Windows lie on the map that is stated, else on that of their block, which `map` is; where it is not there, on
+  /// a square of them.
   private static func step(
-    _ grid: AttentionGrid, within map: MapGrid?, _ imageSize: Int?
+    _ grid: AttentionGrid, _ connections: Connections?, within map: MapGrid?, _ imageSize: Int?
   ) -> (down: Double, across: Double)? {
-    guard let imageSize, let patches = grid.patches else { return nil }
-    var (height, width) = (patches.height, patches.width)
-    if grid.windows > 1 {
+    guard let imageSize, let connections, grid.places != nil else { return nil }
+    var (height, width) = (connections.height, connections.width)
+    if case .windows(let mapHeight, let mapWidth, _, _) = connections.support {
+      (height, width) = (mapHeight, mapWidth)
+    } else if let patches = grid.patches, grid.windows > 1 {
       let root = Int(Double(grid.windows).squareRoot().rounded())
       if let map, map.windows(patches) == grid.windows {
         (height, width) = (map.height, map.width)
@@ -86,7 +92,7 @@ struct AttentionLayer: Sendable {
       } else {
         return nil
       }
-    } else if let map, map.windows(patches) == 1 {
+    } else if let patches = grid.patches, let map, map.windows(patches) == 1 {
       // One window may be larger than the map, which is padded then.
       (height, width) = (map.height, map.width)
     }

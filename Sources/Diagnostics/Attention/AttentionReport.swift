@@ -22,18 +22,21 @@ struct AttentionReport {
             record.layers.indices.contains(starts[index] + tap)
               ? record.layers[starts[index] + tap] : nil
           }
+          let all = layer.cells.indices.map { AttentionEstimate($0, of: layer, own) }
           return AttentionResults.Layer(
-            layer: layer,
-            estimates: layer.cells.indices.map { AttentionEstimate($0, of: layer, own) },
+            layer: layer, estimates: all.filter { !$0.statistic.isOffset },
+            offsets: all.filter(\.statistic.isOffset),
             zeroTokens: own.reduce(0) { $0 + $1.zeroTokens })
         })
     }
   }
 
   var report: Report {
-    Report(
-      tables: [table],
-      figures: AttentionFigures(subjects, settings: settings, images: images).all,
+    let offsets = AttentionOffsets(subjects, plan: plan, images: images)
+    return Report(
+      tables: [table] + [offsets.table].compactMap(\.self),
+      figures: AttentionFigures(subjects, settings: settings, images: images).all
+        + offsets.figures,
       summary: summary, notes: notes)
   }
 

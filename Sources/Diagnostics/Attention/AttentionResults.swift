@@ -5,6 +5,8 @@ struct AttentionResults {
   struct Layer {
     let layer: AttentionLayer
     let estimates: [AttentionEstimate]
+    /// Where heads look.
+    let offsets: [AttentionEstimate]
     let zeroTokens: Int
   }
 

@@ -24,12 +24,30 @@ enum AttentionStatistic: String, CaseIterable, Sendable {
   case mutualInformation = "nmi"
   /// The exponential of the entropy of the normalised singular values (Roy and Vetterli 2007).
   case effectiveRank = "effective_rank"
+  /// The mean way from a query to the keys that it attends to, to the right, in pixels.
+  case offsetX = "dx"
+  /// The same, downwards.
+  case offsetY = "dy"
+  /// The covariance of that way over queries and keys, in square pixels.
+  case covarianceXX = "cov_xx"
+  /// The same of both directions.
+  case covarianceXY = "cov_xy"
+  /// The same, downwards.
+  case covarianceYY = "cov_yy"
+
+  /// Whether it is of where heads look, which has a table and a figure of its own.
+  var isOffset: Bool {
+    switch self {
+    case .offsetX, .offsetY, .covarianceXX, .covarianceXY, .covarianceYY: true
+    default: false
+    }
+  }
 
   /// Whether there is a value for each head.
   var isPerHead: Bool {
     switch self {
     case .tokenSimilarity, .headSimilarity, .similarHeads, .uniformEntropy: false
-    case .layerSimilarity, .distance, .entropy, .mutualInformation, .effectiveRank: true
+    default: true
     }
   }
 
@@ -44,6 +62,7 @@ enum AttentionStatistic: String, CaseIterable, Sendable {
     case .entropy, .uniformEntropy: "Entropy"
     case .mutualInformation: "Normalized mutual information"
     case .effectiveRank: "Effective rank"
+    default: "Offset"
     }
   }
 
@@ -67,6 +86,7 @@ enum AttentionStatistic: String, CaseIterable, Sendable {
     case .entropy, .uniformEntropy: "Entropy of attention over depth"
     case .mutualInformation: "Mutual information of queries and keys"
     case .effectiveRank: "Effective rank of attention maps"
+    default: "Where heads look"
     }
   }
 
@@ -87,6 +107,7 @@ enum AttentionStatistic: String, CaseIterable, Sendable {
     case .mutualInformation:
       "How much attention depends on the query, for each head: 0 where all queries attend alike."
     case .effectiveRank: "How many independent rows an attention map has, for each head."
+    default: "How far a head looks from the query."
     }
   }
 }

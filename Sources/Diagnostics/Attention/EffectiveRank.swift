@@ -4,19 +4,29 @@ import Glibc
 /// The effective rank of a matrix: the exponential of the entropy of its singular values divided by
 /// their sum (Roy and Vetterli, "The effective rank", EUSIPCO 2007).
 ///
-/// Singular values are the roots of the eigenvalues of the smaller product with the transpose, in
-/// Float64: those below 1e-8 of the largest are lost, as they are among the rounding errors of a map
-/// in Float32.
-///
 /// - Parameters:
 ///   - matrix: `[rows, columns]`, finite.
 /// - Returns: from 1 to the smaller extent; nil for a matrix of zeros.
 func effectiveRank(
   _ matrix: UnsafePointer<Float>, rows: Int, columns: Int
 ) throws(SpectrumError) -> Double? {
+  effectiveRank(singularValues: try singularValues(matrix, rows: rows, columns: columns).values)
+}
+
+/// The singular values of a matrix, in no order, in units of its largest magnitude.
+///
+/// They are the roots of the eigenvalues of the smaller product with the transpose, in Float64: those below 1e-8 of
+/// the largest are lost, as they are among the rounding errors of a map in Float32.
+///
+/// - Parameters:
+///   - matrix: `[rows, columns]`, finite.
+/// - Returns: as many as the smaller extent; none for a matrix of zeros.
+func singularValues(
+  _ matrix: UnsafePointer<Float>, rows: Int, columns: Int
+) throws(SpectrumError) -> (values: [Double], unit: Double) {
   let values = UnsafeBufferPointer(start: matrix, count: rows * columns)
   let top = values.reduce(0) { max($0, abs($1)) }
-  guard top > 0 else { return nil }
+  guard top > 0 else { return ([], 0) }
   // A row-major matrix is its transpose to LAPACK, which has the same singular values.
   let scaled = values.map { Double($0) / Double(top) }
   let order = min(rows, columns)
@@ -27,9 +37,15 @@ func effectiveRank(
     blasint(inner), 1, scaled, blasint(columns), 0, &product, blasint(order))
   let roots = try SmallEigenproblem.values(dense: product, order: order)
     .map { max(0, $0).squareRoot() }
-  let sum = roots.reduce(0, +)
-  let entropy = roots.reduce(0) { total, root in
-    let share = root / sum
+  return (roots, Double(top))
+}
+
+/// The exponential of the entropy of singular values divided by their sum; nil if all are zero.
+func effectiveRank(singularValues: [Double]) -> Double? {
+  let sum = singularValues.reduce(0, +)
+  guard sum > 0 else { return nil }
+  let entropy = singularValues.reduce(0) { total, value in
+    let share = value / sum
     return share > 0 ? total - share * log(share) : total
   }
   return exp(entropy)

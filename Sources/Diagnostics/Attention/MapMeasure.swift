@@ -1,21 +1,57 @@
 import CKernels
 import Glibc
 
-/// The statistics of one image's attention maps in one layer.
+/// The mean way from a query of one head to the keys that it attends to, and the covariance around it, in pixels.
+private struct HeadOffset {
+  private var values: [AttentionStatistic: Double] = [:]
+
+  /// - Parameters:
+  ///   - moments: sums over rows of x, y, x², x y, y², in places.
+  init(_ moments: [Double], rows: Int, step: (down: Double, across: Double)?) {
+    guard rows > 0, let step else { return }
+    let mean = moments.map { $0 / Double(rows) }
+    let (x, y) = (mean[0], mean[1])
+    values = [
+      .offsetX: x * step.across, .offsetY: y * step.down,
+      .covarianceXX: max(0, mean[2] - x * x) * step.across * step.across,
+      .covarianceXY: (mean[3] - x * y) * step.across * step.down,
+      .covarianceYY: max(0, mean[4] - y * y) * step.down * step.down,
+    ]
+  }
+
+  subscript(_ statistic: AttentionStatistic) -> Double { values[statistic] ?? .nan }
+}
+
+/// The statistics of one image's connection weights in one layer.
 struct MapMeasure: Sendable {
   let rankImages: Int
   private let grid: AttentionGrid
   private let threshold: Double
-  /// Distances in pixels `[patches, patches]`; nil where pixels are not known.
+  /// Distances in pixels `[queries, keys]`, or those of taps; nil where pixels are not known.
   private let distances: [Float]?
+  private let positions: PlacePositions?
+  private let step: (down: Double, across: Double)?
   private let places: [AttentionStatistic: Int]
 
   init(_ layer: AttentionLayer, _ grid: AttentionGrid, _ settings: AttentionSettings) {
     self.grid = grid
     threshold = settings.threshold
     rankImages = settings.rankImages
-    distances = grid.patches.flatMap { patches in
-      layer.step.map { patches.distances(down: $0.down, across: $0.across) }
+    step = layer.step
+    switch grid.places {
+    case .patches(let patches): positions = PlacePositions(patches)
+    case .cells(let cells): positions = PlacePositions(cells)
+    case .taps, nil: positions = nil
+    }
+    let positions = positions
+    distances = layer.step.flatMap { step in
+      if case .taps(let taps) = grid.places {
+        return taps.offsets.map {
+          let (y, x) = (Double($0.down) * step.down, Double($0.across) * step.across)
+          return Float((x * x + y * y).squareRoot())
+        }
+      }
+      return positions?.distances(down: step.down, across: step.across)
     }
     places = Dictionary(
       AttentionStatistic.allCases.compactMap { statistic in
@@ -33,7 +69,7 @@ struct MapMeasure: Sendable {
     }
     compareHeads(maps, row)
     if let before { compareLayers(maps, before, row) }
-    if let patches = grid.patches { attend(maps, patches, row) }
+    if let places = grid.places { attend(maps, places, row) }
     if takesRank { ranks(maps, row) }
   }
 
@@ -87,45 +123,95 @@ struct MapMeasure: Sendable {
     write(.layerSimilarity, cosines, row)
   }
 
-  /// Distance, entropy and mutual information among patches. Entropies of a window come from one pass:
+  /// What is added up over the rows of a map.
+  private struct RowSums {
+    var far = 0.0
+    var entropy = 0.0
+    /// The mean row times their number, over the places that are read.
+    var column: [Double]
+    var negative: Int32 = 0
+    /// Of the way from query to key, in places: x, y, x², x y, y².
+    var moments = [Double](repeating: 0, count: 5)
+  }
+
+  /// Adds the rows of one map; returns how many have any weight.
+  private func add(
+    _ map: UnsafePointer<Float>, _ places: AttentionGrid.Places, to sums: inout RowSums
+  ) -> Int {
+    func rows(_ map: UnsafePointer<Float>, _ rows: Int, _ columns: Int) -> Int {
+      let count = ck_attention_rows(
+        map, grid.keys, rows, columns, distances, &sums.far, &sums.entropy, &sums.column,
+        &sums.negative)
+      if let positions {
+        ck_map_offsets(
+          map, grid.keys, rows, columns, positions.queryRows, positions.queryColumns,
+          positions.keyRows, positions.keyColumns, &sums.moments)
+      }
+      return count
+    }
+    switch places {
+    case .patches(let patches):
+      return rows(
+        map + patches.prefix * grid.keys + patches.prefix, patches.count, patches.count)
+    case .cells: return rows(map, grid.queries, grid.keys)
+    case .taps(let taps):
+      var geometry = taps.geometry
+      let offsets = taps.offsets
+      return ck_tap_rows(
+        map, &geometry, distances, offsets.map { Double($0.down) },
+        offsets.map { Double($0.across) }, &sums.far, &sums.entropy, &sums.column, &sums.moments,
+        &sums.negative)
+    }
+  }
+
+  /// Distance, entropy, mutual information and offsets among places. Entropies of a window come from one pass:
   /// information is the entropy of the mean row less the mean entropy of rows.
   private func attend(
-    _ maps: UnsafePointer<Float>, _ patches: AttentionGrid.Patches, _ row: ImageRow
+    _ maps: UnsafePointer<Float>, _ places: AttentionGrid.Places, _ row: ImageRow
   ) {
-    let count = patches.count
+    let count: Int
+    switch places {
+    case .patches(let patches): count = patches.count
+    case .cells: count = grid.keys
+    case .taps(let taps): count = taps.count
+    }
     var distance: [Double] = []
+    var offsets: [HeadOffset] = []
     var entropy: [Double] = []
     var information: [Double] = []
     var negative: Int32 = 0
     for head in 0..<grid.heads {
       var (far, spread, queries) = (0.0, 0.0, 0)
       var (shared, informed) = (0.0, 0)
+      var moments = [Double](repeating: 0, count: 5)
       for window in 0..<grid.windows {
-        let map =
-          maps + (window * grid.heads + head) * grid.mapCount + patches.prefix * grid.keys
-          + patches.prefix
-        var column = [Double](repeating: 0, count: count)
-        var own = 0.0
-        let rows = ck_attention_rows(
-          map, grid.keys, count, count, distances, &far, &own, &column, &negative)
-        spread += own
+        var sums = RowSums(column: [Double](repeating: 0, count: count))
+        (sums.far, sums.moments, sums.negative) = (far, moments, negative)
+        let rows = add(
+          maps + (window * grid.heads + head) * grid.mapCount, places, to: &sums)
+        (far, moments, negative) = (sums.far, sums.moments, sums.negative)
+        spread += sums.entropy
         queries += rows
         guard rows > 1 else { continue }
-        let marginal = ck_entropy(column, count)
+        let marginal = ck_entropy(sums.column, count)
         guard marginal > 0 else { continue }
-        let mutual = max(0, marginal - own / Double(rows))
+        let mutual = max(0, marginal - sums.entropy / Double(rows))
         shared += mutual / (log(Double(rows)) * marginal).squareRoot()
         informed += 1
       }
       distance.append(distances == nil || queries == 0 ? .nan : far / Double(queries))
       entropy.append(queries == 0 ? .nan : max(0, spread / Double(queries)))
       information.append(informed == 0 ? .nan : shared / Double(informed))
+      offsets.append(HeadOffset(moments, rows: queries, step: step))
     }
     row.hasNegativeWeights = negative != 0 ? 1 : 0
     write(.distance, distance, row)
     write(.entropy, entropy, row)
     write(.mutualInformation, information, row)
-    if let place = places[.uniformEntropy] { row.values[place] = log(Double(count)) }
+    for statistic in AttentionStatistic.allCases.filter(\.isOffset) {
+      write(statistic, offsets.map { $0[statistic] }, row)
+    }
+    if let place = self.places[.uniformEntropy] { row.values[place] = log(Double(grid.choices)) }
   }
 
   /// The mean over windows of each head's effective rank.
@@ -135,9 +221,13 @@ struct MapMeasure: Sendable {
       for window in 0..<grid.windows {
         let map = maps + (window * grid.heads + head) * grid.mapCount
         // A spectrum that LAPACK cannot find is undefined.
-        guard let rank = try? effectiveRank(map, rows: grid.queries, columns: grid.keys) else {
-          continue
+        let rank: Double?
+        if case .taps(let taps) = grid.places {
+          rank = try? taps.effectiveRank(map)
+        } else {
+          rank = try? effectiveRank(map, rows: grid.queries, columns: grid.keys)
         }
+        guard let rank else { continue }
         sum += rank
         known += 1
       }

@@ -46,7 +46,7 @@ public struct CKAAnalyzer: Analyzer {
 
   /// Everything but attention maps and logits has rows to compare.
   public func accepts(_ tap: Tap) -> Bool {
-    if case .attention = tap.layout { return false }
+    if case .connections = tap.layout { return false }
     return tap.kind != .logits
   }
 

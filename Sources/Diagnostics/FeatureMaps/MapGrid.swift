@@ -24,7 +24,7 @@ struct MapGrid: Sendable, Hashable {
       guard planned.shape.count == 3, planned.shape.allSatisfy({ $0 > 0 }) else { return nil }
       (height, width, channels) = (planned.shape[0], planned.shape[1], planned.shape[2])
       prefix = 0
-    case .attention, .vector, .unknown:
+    case .connections, .vector, .unknown:
       return nil
     }
   }
@@ -63,7 +63,7 @@ extension Tap {
   var holdsFeatureMaps: Bool {
     switch layout {
     case .tokens, .featureMap, .unknown: kind != .logits
-    case .attention, .vector: false
+    case .connections, .vector: false
     }
   }
 }

@@ -49,14 +49,17 @@ struct WindowAttentionBlock: Sendable {
     func tap(_ suffix: String, _ kind: Tap.Kind) -> Tap {
       Tap("\(name).\(suffix)", kind, layout: .featureMap, stage: stage)
     }
-    func mapTap() -> Tap {
-      Tap(
-        "\(name).attn_map", .attentionMap,
-        layout: .attention(height: window, width: window, prefix: 0),
-        stage: stage)
-    }
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
     let area = height * width
+    func mapTap() -> Tap {
+      let layout = Connections(
+        height: window, width: window,
+        support: .windows(mapHeight: height, mapWidth: width, stride: window),
+        declared: .attention(
+          tokens: area, seen: window * window, width: query.shape[1], inner: query.shape[0],
+          parameters: 2 * query.shape.count + (2 * window - 1) * (2 * window - 1)))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
+    }
     let plan = WindowPlan(
       height: height, width: width, window: window, shift: (0, 0), shiftsPadding: true,
       mask: .published)

@@ -65,9 +65,13 @@ struct DWNet: VisionModel {
       Tap(
         "\(block.name).\(suffix)", kind, layout: .featureMap, stage: block.stage, roles: roles)
     }
-    let look = context.branch(tap("dw_branch", .conv))
     let mixed = context.tap(
-      tap("dw_res", .conv, .sequence), block.mixer(x, residual: x, branch: look, context))
+      tap("dw_res", .conv, .sequence),
+      block.mixer(
+        x, residual: x, branch: context.branch(tap("dw_branch", .conv)), context
+      ) {
+        Tap("\(block.name).dw_map", .attentionMap, layout: .connections($0), stage: block.stage)
+      })
     let done = context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
       block.mlp(
@@ -123,10 +127,14 @@ private struct LocalBranch: Sendable {
   }
 
   func callAsFunction(
-    _ x: Tensor, residual: Tensor, branch: InnerTap?, _ context: Context
+    _ x: Tensor, residual: Tensor, branch: InnerTap?, _ context: Context,
+    map: (Connections) -> Tap
   ) -> Tensor {
     let inner = first(x, activation: .relu, context)
-    var mixed = inner.locallyMixed(kernels(inner, context), window: window)
+    let weights = context.kernels(
+      map(kernels.connections(on: inner.shape, window: window)), kernels(inner, context),
+      images: x.shape[0])
+    var mixed = inner.locallyMixed(weights, window: window)
     if let bias { mixed = mixed + bias }
     return last(
       norm(mixed, activation: .relu, context), residual: residual, normed: branch, context)

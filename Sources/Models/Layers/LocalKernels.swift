@@ -29,11 +29,61 @@ enum LocalKernels: Sendable {
   }
 }
 
+extension LocalKernels {
+  /// What a layer with these kernels declares: what they are made of, and what it takes to make them and to mix the
+  /// places of a result with them.
+  ///
+  /// - Parameters:
+  ///   - map: the map that is read, `[N, H, W, C]`.
+  func connections(on map: Shape, window: SlidingWindow) -> Connections {
+    let places = window.extents(height: map[1], width: map[2]).map { $0.height * $0.width } ?? 0
+    let mixing = places * map[3] * window.kernel.height * window.kernel.width
+    let declared =
+      switch self {
+      case .fixed(let weights):
+        Connections.Declaration(
+          .parameters, channels: map[3], parameters: weights.shape.count, multiplyAdds: mixing)
+      case .ofImage(let generator):
+        Connections.Declaration(
+          .image, channels: map[3], parameters: generator.parameters,
+          multiplyAdds: mixing + generator.multiplyAdds)
+      case .ofPlace(let generator):
+        Connections.Declaration(
+          .place, channels: map[3], parameters: generator.parameters,
+          multiplyAdds: mixing + places * generator.multiplyAdds)
+      }
+    return Connections(
+      height: map[1], width: map[2], support: .taps(window), declared: declared)
+  }
+}
+
 /// Two products that make the kernels of a place of its channels: `expand(relu(norm(reduce(x))))`.
 struct KernelGenerator: Sendable {
   private let reduce: Reduction
   private let expand: PatchEmbedding
   private let taps: Int
+
+  /// Parameters of both products and of the normalisation between them.
+  var parameters: Int {
+    let first =
+      switch reduce {
+      case .plain(let convolution):
+        convolution.weight.shape.count + 2 * convolution.weight.shape[0]
+      case .biased(let convolution, _):
+        convolution.weight.shape.count + 3 * convolution.weight.shape[0]
+      }
+    return first + expand.weight.shape.count + (expand.bias?.shift.shape.count ?? 0)
+  }
+
+  /// Multiply-adds of the kernels of one place.
+  var multiplyAdds: Int {
+    let first =
+      switch reduce {
+      case .plain(let convolution): convolution.weight
+      case .biased(let convolution, _): convolution.weight
+      }
+    return first.shape.count + expand.weight.shape.count
+  }
 
   /// The first product, with or without a bias before the normalisation.
   private enum Reduction: Sendable {

@@ -24,6 +24,27 @@ struct NormedConvolution: Sendable {
     self.norm = try norm.map { scope throws(ParameterError) in try BatchNorm(scope, outputs) }
   }
 
+  /// Offers the kernels of a convolution of more than one tap; of one that reads several channels at once, the
+  /// magnitudes summed over these.
+  ///
+  /// - Parameters:
+  ///   - map: the shape of the map that is read.
+  func offer(_ map: Shape, _ context: Context, as tap: (Connections) -> Tap) {
+    let (outputs, rows, columns) = (weight.shape[0], weight.shape[1], weight.shape[2])
+    guard context.probe != nil, rows * columns > 1 else { return }
+    let (inputs, taps) = (weight.shape[3], rows * columns)
+    let places = window.extents(height: map[1], width: map[2]).map { $0.height * $0.width } ?? 0
+    let described = Connections(
+      height: map[1], width: map[2], support: .taps(window),
+      declared: Connections.Declaration(
+        .parameters, channels: outputs, isDense: inputs > 1, parameters: weight.shape.count,
+        multiplyAdds: places * weight.shape.count))
+    guard let look = context.inner(tap(described)) else { return }
+    let kernels =
+      inputs > 1 ? weight.abs().sum(axis: -1) : weight
+    _ = look(kernels.reshaped([outputs, 1, taps]).repeated(map[0]))
+  }
+
   /// `activation(norm(conv(x)) + residual)`.
   ///
   /// - Parameters:

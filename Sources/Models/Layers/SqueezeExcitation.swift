@@ -11,11 +11,28 @@ struct SqueezeExcitation: Sendable {
     expand = try Dense(scope["fc2"], reduced, channels)
   }
 
-  /// A map `[N, H, W, C]`, its channels gated.
-  func callAsFunction(_ x: Tensor) -> Tensor {
+  /// A map `[N, H, W, C]`, its channels gated: a local layer of one tap, with a kernel an image.
+  ///
+  /// - Parameters:
+  ///   - map: the tap of the gates.
+  func callAsFunction(_ x: Tensor, _ context: Context, map: (Connections) -> Tap) -> Tensor {
     let places = x.shape[1] * x.shape[2]
-    let gates = expand(reduce(x.globalAverage(), activation: .relu)).sigmoid()
+    var gates = expand(reduce(x.globalAverage(), activation: .relu)).sigmoid()
+    if let look = context.inner(map(connections(on: x.shape))) {
+      gates = look(gates.reshaped([gates.shape[0], gates.shape[1], 1, 1])).reshaped(gates.shape)
+    }
     let everywhere = gates.repeated(places).permuted([1, 0, 2]).reshaped(x.shape)
     return x * everywhere
+  }
+
+  private func connections(on map: Shape) -> Connections {
+    let all = [reduce.weights, expand.weights]
+    let products = all.reduce(0) { $0 + $1.weight.shape.count }
+    return Connections(
+      height: map[1], width: map[2], support: .taps(SlidingWindow(kernel: 1)),
+      declared: Connections.Declaration(
+        .image, channels: map[3],
+        parameters: products + all.reduce(0) { $0 + ($1.bias?.shape.count ?? 0) },
+        multiplyAdds: products + map[1] * map[2] * map[3]))
   }
 }

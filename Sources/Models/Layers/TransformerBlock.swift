@@ -82,7 +82,8 @@ struct TransformerBlock: Sendable {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, stage: stage, roles: roles)
     }
     func mapTap() -> Tap {
-      Tap("\(name).attn_map", .attentionMap, layout: grid.attention, stage: stage)
+      Tap(
+        "\(name).attn_map", .attentionMap, layout: grid.attention(qkv), stage: stage)
     }
     let (attendedTap, done) = (
       tap("attn_res", .msa, .sequence), tap("mlp_res", .mlp, [.sequence, .block])
@@ -136,5 +137,43 @@ struct TokenGrid: Sendable, Equatable {
   var prefix: Int
 
   var tokens: Tap.Layout { .tokens(height: height, width: width, prefix: prefix) }
+  /// The layout of attention maps of all tokens whose declaration is not known.
   var attention: Tap.Layout { .attention(height: height, width: width, prefix: prefix) }
+
+  /// The layout of attention maps of all tokens, made of a product for queries, keys and values.
+  func attention(_ qkv: Dense) -> Tap.Layout {
+    .connections(
+      Connections(
+        height: height, width: width, prefix: prefix,
+        declared: .attention(qkv, tokens: prefix + height * width)))
+  }
+}
+
+extension Connections.Declaration {
+  /// What attention of one product for queries, keys and values declares.
+  ///
+  /// - Parameters:
+  ///   - extra: parameters beside those of queries and keys, such as biases of positions.
+  static func attention(_ qkv: Dense, tokens: Int, seen: Int? = nil, plus extra: Int = 0) -> Self {
+    let (weight, bias) = (qkv.weights.weight.shape, qkv.weights.bias?.shape.count ?? 0)
+    return attention(
+      tokens: tokens, seen: seen, width: weight[1], inner: weight[0] / 3,
+      parameters: (weight.count + bias) / 3 * 2 + extra)
+  }
+
+  /// What attention among tokens declares: products for queries and keys, scores, and the mixing of values.
+  ///
+  /// - Parameters:
+  ///   - tokens: queries of an image.
+  ///   - keys: tokens that keys are made of; nil: those of queries.
+  ///   - seen: keys that a query sees; nil for all of them.
+  ///   - inner: the width of all heads together.
+  static func attention(
+    tokens: Int, keys: Int? = nil, seen: Int? = nil, width: Int, inner: Int, parameters: Int
+  ) -> Self {
+    let keys = keys ?? tokens
+    return Self(
+      .pair, channels: inner, parameters: parameters,
+      multiplyAdds: (tokens + keys) * width * inner + 2 * tokens * (seen ?? keys) * inner)
+  }
 }

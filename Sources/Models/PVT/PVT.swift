@@ -142,15 +142,25 @@ private struct PVTBlock: Sendable {
       source = reduction.norm(map.reshaped([images, map.shape[1] * map.shape[2], width]))
     }
     let both = keyValue(source)
-    // Where keys are as many as queries, the map is one of places by places.
-    let maps =
-      reduction == nil
-      ? context.inner(
-        Tap("\(name).attn_map", .attentionMap, layout: grid.attention, stage: stage)) : nil
+    let queries = grid.prefix + grid.height * grid.width
+    func mapTap() -> Tap {
+      let own = reduction.map { $0.patches.patch }
+      let (q, kv) = (query.weights, keyValue.weights)
+      let made = [q.weight, q.bias, reduction?.patches.weight, reduction?.patches.bias?.shift]
+        .reduce(0) { $0 + ($1?.shape.count ?? 0) }
+      let layout = Connections(
+        height: grid.height, width: grid.width, prefix: grid.prefix,
+        support: own.map { .cells(height: grid.height / $0, width: grid.width / $0) } ?? .tokens,
+        declared: .attention(
+          tokens: queries, keys: source.shape[1], width: width, inner: width,
+          parameters: made + (kv.weight.shape.count + (kv.bias?.shape.count ?? 0)) / 2))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
+    }
     let mixed = attention(
       query(normed), both.slice(axis: -1, start: 0, length: width),
       both.slice(axis: -1, start: width, length: width), heads: heads,
-      scale: Float(1 / (Double(width) / Double(heads)).squareRoot()), maps: maps)
+      scale: Float(1 / (Double(width) / Double(heads)).squareRoot()),
+      maps: context.inner(mapTap()))
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
       projection(mixed, residual: x, branch: context.branch(tap("attn_branch", .msa))))

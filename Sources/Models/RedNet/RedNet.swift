@@ -70,7 +70,10 @@ struct RedNet: VisionModel {
 
   func embed(_ images: Tensor, _ context: Context) -> Tensor {
     var x = stemFirst(images, activation: .relu, context)
-    x = stemNorm(stemInvolution(x, context), activation: .relu, context)
+    let stem = stemInvolution(x, context) {
+      Tap("stem.involution_map", .attentionMap, layout: .connections($0))
+    }
+    x = stemNorm(stem, activation: .relu, context)
     x = stemLast(x, activation: .relu, context)
     x = x.maxPooled(SlidingWindow(kernel: 3, stride: 2, padding: 1))
     return context.tap(Tap("stem", .embed, layout: .featureMap, roles: .sequence), x)
@@ -83,7 +86,11 @@ struct RedNet: VisionModel {
     }
     let skip = block.shortcut?(x, context) ?? x
     let reduced = block.first(x, activation: .relu, context)
-    let mixed = context.tap(tap("involution"), block.involution(reduced, context))
+    let involved = block.involution(reduced, context) {
+      Tap(
+        "\(block.name).involution_map", .attentionMap, layout: .connections($0), stage: block.stage)
+    }
+    let mixed = context.tap(tap("involution"), involved)
     let y = block.last(
       block.norm(mixed, activation: .relu, context), activation: .relu, residual: skip,
       normed: context.branch(tap("branch")), context)
@@ -118,8 +125,13 @@ private struct Involution: Sendable {
     self.stride = stride
   }
 
-  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+  func callAsFunction(
+    _ x: Tensor, _ context: Context, map: (Connections) -> Tap
+  ) -> Tensor {
     let source = stride == 1 ? x : x.averagedByTwo(keepingLast: false)
-    return x.locallyMixed(kernels(source, context), window: window)
+    let weights = context.kernels(
+      map(kernels.connections(on: x.shape, window: window)), kernels(source, context),
+      images: x.shape[0])
+    return x.locallyMixed(weights, window: window)
   }
 }

@@ -99,7 +99,7 @@ private struct RefinerBlock: Sendable {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, roles: roles)
     }
     func mapTap(_ suffix: String) -> Tap {
-      Tap("\(name).\(suffix)", .attentionMap, layout: grid.attention)
+      Tap("\(name).\(suffix)", .attentionMap, layout: grid.attention(qkv))
     }
     let dim = x.shape.last
     let projected = qkv(x, norm: norm1)

@@ -95,6 +95,10 @@ struct ResidualBlock: Sendable {
       // A gate stands between the last normalisation and the addition.
       let isFused = isLast && gate == nil
       let after: Activation = isLast ? (isFused && !isPreActivation ? act : .none) : innerAct
+      convolution.offer(y.shape, context) {
+        Tap(
+          "\(name).conv\(place + 1)_map", .attentionMap, layout: .connections($0), stage: stage)
+      }
       let norm =
         convolution.norm == nil
         ? nil : context.inner(tap("bn\(place + (isPreActivation ? 2 : 1))", .norm))
@@ -107,7 +111,9 @@ struct ResidualBlock: Sendable {
       }
     }
     if let gate {
-      y = gate(y)
+      y = gate(y, context) {
+        Tap("\(name).se_map", .attentionMap, layout: .connections($0), stage: stage)
+      }
       y = context.branch(tap("branch"))?(y) ?? y
       y = isPreActivation ? y + skip : act(y + skip)
     }

@@ -15,6 +15,8 @@ struct SwinBlock: Sendable {
   private let mlp: Perceptron
   /// The bias of positions, `[heads, T, T]`.
   private let positions: Tensor
+  /// How many parameters that bias is made of.
+  private let tableCount: Int
   private let stageWindows: StageWindows
   /// Those on the map of images of the declared size.
   private let windows: AttentionWindows
@@ -31,10 +33,12 @@ struct SwinBlock: Sendable {
     case .original:
       let table = try scope["attn"].weight(
         "relative_position_bias_table", [side * side, s.heads])
+      tableCount = table.shape.count
       positions = RelativePositions.bias(
         table, stored: s.storedWindow, window: s.window, sign: .queryMinusKey)
     case .howDoViTsWork:
       let table = try scope["attn"].weight("pos_embedding", [side, side])
+      tableCount = table.shape.count
       positions = RelativePositions.shared(
         table, stored: s.storedWindow, window: s.window, heads: s.heads)
     }
@@ -54,8 +58,12 @@ struct SwinBlock: Sendable {
       Tap("\(name).\(suffix)", kind, layout: grid.tokens, stage: stage, roles: roles)
     }
     func mapTap() -> Tap {
-      let layout = Tap.Layout.attention(height: shape.window, width: shape.window, prefix: 0)
-      return Tap("\(name).attn_map", .attentionMap, layout: layout, stage: stage)
+      let side = shape.window
+      let layout = Connections(
+        height: side, width: side,
+        support: .windows(mapHeight: height, mapWidth: width, stride: side),
+        declared: .attention(qkv, tokens: height * width, seen: side * side, plus: tableCount))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
     }
     let own =
       height == shape.side && width == shape.side

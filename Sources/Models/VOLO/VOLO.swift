@@ -161,7 +161,8 @@ private struct Outlooker: Sendable {
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
       projection(
-        mixed(norm1(x), grid), residual: x, branch: context.branch(tap("attn_branch", .msa))))
+        mixed(norm1(x), name: name, grid, context), residual: x,
+        branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
       mlp(
@@ -171,12 +172,28 @@ private struct Outlooker: Sendable {
   }
 
   /// Tokens `[N, T, C]` after outlook attention, before the projection.
-  private func mixed(_ x: Tensor, _ grid: TokenGrid) -> Tensor {
+  private func mixed(
+    _ x: Tensor, name: String, _ grid: TokenGrid, _ context: Context
+  ) -> Tensor {
     let (images, height, across, width) = (x.shape[0], grid.height, grid.width, x.shape.last)
     func map(_ tokens: Tensor) -> Tensor { tokens.reshaped([images, height, across, width]) }
     let means = map(x).averagedByTwo(keepingLast: true)
     let cells = means.shape[1] * means.shape[2]
-    let maps = (scale * weights(means)).reshaped([images * cells, heads, 9, 9]).softmax()
+    func mapTap() -> Tap {
+      let own = weights.weights
+      let layout = Connections(
+        height: 3, width: 3,
+        support: .windows(mapHeight: height, mapWidth: across, stride: 2, padding: 1),
+        declared: Connections.Declaration(
+          .place, channels: width,
+          parameters: own.weight.shape.count + (own.bias?.shape.count ?? 0),
+          multiplyAdds: cells * (own.weight.shape.count + 81 * width)))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: 0)
+    }
+    var maps = (scale * weights(means)).reshaped([images * cells, heads, 9, 9]).softmax()
+    if let look = context.inner(mapTap()) {
+      maps = look(maps.reshaped([images, cells, heads, 9, 9])).reshaped(maps.shape)
+    }
     let values = map(value(x)).unfolded(Self.window).reshaped([images * cells, 9, width])
     return maps.applied(to: values).reshaped([images, cells, 9, width])
       .folded(Self.window, height: height, width: across)

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Where a window lies on a channels-last map: kernel, stride, zero padding, and how far apart its taps are.
-public struct SlidingWindow: Sendable, Hashable {
+public struct SlidingWindow: Sendable, Hashable, Codable {
   /// One number for rows and one for columns.
   public typealias Extents = (height: Int, width: Int)
 
@@ -11,6 +11,8 @@ public struct SlidingWindow: Sendable, Hashable {
   public var stride: Extents { (strideHeight, strideWidth) }
   /// Places from one tap to the next.
   public var dilation: Extents { (dilationHeight, dilationWidth) }
+  /// Zeros around the map: top, left, bottom, right.
+  public var padding: (Int, Int, Int, Int) { (top, left, bottom, right) }
   let kernelHeight, kernelWidth: Int
   private let strideHeight, strideWidth: Int
   private let dilationHeight, dilationWidth: Int

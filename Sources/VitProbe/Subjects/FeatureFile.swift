@@ -142,7 +142,7 @@ struct FeatureFile: Sendable {
         guard !overflow, shape[0] >= prefix, shape[0] - prefix == places else {
           throw failure("\(prefix) + \(height) x \(width) tokens, as its metadata say")
         }
-      case .attention where shape.count == 3 || shape.count == 4: break
+      case .connections where shape.count == 3 || shape.count == 4: break
       default: throw failure("the rank of a layout that its metadata say")
       }
     } else {

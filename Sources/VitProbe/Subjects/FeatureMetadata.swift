@@ -157,23 +157,16 @@ struct FeatureMetadata {
     }
     switch tap.layout {
     case .tokens(let height, let width, let prefix):
-      members += [.init("layout", "tokens"), .init("axes", "NTC")]
-      members += grid(height, width, prefix)
+      members += [
+        .init("layout", "tokens"), .init("axes", "NTC"), .init("height", .integer(height)),
+        .init("width", .integer(width)), .init("prefix_tokens", .integer(prefix)),
+      ]
     case .featureMap: members += [.init("layout", "map"), .init("axes", "NCHW")]
     case .vector: members += [.init("layout", "vector"), .init("axes", "NC")]
     case .unknown: members.append(.init("layout", "unknown"))
-    case .attention(let height, let width, let prefix):
-      members.append(.init("layout", "attention"))
-      members += grid(height, width, prefix)
+    case .connections(let connections): members += connections.members
     }
     return .object(members)
-  }
-
-  private static func grid(_ height: Int, _ width: Int, _ prefix: Int) -> [JSONValue.Member] {
-    [
-      .init("height", .integer(height)), .init("width", .integer(width)),
-      .init("prefix_tokens", .integer(prefix)),
-    ]
   }
 
   private static let roleNames: [(name: String, role: Tap.Roles)] = [
@@ -242,10 +235,17 @@ struct FeatureMetadata {
         layout = .tokens(
           height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),
           prefix: try extent("prefix_tokens", atLeast: 0))
-      case .attention:
-        layout = .attention(
-          height: try extent("height", atLeast: 1), width: try extent("width", atLeast: 1),
-          prefix: try extent("prefix_tokens", atLeast: 0))
+      case .attention, .connections:
+        _ = try (
+          extent("height", atLeast: 1), extent("width", atLeast: 1),
+          extent("prefix_tokens", atLeast: 0)
+        )
+        guard let connections = Connections(value, hasSupport: shape == .connections) else {
+          throw error(
+            "taps", value["connections"] ?? value["declared"],
+            "\"connections\" and \"declared\" of \"\(name)\" as this program writes them")
+        }
+        layout = .connections(connections)
       }
       return Layer(
         tap: Tap(name, kind, layout: layout, stage: value["stage"]?.intValue, roles: roles),
@@ -271,7 +271,7 @@ struct FeatureMetadata {
     }
 
     private enum LayoutName: String, CaseIterable {
-      case tokens, map, vector, attention, unknown
+      case tokens, map, vector, attention, connections, unknown
     }
     private enum Axes: String, CaseIterable {
       case ntc = "NTC"

@@ -183,7 +183,7 @@ import Testing
     }
     #expect(files[0] == files[1] && files[0] == files[2])
     #expect(try study.report(AttentionAnalyzer(), order: [1, 0]).files == files[0])
-    #expect(files[0].count == 9)
+    #expect(files[0].count == 12)
   }
 
   /// Refined maps have weights below zero: their magnitudes are taken, which is said.

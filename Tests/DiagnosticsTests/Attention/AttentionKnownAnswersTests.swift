@@ -199,7 +199,8 @@ import Testing
     #expect(rows.status("layer_similarity", layer: 4) == "shape_change")
     #expect(report.figures.contains { $0.name == "attention_layer_similarity" })
     // All maps of a model have its colour and marker; those before the last are outlines.
-    let styles = report.figures.flatMap(\.panels).flatMap(\.marks).compactMap { mark -> Style? in
+    let drawn = report.figures.filter { !$0.name.hasPrefix("attention_offsets") }
+    let styles = drawn.flatMap(\.panels).flatMap(\.marks).compactMap { mark -> Style? in
       if case .series(let series) = mark, series.style.marker != nil { series.style } else { nil }
     }
     #expect(Set(styles.map(\.color)).count == 1 && Set(styles.map(\.marker)).count == 1)

@@ -20,7 +20,7 @@ final class Recorder: Probe {
 extension Tensor {
   /// The values in PyTorch's order: maps as `[N, C, H, W]`, windows of attention among the images.
   func stored(_ layout: Tap.Layout) -> Tensor {
-    if case .attention = layout, shape.rank == 5 {
+    if case .connections = layout, shape.rank == 5 {
       return reshaped(Shape([shape[0] * shape[1]] + shape.dimensions.dropFirst(2)))
     }
     return layout == .featureMap ? permuted([0, 3, 1, 2]) : self
@@ -30,7 +30,7 @@ extension Tensor {
   /// count as images, tokens of one image beside each other.
   func seen(as shape: [Int], _ layout: Tap.Layout) -> Tensor {
     switch layout {
-    case .attention where self.shape.rank == 5 && shape.count == 4,
+    case .connections where self.shape.rank == 5 && shape.count == 4,
       .vector where self.shape.rank == 2 && shape.count == 3:
       self.shape.count == shape.reduce(1, *) ? reshaped(Shape(shape)) : self
     default: self

@@ -16,7 +16,7 @@ enum Samples {
   /// A small model of each family, and what is special about it.
   struct Family: CustomStringConvertible, Sendable {
     let architecture: String
-    /// Attention maps, each kind of a block counted.
+    /// Attention maps and kernels of local layers, each kind of a block counted.
     let maps: Int
     var description: String { architecture }
   }
@@ -43,13 +43,13 @@ enum Samples {
     Family(architecture: "mixer(image=32,patch=8,dim=24,depth=2,classes=7)", maps: 0),
     Family(
       architecture: "dwnet(kernels=inhomogeneous,image=32,dim=8,depths=1-1,window=3,"
-        + "group-channels=2-4,classes=7)", maps: 0),
+        + "group-channels=2-4,classes=7)", maps: 2),
     Family(
-      architecture: "rednet(image=32,depths=1-1,width=16,stem-width=32,classes=7)", maps: 0),
+      architecture: "rednet(image=32,depths=1-1,width=16,stem-width=32,classes=7)", maps: 3),
     Family(
-      architecture: "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)", maps: 1),
+      architecture: "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)", maps: 2),
     Family(
-      architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 1),
+      architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 2),
   ]
 
   static func model(

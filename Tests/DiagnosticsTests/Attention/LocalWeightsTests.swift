@@ -1,0 +1,171 @@
+import Glibc
+import Reports
+import Tensors
+import Testing
+
+@testable import Diagnostics
+
+/// Kernels of local layers and reduced keys among attention maps: a kernel is a row of a map of all places.
+@Suite struct LocalWeightsTests {
+  private static let (height, width) = (5, 4)
+
+  private func report(_ layers: [FeatureStudy.Layer], pixels: Int? = 20) throws -> Report {
+    var study = FeatureStudy([2])
+    study.imageSize = pixels
+    study.add("a", layers)
+    return try study.report(AttentionAnalyzer())
+  }
+
+  private func taps(
+    _ values: [Float], groups: Int, places: Int, side: Int = 3, height: Int = height,
+    width: Int = width
+  ) -> FeatureStudy.Layer {
+    .connections(
+      "b.dw_map", values, [groups, places, side * side],
+      Connections(
+        height: height, width: width,
+        support: .taps(SlidingWindow(kernel: side, padding: side / 2))))
+  }
+
+  /// The map `[places, places]` of the kernels of two images, 3 x 3 taps: zeros outside of the windows.
+  private func maps(_ kernels: [Float], groups: Int, places: Int) -> [Float] {
+    let (height, width) = (Self.height, Self.width)
+    let count = height * width
+    return (0..<2 * groups).flatMap { map -> [Float] in
+      (0..<count * count).map { pair in
+        let (query, key) = (pair / count, pair % count)
+        let (y, x) = (key / width - query / width, key % width - query % width)
+        guard abs(y) <= 1, abs(x) <= 1 else { return 0 }
+        let row = map * places + (places == 1 ? 0 : query)
+        return kernels[row * 9 + (y + 1) * 3 + x + 1]
+      }
+    }
+  }
+
+  /// What is told of kernels is what is told of the maps that they stand for.
+  @Test(arguments: [1, 20])
+  func kernelsAreRowsOfMaps(_ places: Int) throws {
+    let kernels = normals(2 * 3 * places * 9, "kernels \(places)").map { abs($0) + 0.01 }
+    let local = try report([taps(kernels, groups: 3, places: places)])
+    let whole = try report([
+      .attention(
+        "b.attn_map", maps(kernels, groups: 3, places: places), heads: 3, Self.height, Self.width)
+    ])
+    let (own, expected) = (AttentionRows(local), AttentionRows(whole))
+    for statistic in ["distance", "entropy", "nmi"] {
+      for head in 0..<3 {
+        let value = try #require(expected[statistic, head])
+        #expect(agrees(own[statistic, head], value, 1e-6), "\(statistic) \(head)")
+        #expect(own.status(statistic, head) == "ok")
+      }
+    }
+    #expect(agrees(own["uniform_entropy"], log(9), 1e-12))
+    for column in ["dx", "dy", "cov_xx", "cov_xy", "cov_yy", "dx_se", "cov_xy_se"] {
+      let (a, b) = (
+        local.reals(column, of: "attention_offsets"), whole.reals(column, of: "attention_offsets")
+      )
+      #expect(a.count == 3)
+      for (a, b) in zip(a, b) { #expect(agrees(a, b, 1e-6), "\(column)") }
+    }
+    // Kernels of places have the rank of the map; a shared one that of a map whose edges meet.
+    if places > 1 {
+      for head in 0..<3 {
+        #expect(agrees(own["effective_rank", head], expected["effective_rank", head], 1e-6))
+      }
+    }
+  }
+
+  /// One tap of weight: everything is known.
+  @Test func aShift() throws {
+    // Group 0 reads its right neighbour, group 1 its own place.
+    let shift = (0..<18).map { Float($0 == 5 || $0 == 13 ? 2 : 0) }
+    let layer = taps(shift + shift, groups: 2, places: 1, height: 6, width: 6)
+    var study = FeatureStudy([2])
+    study.imageSize = 24
+    study.add("a", [layer])
+    let report = try study.report(AttentionAnalyzer())
+    let rows = AttentionRows(report)
+    // At the right edge the tap is outside: those places have no row.
+    #expect(agrees(rows["distance", 0], 4, 1e-9))
+    #expect(agrees(rows["distance", 1], 0, 1e-12))
+    #expect(agrees(rows["entropy", 0], 0, 1e-12))
+    #expect(agrees(rows["nmi", 1], 1, 1e-9))
+    #expect(agrees(rows["effective_rank", 0], 36, 1e-9))
+    #expect(agrees(rows["head_similarity"], 0, 1e-12))
+    #expect(report.reals("dx", of: "attention_offsets") == [4, 0])
+    #expect(report.reals("dy", of: "attention_offsets") == [0, 0])
+    for column in ["cov_xx", "cov_xy", "cov_yy"] {
+      #expect(report.reals(column, of: "attention_offsets") == [0, 0])
+    }
+    #expect(report.figures.map(\.name).contains("attention_offsets_a"))
+  }
+
+  /// Heads that look evenly at all of an image: the spread is that of differences of places.
+  @Test func theCentreAndSpreadOfEvenAttention() throws {
+    let maps = [Float](repeating: 1 / 16, count: 2 * 256)
+    let report = try report([.attention("b.attn_map", maps, heads: 1, 4, 4)], pixels: 16)
+    #expect(agrees(report.reals("dx", of: "attention_offsets")[0], 0, 1e-9))
+    // Twice the variance of 0, 1, 2, 3, in pixels of 4.
+    #expect(agrees(report.reals("cov_xx", of: "attention_offsets")[0], 2 * 1.25 * 16, 1e-6))
+    #expect(agrees(report.reals("cov_xy", of: "attention_offsets")[0], 0, 1e-9))
+    #expect(report.reals("dx_se", of: "attention_offsets")[0] == 0)
+  }
+
+  @Test func cellsLieInTheMiddleOfTheirPlaces() throws {
+    // 4 x 4 places read 2 x 2 cells evenly: cells lie at 0.5 and 2.5.
+    let layer = FeatureStudy.Layer.connections(
+      "b.attn_map", [Float](repeating: 0.25, count: 2 * 64), [1, 16, 4],
+      Connections(height: 4, width: 4, support: .cells(height: 2, width: 2)))
+    let report = try report([layer], pixels: 4)
+    let rows = AttentionRows(report)
+    var distance = 0.0
+    for query in 0..<16 {
+      for key in 0..<4 {
+        let y = Double(key / 2) * 2 + 0.5 - Double(query / 4)
+        let x = Double(key % 2) * 2 + 0.5 - Double(query % 4)
+        distance += (y * y + x * x).squareRoot() / 64
+      }
+    }
+    #expect(agrees(rows["distance", 0], distance, 1e-6))
+    #expect(agrees(rows["entropy", 0], log(4), 1e-6))
+    #expect(agrees(rows["nmi", 0], 0, 1e-6))
+    #expect(agrees(rows["effective_rank", 0], 1, 1e-4))
+    #expect(agrees(report.reals("dx", of: "attention_offsets")[0], 0, 1e-12))
+    #expect(agrees(report.reals("cov_xx", of: "attention_offsets")[0], 1.25 + 1, 1e-9))
+  }
+
+  @Test func whatIsNotDefinedSaysWhy() throws {
+    let kernels = normals(2 * 9, "signed")
+    #expect(kernels.contains { $0 < 0 })
+    let signed = AttentionRows(try report([taps(kernels, groups: 1, places: 1)]))
+    #expect(signed.status("distance", 0) == "magnitudes")
+    #expect(signed.status("head_similarity") == "single_head")
+    let unknown = try report([taps(kernels, groups: 1, places: 1)], pixels: nil)
+    #expect(AttentionRows(unknown).status("distance", 0) == "no_image_size")
+    #expect(unknown.texts("status", of: "attention_offsets") == ["no_image_size"])
+    #expect(!unknown.figures.map(\.name).contains("attention_offsets_a"))
+    let large = try report([
+      taps(
+        [Float](repeating: 1, count: 2 * 289 * 9), groups: 1, places: 289, height: 17, width: 17)
+    ])
+    #expect(AttentionRows(large).status("effective_rank", 0) == "too_large")
+    // Taps that are no window of the grid.
+    let wrong = try report([
+      .connections(
+        "b.dw_map", [Float](repeating: 1, count: 8), [1, 1, 4],
+        Connections(height: 4, width: 4, support: .taps(SlidingWindow(kernel: 3, padding: 1))))
+    ])
+    #expect(AttentionRows(wrong).status("entropy") == "undefined_grid")
+  }
+
+  /// Weights of every pair of channels are not looked at as heads.
+  @Test func denseConvolutionsAreLeftOut() {
+    let declared = Connections.Declaration(
+      .parameters, channels: 4, isDense: true, parameters: 9, multiplyAdds: 9)
+    let connections = Connections(
+      height: 4, width: 4, support: .taps(SlidingWindow(kernel: 3, padding: 1)),
+      declared: declared)
+    let tap = Tap("b.conv1_map", .attentionMap, layout: .connections(connections))
+    #expect(!AttentionAnalyzer().accepts(tap))
+  }
+}
