@@ -62,7 +62,10 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
     plan.add("images", .integer(estimate.images))
     plan.add("variants", .integer(run.variantCount))
     plan.add("units", .integer(estimate.batches))
-    plan.row("scores kept for the report", mebibytes(estimate.recordBytes))
+    plan.row("records until the report", mebibytes(estimate.recordBytes))
+    plan.row("minibatches in hand", mebibytes(estimate.sharedBytes))
+    plan.add("record_bytes", .integer(estimate.recordBytes))
+    plan.add("shared_bytes", .integer(estimate.sharedBytes))
     plan.memory(estimate, kept: "kept beside it")
     return plan
   }

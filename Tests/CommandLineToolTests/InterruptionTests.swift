@@ -31,25 +31,6 @@ import Testing
     try Program.run(arguments, in: inputs.scratch.path)
   }
 
-  /// The tables and figures in a folder.
-  private func results(_ folder: String) -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in inputs.scratch.names(in: folder) where name != "run.json" {
-      files[name] = Scratch.read(inputs.scratch.file("\(folder)/\(name)"))
-    }
-    return files
-  }
-
-  /// Waits until so many records are there; false if the program ends or takes too long first.
-  private func waitForRecords(_ count: Int, in folder: String) -> Bool {
-    for _ in 0..<30_000 {
-      let bytes = Scratch.read(inputs.scratch.file("\(folder)/.vitprobe-records")) ?? []
-      if bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= 4 + count { return true }
-      usleep(1000)
-    }
-    return false
-  }
-
   @Test(arguments: [SIGINT, SIGTERM])
   func aSignalLetsTheMinibatchEndAndTheRestFollows(signal: Int32) throws {
     let data = inputs.images(48)
@@ -57,7 +38,7 @@ import Testing
     #expect(whole.code == 0, "\(whole.errors)")
 
     let process = try Program.start(hessian(data, "a b"), in: inputs.scratch.path)
-    #expect(waitForRecords(3, in: "a b"))
+    #expect(inputs.waitForRecords(3, in: "a b"))
     process.send(signal)
     // Slurm's launcher passes on what its daemon has sent already.
     if signal == SIGTERM, process.waits(toSay: "finishing") { process.send(signal) }
@@ -86,7 +67,7 @@ import Testing
     #expect(resumed.code == 0, "\(resumed.errors)")
     #expect(resumed.errors.contains("going on from"))
     #expect(resumed.output == whole.output.replacing(" whole\n", with: " a b\n"))
-    #expect(results("a b") == results("whole"))
+    #expect(inputs.results("a b") == inputs.results("whole"))
     #expect(!inputs.scratch.names(in: "a b").contains { $0.hasPrefix(".") })
   }
 
@@ -118,7 +99,7 @@ import Testing
     let whole = try run(features(data, "whole"))
     let duration = start.duration(to: .now) / .microseconds(1)
     #expect(whole.code == 0, "\(whole.errors)")
-    let expected = results("whole")
+    let expected = inputs.results("whole")
     #expect(expected.count > 9)
 
     var state: UInt64 = 20_220_425
@@ -129,7 +110,7 @@ import Testing
         features(data, "out") + ["--resume"], in: inputs.scratch.path)
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       if kills == 0 {
-        #expect(waitForRecords(1, in: "out"))
+        #expect(inputs.waitForRecords(1, in: "out"))
       } else {
         usleep(useconds_t(0.8 * duration * Double(state >> 40) / Double(1 << 24)))
       }
@@ -143,7 +124,7 @@ import Testing
       let last = try run(features(data, "out") + ["--resume"])
       #expect(last.code == 0, "\(last.errors)")
     }
-    #expect(results("out") == expected)
+    #expect(inputs.results("out") == expected)
   }
 
   /// Within one long solver over a data set: killed and stopped at moments of no choosing.
@@ -158,7 +139,7 @@ import Testing
     let duration = start.duration(to: .now) / .microseconds(1)
     #expect(whole.code == 0, "\(whole.errors)")
     #expect(whole.errors.contains("MB on disk while it is computed, to go on from after"))
-    let expected = results("whole")
+    let expected = inputs.results("whole")
     #expect(expected.count >= 4)
 
     var state: UInt64 = 19_940_101
@@ -193,12 +174,12 @@ import Testing
       #expect(last.code == 0, "\(last.errors)")
       #expect(last.errors.contains("products of the next"))
     }
-    #expect(results("out") == expected)
+    #expect(inputs.results("out") == expected)
     #expect(!inputs.scratch.names(in: "out").contains { $0.hasPrefix(".") })
 
     // Nothing is kept where that is not wanted.
     let bare = try run(arguments + ["-o", "bare", "--keep", "0"])
-    #expect(bare.code == 0 && results("bare") == expected)
+    #expect(bare.code == 0 && inputs.results("bare") == expected)
     #expect(try run(arguments + ["--keep", "much"]).code == 64)
   }
 
@@ -229,14 +210,14 @@ import Testing
     ]
     #expect(try run(arguments + ["-o", "whole"]).code == 0)
     let process = try Program.start(arguments + ["-o", "out"], in: inputs.scratch.path)
-    #expect(waitForRecords(5, in: "out/two.npy"))
+    #expect(inputs.waitForRecords(5, in: "out/two.npy"))
     process.send(SIGINT)
     #expect(try process.wait().code == 75)
     let resumed = try run(arguments + ["-o", "out", "--resume"])
     #expect(resumed.code == 0, "\(resumed.errors)")
     #expect(resumed.errors.contains("going on from 4 of 4 minibatches"))
     for name in ["one.npy", "two.npy"] {
-      #expect(results("out/\(name)") == results("whole/\(name)"))
+      #expect(inputs.results("out/\(name)") == inputs.results("whole/\(name)"))
     }
   }
 

@@ -8,14 +8,6 @@ import Testing
 @Suite struct ShardTests {
   private let inputs = Inputs()
 
-  private func results(_ folder: String) -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in inputs.scratch.names(in: folder) where name != "run.json" {
-      files[name] = Scratch.read(inputs.scratch.file("\(folder)/\(name)"))
-    }
-    return files
-  }
-
   private func run(_ arguments: [String]) throws -> Program.Result {
     try Program.run(arguments, in: inputs.scratch.path)
   }
@@ -41,8 +33,9 @@ import Testing
     let folders = (1...count).reversed().map { "s\($0)" }
     let merged = try run(["merge"] + folders + ["-o", "merged", "--json"])
     #expect(merged.code == 0, "\(merged.errors)")
-    #expect(results("merged") == results("whole"))
-    #expect(results("whole").keys.contains(command == "run" ? "metrics.csv" : "hessian_eigs.csv"))
+    #expect(inputs.results("merged") == inputs.results("whole"))
+    #expect(
+      inputs.results("whole").keys.contains(command == "run" ? "metrics.csv" : "hessian_eigs.csv"))
     let summary = try JSONValue(parsing: Array(merged.output.utf8))
     #expect(summary["images"] == .integer(35) && summary["total"] == .integer(35))
     // Images, checkpoint and settings are known to the manifest as they are to that of a run.
@@ -56,7 +49,7 @@ import Testing
     if command == "run" {
       #expect(stream.code == 64 && stream.output.isEmpty && stream.errors.contains("cka, fourier"))
     } else {
-      #expect(Array(stream.output.utf8) == results("whole")["hessian_eigs.csv"])
+      #expect(Array(stream.output.utf8) == inputs.results("whole")["hessian_eigs.csv"])
     }
 
     let gap = try run(["merge"] + folders.dropLast() + ["-o", "gap"])
@@ -79,12 +72,12 @@ import Testing
     #expect(try run(arguments + ["--data", copy, "-o", "b", "--shard", "2/2"]).code == 0)
     let merged = try run(["merge", "a", "b", "-o", "c"])
     #expect(merged.code == 0, "\(merged.errors)")
-    #expect(results("c") == results("whole"))
+    #expect(inputs.results("c") == inputs.results("whole"))
     // A shard that is done is done.
     let again = try run(arguments + ["--data", data, "-o", "a", "--shard", "1/2", "--resume"])
     #expect(again.code == 0, "\(again.errors)")
     #expect(try run(["merge", "a", "b", "-o", "d", "-q"]).code == 0)
-    #expect(results("d") == results("whole"))
+    #expect(inputs.results("d") == inputs.results("whole"))
   }
 
   /// Skipped images are the same ones, and do not move the others to other minibatches.
@@ -104,7 +97,7 @@ import Testing
       #expect(result.code == (index == 2 ? 1 : 0), "\(result.errors)")
     }
     #expect(try run(["merge", "s1", "s2", "-o", "merged"]).code == 1)
-    #expect(results("merged") == results("whole"))
+    #expect(inputs.results("merged") == inputs.results("whole"))
     let manifest = Scratch.read(inputs.scratch.file("merged/run.json")) ?? []
     #expect(String(decoding: manifest, as: UTF8.self).contains("15.png"))
   }

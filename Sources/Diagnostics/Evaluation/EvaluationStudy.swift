@@ -7,6 +7,9 @@ public protocol EvaluationStudy: Codable, Sendable {
   /// The command, and the stem of its files.
   static var name: String { get }
 
+  /// Whether variants are compared with the network as it is, image by image.
+  static var isPaired: Bool { get }
+
   /// What the variants of a model are called, beside the network as it is: unique, without white space.
   ///
   /// - Parameter model: the model's place.
@@ -34,6 +37,9 @@ public protocol EvaluationStudy: Codable, Sendable {
 }
 
 extension EvaluationStudy {
+  /// They are not.
+  public static var isPaired: Bool { false }
+
   /// None.
   public func measureCount(of model: Int, variant: Int?) -> Int { 0 }
 }
@@ -49,9 +55,9 @@ public struct EvaluatedModel: Sendable {
   /// Whether no more images are right than a guess would get.
   public let isAtChance: Bool
   /// The network as it is.
-  public let baseline: ImageScores
+  public let baseline: ScoreSums
   /// Its variants, in the study's order.
-  public let variants: [ImageScores]
+  public let variants: [ScoreSums]
   /// How large the weights of each are; nil where they are the network's own.
   public let weights: [WeightNorms?]
   /// Further numbers of the network as it is, then of each variant, minibatch by minibatch.
@@ -60,7 +66,7 @@ public struct EvaluatedModel: Sendable {
   /// A model and its scores.
   public init(
     label: String, family: String, labelStatus: String = "ok", isAtChance: Bool = false,
-    baseline: ImageScores, variants: [ImageScores], weights: [WeightNorms?],
+    baseline: ScoreSums, variants: [ScoreSums], weights: [WeightNorms?],
     measures: [[[Double]]]
   ) {
     (self.label, self.family, self.labelStatus) = (label, family, labelStatus)
@@ -71,7 +77,7 @@ public struct EvaluatedModel: Sendable {
   /// The status of a number that stands on some scores: `ok`, `missing` without an image, `nan_input` where
   /// class scores are not finite, `at_chance` where the network as it is does no better than a guess; and what
   /// was assumed of the labels.
-  func status(_ scores: [ImageScores]) -> String {
+  func status(_ scores: [ScoreSums]) -> String {
     let own =
       scores.contains { $0.count == 0 }
       ? "missing"

@@ -22,15 +22,12 @@ public struct PairedDifference: Sendable, Equatable {
   /// changes sides.
   public let mcNemar: Double
 
-  /// Nil for no image, and where scores are not finite.
-  ///
-  /// - Precondition: both are of the same images.
-  public init?(from before: ImageScores, to after: ImageScores) {
-    precondition(before.count == after.count, "Differences are of the same images")
-    guard before.count > 0, before.isFinite, after.isFinite else { return nil }
-    let n = Double(before.count)
-    let lost = zip(before.hits, after.hits).count { $0 && !$1 }
-    let won = zip(before.hits, after.hits).count { !$0 && $1 }
+  /// Nil for no image, where nothing was compared, and where scores are not finite before or after.
+  public init?(_ scores: ScoreSums) {
+    guard scores.count > 0, let change = scores.change, change.loss.count == scores.count else {
+      return nil
+    }
+    let (n, won, lost) = (Double(scores.count), change.won, change.lost)
     let centre = Double(won - lost) / (n + 2)
     let half =
       ImageMoments.halfWidth
@@ -38,11 +35,11 @@ public struct PairedDifference: Sendable, Equatable {
     accuracy = Estimate(
       value: 100 * Double(won - lost) / n,
       interval: max(-100, 100 * (centre - half))...min(100, 100 * (centre + half)))
-    let mean = SampleMean(zip(before.losses, after.losses).map { $1 - $0 })
+    let mean = change.loss.mean
     loss = Estimate(
-      value: mean.mean,
-      interval: mean.standardError.map {
-        (mean.mean - ImageMoments.halfWidth * $0)...(mean.mean + ImageMoments.halfWidth * $0)
+      value: mean,
+      interval: change.loss.standardError.map {
+        (mean - ImageMoments.halfWidth * $0)...(mean + ImageMoments.halfWidth * $0)
       })
     mcNemar = Self.exactTail(won, lost)
   }

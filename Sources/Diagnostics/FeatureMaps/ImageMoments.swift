@@ -1,11 +1,41 @@
 /// A number an image, over images: its sum, and its squared deviations from the mean. Deviations are taken
 /// from the mean first and then squared: of a mean that is large against the spread, the difference of two
 /// sums of squares would leave nothing.
-struct ImageMoments {
-  let count: Int
-  let sum: Double
+struct ImageMoments: Sendable, Codable, Equatable {
+  private(set) var count: Int
+  private(set) var sum: Double
   /// The sum of squared deviations from the mean.
-  let deviations: Double
+  private(set) var deviations: Double
+
+  init(count: Int = 0, sum: Double = 0, deviations: Double = 0) {
+    (self.count, self.sum, self.deviations) = (count, sum, deviations)
+  }
+
+  /// Of a number each.
+  init(_ values: [Double]) {
+    let (sum, count) = (values.reduce(0, +), values.count)
+    let mean = sum / Double(count)
+    self.init(
+      count: count, sum: sum,
+      deviations: values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) })
+  }
+
+  /// Takes in further images (Chan, Golub, LeVeque 1983).
+  static func += (a: inout Self, b: Self) {
+    guard b.count > 0 else { return }
+    guard a.count > 0 else {
+      a = b
+      return
+    }
+    let (n, m) = (Double(a.count), Double(b.count))
+    let distance = b.mean - a.mean
+    a = Self(
+      count: a.count + b.count, sum: a.sum + b.sum,
+      deviations: a.deviations + b.deviations + distance * distance * n * m / (n + m))
+  }
+
+  /// Whether moments that were read from a file are some.
+  var isValid: Bool { count >= 0 && sum.isFinite && deviations >= 0 && deviations.isFinite }
 
   /// The mean over images.
   var mean: Double { sum / Double(count) }

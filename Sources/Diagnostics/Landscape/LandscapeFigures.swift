@@ -40,7 +40,7 @@ struct LandscapeFigures {
     let styles = Style.models(families: models.map(\.family))
     var panels: [Figure.Panel] = []
     for axis in study.axes.indices {
-      func series(_ value: (ImageScores) -> Double?, _ error: (ImageScores) -> Double?) -> [Mark] {
+      func series(_ value: (ScoreSums) -> Double?, _ error: (ScoreSums) -> Double?) -> [Mark] {
         zip(models, styles).map { model, style in
           let points = zip(study.places, model.variants).compactMap { place, scores -> Point? in
             let (at, other) = axis == 0 ? (place.x, place.y) : (place.y, place.x)

@@ -82,7 +82,7 @@ struct LandscapeReport {
   /// The surface of each model for other programs.
   func grids(named name: String) -> [ScalarGrid] {
     models.map { model in
-      func field(_ name: String, _ value: (ImageScores) -> Double?) -> ScalarGrid.Field {
+      func field(_ name: String, _ value: (ScoreSums) -> Double?) -> ScalarGrid.Field {
         ScalarGrid.Field(name, model.variants.map { value($0) ?? .nan })
       }
       return ScalarGrid(

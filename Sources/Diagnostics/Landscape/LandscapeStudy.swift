@@ -86,7 +86,13 @@ public struct LandscapeStudy: EvaluationStudy {
 
   /// Row by row, from the lowest y.
   public var places: [Place] {
-    (isPlane ? axes[1] : [0]).flatMap { y in axes[0].map { Place(x: $0, y: y) } }
+    (0..<axes.reduce(1) { $0 * $1.count }).map(place)
+  }
+
+  /// One of them.
+  public func place(_ index: Int) -> Place {
+    let columns = axes[0].count
+    return Place(x: axes[0][index % columns], y: isPlane ? axes[1][index / columns] : 0)
   }
 
   /// A place in weight space as sums of weights have it: the network's own weights times the first

@@ -70,7 +70,7 @@ struct BuildUpTable {
     let branches = all.indices.filter { all[$0].head == nil }
     var rows = branches.enumerated().map { order, index -> Row in
       let following = order + 1 < branches.count ? all[branches[order + 1]] : nil
-      let change = PairedDifference(from: model.baseline, to: model.variants[index])
+      let change = PairedDifference(model.variants[index])
       return Row(
         lesion: all[index],
         isStageEnd: following.map { $0.branch.stage != all[index].branch.stage } ?? true,

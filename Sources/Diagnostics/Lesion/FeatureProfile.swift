@@ -21,9 +21,6 @@ public final class FeatureProfile {
     fourier = FourierAnalyzer().begin(batch, plan: plan)
   }
 
-  /// Whether no tap has been looked at.
-  public var isEmpty: Bool { seen.isEmpty }
-
   /// Whether a tap is one of those.
   public func wants(_ tap: Tap) -> Bool {
     plan.subjects[0].taps.contains { $0.tap.name == tap.name }

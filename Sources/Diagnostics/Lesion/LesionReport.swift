@@ -44,7 +44,7 @@ struct LesionReport {
       for (place, (lesion, scores)) in zip(lesions, model.variants).enumerated() {
         let measures = model.measures.indices.contains(place + 1) ? model.measures[place + 1] : []
         let similarity = measures.isEmpty ? nil : CentredGram.similarity(measures)
-        let change = PairedDifference(from: model.baseline, to: scores)
+        let change = PairedDifference(scores)
         let (accuracy, loss) = (change?.accuracy, change?.loss)
         let keys = LayerPosition.keys(
           of: lesion.branch, at: lesion.position, in: model.label, on: data)
@@ -70,9 +70,7 @@ struct LesionReport {
     let styles = Style.models(families: models.map(\.family))
     var panels: [Figure.Panel] = []
     for place in models.indices {
-      let changes = models[place].variants.map {
-        PairedDifference(from: models[place].baseline, to: $0)
-      }
+      let changes = models[place].variants.map { PairedDifference($0) }
       guard changes.contains(where: { $0 != nil }) else { continue }
       let own = models.count > 1 ? models[place].label + ": " : ""
       panels.append(

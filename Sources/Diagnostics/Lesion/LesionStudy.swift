@@ -40,6 +40,8 @@ public struct LesionStudy: EvaluationStudy {
 
   /// `lesion`.
   public static let name = "lesion"
+  /// They are.
+  public static let isPaired = true
   /// What is put in the place.
   public let replacement: Replacement
   /// Of each model, in the order of the forward pass.

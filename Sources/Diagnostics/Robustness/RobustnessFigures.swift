@@ -17,7 +17,7 @@ struct RobustnessFigures {
       let points = zip(study.perturbations, model.variants).compactMap {
         perturbation, scores -> Point? in
         guard let x = place(perturbation) else { return nil }
-        let change = PairedDifference(from: model.baseline, to: scores)?.accuracy
+        let change = PairedDifference(scores)?.accuracy
         return Point(
           x, change?.value, low: change?.interval?.lowerBound, high: change?.interval?.upperBound)
       }

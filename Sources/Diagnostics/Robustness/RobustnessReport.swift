@@ -62,9 +62,9 @@ struct RobustnessReport {
       ])
     for model in models {
       for (perturbation, scores) in zip(study.perturbations, model.variants) {
-        let change = PairedDifference(from: model.baseline, to: scores)
+        let change = PairedDifference(scores)
         let (accuracy, loss) = (change?.accuracy, change?.loss)
-        let rms = rootMeanSquare(scores)
+        let rms = scores.inputChangeRMS
         let noise = perturbation.frequency == nil ? nil : study.noise
         let basis = perturbation.basis == nil ? nil : study.basis
         // A ring between two frequencies of a small image holds none.
@@ -115,11 +115,5 @@ struct RobustnessReport {
       }
     }
     return table
-  }
-
-  /// Of the noise over all images.
-  private func rootMeanSquare(_ scores: ImageScores) -> Double? {
-    guard let squares = scores.inputChanges, !squares.isEmpty else { return nil }
-    return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
   }
 }

@@ -6,6 +6,8 @@ import Tensors
 public struct RobustnessStudy: EvaluationStudy {
   /// `robustness`.
   public static let name = "robustness"
+  /// They are.
+  public static let isPaired = true
   /// What the pass is called that the gradient of the loss comes of.
   private static let gradientName = "gradient"
   /// The noise of a ring of frequencies.

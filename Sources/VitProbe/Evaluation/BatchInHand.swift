@@ -20,14 +20,6 @@ public final class BatchInHand: Sendable {
   /// States that are kept: a thread may be a block behind another.
   static let keptPasses = 2
 
-  /// What the network as it is makes of the images.
-  struct WholePass: Sendable {
-    /// Class scores `[N, classes]`.
-    let logits: Tensor
-    /// The layer that variants are compared at; nil where there is none.
-    let last: CentredGram?
-  }
-
   init(
     _ minibatch: Minibatch, images: Tensor, labels: [Int?], skipped: [SkippedImage] = []
   ) {
@@ -35,11 +27,11 @@ public final class BatchInHand: Sendable {
     self.skipped = skipped
   }
 
-  /// The whole pass; made once.
-  func whole(making: () -> WholePass) -> WholePass {
-    whole.withLock { whole in
+  /// The pass of the network as it is; made once.
+  func whole(making: () throws -> WholePass) throws -> WholePass {
+    try whole.withLock { whole in
       if let whole { return whole }
-      let made = making()
+      let made = try making()
       whole = made
       return made
     }
@@ -64,5 +56,17 @@ public final class BatchInHand: Sendable {
       passes.removeLast(max(0, passes.count - Self.keptPasses))
     }
     return pass
+  }
+}
+
+/// What a network as it is makes of a minibatch.
+public struct WholePass: Sendable {
+  /// Class scores, and further numbers where the study asks for some.
+  let output: VariantOutput
+  /// The layer that variants are compared at; nil where there is none.
+  let last: CentredGram?
+
+  init(_ output: VariantOutput, last: CentredGram? = nil) {
+    (self.output, self.last) = (output, last)
   }
 }

@@ -7,8 +7,8 @@ import Tensors
 public struct EvaluationRecord: Codable, Sendable {
   /// Images that could be read.
   let images: Int
-  /// Those of them that have a label.
-  let scores: ImageScores
+  /// How those of them do that have a label.
+  let scores: ScoreSums
   /// How large the weights are; nil where they are the network's own.
   let weights: WeightNorms?
   /// Further numbers, as many as the study says; nil where there are none, or no image has a label.
@@ -40,6 +40,8 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
 
   /// The study's.
   public static var name: String { Study.name }
+  /// Variants may be many, and minibatches few.
+  public static var sharesVariants: Bool { true }
   /// What the records depend on.
   public let settings: Settings
   /// Model by model, the network as it is first.
@@ -82,9 +84,18 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
   /// Whether the scores are of images of the minibatch.
   public func isValid(_ record: EvaluationRecord, of unit: WorkUnit) -> Bool {
     (0...settings.batchImages[unit.batch]).contains(record.images)
-      && record.scores.isValid(images: record.images) && record.weights?.isValid ?? true
+      && record.scores.isValid(
+        images: record.images, isCompared: Study.isPaired && unit.intervention != .none)
+      && record.weights?.isValid ?? true
       && (record.measures?.count ?? 0)
         == (record.scores.count > 0 ? measureCounts[unit.point][unit.intervention] ?? 0 : 0)
+  }
+
+  /// Bytes that the record of a variant on a minibatch takes until the report, whatever its images: in a table that
+  /// is half empty, beside the unit's name.
+  static func bytes(measures: Int) -> Int {
+    2 * (MemoryLayout<EvaluationRecord>.stride + MemoryLayout<WorkUnit>.stride)
+      + MemoryLayout<WorkUnit>.stride + (measures > 0 ? 32 + 8 * measures : 0)
   }
 
   /// Minibatches that every variant of every model has been looked at on.
@@ -94,11 +105,13 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     return Set(found.filter { $0.value == needed }.keys)
   }
 
-  /// Images that every variant has been looked at on.
+  /// Images that every variant has been looked at on; where there are none, as in a shard that has its share of
+  /// the variants, those of any.
   public func tally(_ records: [(unit: WorkUnit, record: EvaluationRecord)]) -> RunTally {
     let complete = complete(records)
+    var seen: Set<Int> = []
     let first = records.filter {
-      $0.unit.point == 0 && $0.unit.intervention == .none && complete.contains($0.unit.batch)
+      (complete.isEmpty || complete.contains($0.unit.batch)) && seen.insert($0.unit.batch).inserted
     }.map(\.record)
     return RunTally(
       images: first.reduce(0) { $0 + $1.images }, total: settings.batchImages.reduce(0, +),
@@ -113,14 +126,14 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     guard !complete.isEmpty else {
       throw VitProbeError(.badData, "no minibatch has been looked at with every variant")
     }
-    var scores: [Int: [Intervention: ImageScores]] = [:]
+    var scores: [Int: [Intervention: ScoreSums]] = [:]
     var weights: [Int: [Intervention: WeightNorms]] = [:]
     var measures: [Int: [Intervention: [[Double]]]] = [:]
     var (labelled, images) = (0, 0)
     var remarks: [ImageRemark] = []
     for (unit, record) in records where complete.contains(unit.batch) {
-      scores[unit.point, default: [:]][unit.intervention, default: ImageScores()]
-        .append(record.scores)
+      scores[unit.point, default: [:]][unit.intervention, default: ScoreSums()]
+        .add(record.scores)
       if let norms = record.weights {
         weights[unit.point, default: [:]][unit.intervention] = norms
       }
@@ -135,9 +148,9 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     var notes = ImageRemark.merged(remarks).map(\.description)
     let models = settings.subjects.enumerated().map { index, model in
       let interventions = Self.interventions(settings.study, index)
-      let all = interventions.map { scores[index]?[$0] ?? ImageScores() }
+      let all = interventions.map { scores[index]?[$0] ?? ScoreSums() }
       let chance = ClassificationMetrics.chance(
-        hits: all[0].isFinite ? all[0].hits.count { $0 } : nil, of: all[0].count,
+        hits: all[0].isFinite ? all[0].hits : nil, of: all[0].count,
         classes: model.outputs, label: model.settings.label)
       if let chance { notes.append(chance) }
       return EvaluatedModel(

@@ -24,15 +24,24 @@ public protocol VariantEvaluation: Sendable {
   /// Bytes that a thread holds for a variant of a model beside its pass.
   func heldBytes(of model: Int, images: Int) throws -> Int
 
+  /// Bytes that are kept of a minibatch in hand beside its images.
+  func bytesInHand(of model: Int, images: Int) -> Int
+
   /// Minibatches that one variant after the other is run on before the next are read: more of them where a
   /// variant is costly to make.
-  var batchesAtOnce: Int { get }
+  ///
+  /// - Parameter bytes: what a minibatch in hand takes.
+  func batchesAtOnce(of bytes: Int) -> Int
 
   /// Runs a model as it is, where more is made of it than class scores; nil where not.
-  func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput?
+  func runWhole(_ model: Int, on batch: BatchInHand) throws -> WholePass?
 
   /// Runs a variant of a model; called from any thread.
-  func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput
+  ///
+  /// - Parameter whole: the pass of the model as it is; made once for all variants that ask for it.
+  func run(
+    _ variant: Int, of model: Int, on batch: BatchInHand, beside whole: () throws -> WholePass
+  ) throws -> VariantOutput
 }
 
 extension VariantEvaluation {
@@ -44,17 +53,16 @@ extension VariantEvaluation {
   public func taps(of model: Int) -> Set<String> { [] }
   /// None.
   public func heldBytes(of model: Int, images: Int) throws -> Int { 0 }
+  /// None.
+  public func bytesInHand(of model: Int, images: Int) -> Int { 0 }
   /// One.
-  public var batchesAtOnce: Int { 1 }
+  public func batchesAtOnce(of bytes: Int) -> Int { 1 }
   /// Class scores alone.
-  public func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput? { nil }
-
-  /// Minibatches that are kept: threads may be at the end of some and the beginning of the next.
-  var keptBatches: Int { 2 * batchesAtOnce }
+  public func runWhole(_ model: Int, on batch: BatchInHand) throws -> WholePass? { nil }
 }
 
 /// What came of a variant.
-public struct VariantOutput {
+public struct VariantOutput: Sendable {
   /// Class scores `[N, classes]`.
   public let logits: Tensor
   /// The mean square over the input of what was added to each image; nil where nothing was.
@@ -88,9 +96,15 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   let classes: [ClassMapping]
   /// What is done to each model, nothing first.
   private let interventions: [[Intervention]]
+  /// The places of the interventions of each model.
+  private let places: [[Intervention: Int]]
   private let batches: BatchPlan
   private let batchCount: Int
   private let options: FeatureRun.Options
+  /// Minibatches that variants are run on one after the other.
+  private let batchesAtOnce: Int
+  /// Bytes of all minibatches in hand.
+  private let bytesInHand: Int
   private let inHand: InHand<ModelBatch, BatchInHand>
 
   /// Plans a run.
@@ -122,11 +136,26 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     interventions = subjects.indices.map {
       EvaluationRecords<Evaluation.Study>.interventions(evaluation.study, $0)
     }
+    places = interventions.map { own in
+      Dictionary(
+        own.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    }
     self.subjects = subjects
     self.data = data
     self.evaluation = evaluation
     self.options = options
-    inHand = InHand(limit: evaluation.keptBatches)
+    let images = batches.largestBatch
+    let each =
+      subjects.enumerated().map { place, subject in
+        let shape = subject.network.inputShape
+        return 4 * images * shape.height * shape.width * shape.channels
+          + evaluation.bytesInHand(of: place, images: images)
+      }.max() ?? 0
+    batchesAtOnce = min(batchCount, evaluation.batchesAtOnce(of: each))
+    // Threads may be at the end of some and the beginning of the next.
+    let kept = batchesAtOnce + min(batchesAtOnce, Threads.count)
+    bytesInHand = each * kept
+    inHand = InHand(limit: kept)
   }
 
   /// What is known before anything is computed: of the data, of what labels mean to each model, and of
@@ -150,9 +179,6 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     }
   }
 
-  /// A loss and whether it is a hit, in the record and once more in the report.
-  private static var bytesOfAScore: Int { 2 * 9 }
-
   /// What the run will cost, from abstract passes.
   public func estimate() throws -> RunEstimate {
     let largest = batches.largestBatch
@@ -163,31 +189,44 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
       held = max(held, try evaluation.heldBytes(of: index, images: largest))
       parameters += memory.parameters
     }
-    let images = numbers.reduce(0) { $0 + batches.batches[$1].count }
+    let units = units
     return RunEstimate(
-      images: images, batches: units.count,
+      images: Set(units.map(\.batch)).reduce(0) { $0 + batches.batches[$1].count },
+      batches: units.count,
       largestBatch: largest, passBytes: pass, parameterBytes: parameters, analysisBytes: held,
-      recordBytes: variantCount * images * Self.bytesOfAScore, threads: Threads.count,
+      sharedBytes: bytesInHand, recordBytes: recordBytes, threads: Threads.count,
       maximumMemory: options.maximumMemory)
+  }
+
+  /// Bytes of all records: they grow with the minibatches of variants, not with the images.
+  private var recordBytes: Int {
+    let study = evaluation.study
+    return units.reduce(0) { sum, unit in
+      let place = places[unit.point][unit.intervention] ?? 0
+      return sum
+        + EvaluationRecords<Evaluation.Study>.bytes(
+          measures: study.measureCount(of: unit.point, variant: place > 0 ? place - 1 : nil))
+    }
   }
 
   // MARK: The job
 
-  /// Which share of the minibatches is looked at, if not all.
+  /// Which share of the minibatches, or of the variants, is looked at, if not all.
   public var shard: Shard? { options.shard }
-
-  /// The minibatches of the run or its shard.
-  private var numbers: [Int] { (0..<batchCount).filter { shard?.contains($0) ?? true } }
 
   /// A few minibatches after the other, so that one is decoded once for all variants, and variant by variant
   /// within these, so that a variant is made once for all of them.
   public var units: [WorkUnit] {
-    let (all, step) = (numbers, evaluation.batchesAtOnce)
+    let step = max(1, batchesAtOnce)
+    let firsts = interventions.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+    let share = shard?.share(ofMinibatches: batchCount)
+    let all = (0..<batchCount).filter { share?.contains(minibatch: $0) ?? true }
     return stride(from: 0, to: all.count, by: step).flatMap { start in
       let group = all[start..<min(start + step, all.count)]
       return subjects.indices.flatMap { model in
-        interventions[model].flatMap { intervention in
-          group.map { WorkUnit(point: model, intervention: intervention, batch: $0) }
+        interventions[model].enumerated().flatMap { place, intervention in
+          share?.contains(variant: firsts[model] + place) ?? true
+            ? group.map { WorkUnit(point: model, intervention: intervention, batch: $0) } : []
         }
       }
     }
@@ -224,36 +263,54 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   /// Runs a variant of a model on a minibatch.
   public func compute(_ unit: WorkUnit, _ hand: UnitInHand) throws -> EvaluationRecord {
     let model = unit.point
-    let batch = try inHand(ModelBatch(model: model, batch: unit.batch)) {
-      try prepare(unit.batch, model)
-    }
-    var (scores, output) = (ImageScores(), VariantOutput?.none)
-    if batch.labels.contains(where: { $0 != nil }) {
-      let made = try run(unit.intervention, of: model, on: batch)
-      scores = ImageScores(made.logits, labels: batch.labels, inputChanges: made.inputChanges)
-      output = made
+    let batch = try batch(unit.batch, for: model)
+    let found = try look(at: unit, on: batch)
+    var sums = ScoreSums()
+    if let found {
+      let isCompared = Evaluation.Study.isPaired && unit.intervention != .none
+      let before =
+        isCompared
+        ? try ImageScores(whole(model, batch).output.logits, labels: batch.labels) : nil
+      sums = ScoreSums(found.scores, against: before)
     }
     return EvaluationRecord(
-      images: batch.minibatch.count, scores: scores, weights: output?.weights,
-      measures: output?.measures, skipped: batch.skipped, remarks: batch.minibatch.remarks)
+      images: batch.minibatch.count, scores: sums, weights: found?.output.weights,
+      measures: found?.output.measures, skipped: batch.skipped, remarks: batch.minibatch.remarks)
   }
 
-  private func run(
-    _ intervention: Intervention, of model: Int, on batch: BatchInHand
-  ) throws -> VariantOutput {
-    guard let place = interventions[model].firstIndex(of: intervention), place > 0 else {
-      return try evaluation.runWhole(model, on: batch)
-        ?? VariantOutput(subjects[model].network(batch.images))
+  /// The scores of each image that has a label; nil where none has.
+  func look(
+    at unit: WorkUnit, on batch: BatchInHand
+  ) throws -> (output: VariantOutput, scores: ImageScores)? {
+    let model = unit.point
+    guard batch.labels.contains(where: { $0 != nil }) else { return nil }
+    let place = places[model][unit.intervention] ?? 0
+    let output =
+      place == 0
+      ? try whole(model, batch).output
+      : try evaluation.run(place - 1, of: model, on: batch) { try whole(model, batch) }
+    return (
+      output,
+      ImageScores(output.logits, labels: batch.labels, inputChanges: output.inputChanges)
+    )
+  }
+
+  private func whole(_ model: Int, _ batch: BatchInHand) throws -> WholePass {
+    try batch.whole {
+      try evaluation.runWhole(model, on: batch)
+        ?? WholePass(VariantOutput(subjects[model].network(batch.images)))
     }
-    return try evaluation.run(place - 1, of: model, on: batch)
   }
 
-  private func prepare(_ number: Int, _ model: Int) throws -> BatchInHand {
-    let (batch, skipped) = try data.batch(
-      number, of: batches, decoding: true, onBadImage: options.badImages
-    ) { Threads.forEach($0, $1) }
-    return BatchInHand(
-      batch, images: try subjects[model].images(of: batch),
-      labels: batch.labels.map { classes[model]($0) }, skipped: skipped)
+  /// A minibatch prepared for a model; in hand for a while.
+  func batch(_ number: Int, for model: Int) throws -> BatchInHand {
+    try inHand(ModelBatch(model: model, batch: number)) {
+      let (batch, skipped) = try data.batch(
+        number, of: batches, decoding: true, onBadImage: options.badImages
+      ) { Threads.forEach($0, $1) }
+      return BatchInHand(
+        batch, images: try subjects[model].images(of: batch),
+        labels: batch.labels.map { classes[model]($0) }, skipped: skipped)
+    }
   }
 }

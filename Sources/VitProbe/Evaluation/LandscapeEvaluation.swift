@@ -48,8 +48,10 @@ public struct LandscapeEvaluation: VariantEvaluation {
   private let statistics: StatisticsImages?
   private let moved = InHand<Place, Moved>(limit: 2 * Threads.count)
 
-  /// A place is made once for so many minibatches.
-  public let batchesAtOnce = 4
+  /// Bytes of minibatches that a place is made once for.
+  private static let groupBytes = 64 << 20
+  /// The least number of them.
+  private static let leastGroup = 4
 
   init(
     _ study: LandscapeStudy, _ subjects: [ModelSubject], _ planes: [WeightPlane], notes: [String],
@@ -169,20 +171,25 @@ public struct LandscapeEvaluation: VariantEvaluation {
       })
   }
 
-  /// The weights of a place, what directions are found by, and minibatches that others have in hand.
+  /// As many as have room together: a place is made once for all of them.
+  public func batchesAtOnce(of bytes: Int) -> Int {
+    max(Self.leastGroup, Self.groupBytes / max(1, bytes))
+  }
+
+  /// The weights of a place, what directions are found by, and the images of statistics.
   public func heldBytes(of model: Int, images: Int) -> Int {
-    let shape = planes[model].network.inputShape
-    return planes[model].bytes + (eigenvectors?.heldBytes(of: model) ?? 0)
-      + 4 * images * shape.height * shape.width * shape.channels * keptBatches
-      + (statistics?.bytes(of: shape) ?? 0)
+    planes[model].bytes + (eigenvectors?.heldBytes(of: model) ?? 0)
+      + (statistics?.bytes(of: planes[model].network.inputShape) ?? 0)
   }
 
   /// Runs the network of a place.
-  public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
+  public func run(
+    _ variant: Int, of model: Int, on batch: BatchInHand, beside whole: () throws -> WholePass
+  ) throws -> VariantOutput {
     let found = try eigenvectors?(of: model)
     let place = try moved(Place(model: model, variant: variant)) {
       var (tensors, norms) = planes[model].weights(
-        study.coefficients(study.places[variant]), directions: found?.vectors ?? [])
+        study.coefficients(study.place(variant)), directions: found?.vectors ?? [])
       if let statistics {
         tensors = try statistics.estimate(tensors, model: model, subjects[model])
       }

@@ -140,37 +140,29 @@ public struct LesionEvaluation: VariantEvaluation {
     return taps
   }
 
-  /// The states that are kept of a pass, and Gram matrices.
-  public func heldBytes(of model: Int, images: Int) -> Int {
-    streamBytes[model] * images * BatchInHand.keptPasses * keptBatches
-      + 8 * images * images * (2 + keptBatches)
+  /// Gram matrices.
+  public func heldBytes(of model: Int, images: Int) -> Int { 2 * 8 * images * images }
+
+  /// The states that are kept of a pass, and a Gram matrix.
+  public func bytesInHand(of model: Int, images: Int) -> Int {
+    streamBytes[model] * images * BatchInHand.keptPasses + 8 * images * images
   }
 
   /// The class scores of the whole network, with its last layer kept for lesions, and its maps measured where they
   /// rank branches.
-  public func runWhole(_ model: Int, on batch: BatchInHand) throws -> VariantOutput? {
+  public func runWhole(_ model: Int, on batch: BatchInHand) -> WholePass? {
     let profile = study.ranksBuildUp ? FeatureProfile(profileTaps[model]) : nil
-    let pass = whole(model, on: batch, profile: profile)
-    // Another unit may have made the pass before, without looking at maps.
-    if let profile, profile.isEmpty {
-      _ = networks[model](batch.images, Context(probe: WholeProbe(nil, profile)))
-    }
-    return VariantOutput(
-      pass.logits, measures: profile?.measures(images: batch.minibatch.count))
-  }
-
-  private func whole(
-    _ model: Int, on batch: BatchInHand, profile: FeatureProfile? = nil
-  ) -> BatchInHand.WholePass {
-    batch.whole {
-      let probe = WholeProbe(study.lastLayers[model], profile)
-      let logits = networks[model](batch.images, Context(probe: probe))
-      return BatchInHand.WholePass(logits: logits, last: probe.last)
-    }
+    let probe = WholeProbe(study.lastLayers[model], profile)
+    let logits = networks[model](batch.images, Context(probe: probe))
+    return WholePass(
+      VariantOutput(logits, measures: profile?.measures(images: batch.minibatch.count)),
+      last: probe.last)
   }
 
   /// Runs what comes from the lesion's block on.
-  public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
+  public func run(
+    _ variant: Int, of model: Int, on batch: BatchInHand, beside whole: () throws -> WholePass
+  ) throws -> VariantOutput {
     let lesion = study.lesions[model][variant]
     let probe = LesionProbe(lesion, by: study.replacement, last: study.lastLayers[model])
     let context = Context(probe: probe)
@@ -181,7 +173,7 @@ public struct LesionEvaluation: VariantEvaluation {
       throw VitProbeError(.software, "the pass has not come by \(lesion.target)")
     }
     guard study.lastLayers[model] != nil else { return VariantOutput(logits) }
-    guard let own = probe.last, let other = whole(model, on: batch).last else {
+    guard let own = probe.last, let other = try whole().last else {
       throw VitProbeError(.software, "the pass has not come by its last layer")
     }
     return VariantOutput(logits, measures: CentredGram.measures(of: other, and: own))

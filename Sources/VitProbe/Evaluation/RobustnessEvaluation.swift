@@ -57,17 +57,19 @@ public struct RobustnessEvaluation: VariantEvaluation {
   /// Values of a recorded pass and their cotangents.
   private static let passesOfAGradient = 2
 
-  /// The changed images, a recorded pass, and minibatches that others have in hand.
+  /// The changed images and a recorded pass.
   public func heldBytes(of model: Int, images: Int) -> Int {
     let shape = subjects[model].network.inputShape
     let recorded =
       recordedBytes.isEmpty
       ? 0 : Self.passesOfAGradient * min(images, Self.gradientImages) * recordedBytes[model]
-    return 4 * images * shape.height * shape.width * shape.channels * (1 + keptBatches) + recorded
+    return 4 * images * shape.height * shape.width * shape.channels + recorded
   }
 
   /// Runs a model on changed images.
-  public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
+  public func run(
+    _ variant: Int, of model: Int, on batch: BatchInHand, beside whole: () throws -> WholePass
+  ) throws -> VariantOutput {
     guard study.perturbations.indices.contains(variant) else {
       return gradient(of: model, on: batch)
     }

@@ -126,8 +126,8 @@ public struct TrajectoryEvaluation: VariantEvaluation {
     }
   }
 
-  /// A place is made once for so many minibatches.
-  public var batchesAtOnce: Int { surface.batchesAtOnce }
+  /// As of a landscape.
+  public func batchesAtOnce(of bytes: Int) -> Int { surface.batchesAtOnce(of: bytes) }
 
   /// As of a landscape.
   public func heldBytes(of model: Int, images: Int) -> Int {
@@ -135,7 +135,9 @@ public struct TrajectoryEvaluation: VariantEvaluation {
   }
 
   /// Runs the network of a place.
-  public func run(_ variant: Int, of model: Int, on batch: BatchInHand) throws -> VariantOutput {
-    try surface.run(variant, of: model, on: batch)
+  public func run(
+    _ variant: Int, of model: Int, on batch: BatchInHand, beside whole: () throws -> WholePass
+  ) throws -> VariantOutput {
+    try surface.run(variant, of: model, on: batch, beside: whole)
   }
 }

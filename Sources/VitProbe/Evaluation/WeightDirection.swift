@@ -52,12 +52,23 @@ enum WeightDirection {
     let terms = zip(tensors, coefficients).filter { $0.1 != 0 }
     // Exactly the tensor itself, whatever the others hold.
     if terms.count == 1, terms[0].1 == 1 { return terms[0].0 }
-    var sum = [Double](repeating: 0, count: tensors[0].shape.count)
-    for (tensor, coefficient) in terms {
-      tensor.withValues { values in
-        for place in sum.indices { sum[place] += coefficient * Double(values[place]) }
+    // In pieces that stay in the cache: there are as many sums as weights.
+    var sum = [Double](repeating: 0, count: min(tensors[0].shape.count, 1 << 12))
+    return Tensor(shape: tensors[0].shape) { result in
+      sum.withUnsafeMutableBufferPointer { sum in
+        for start in stride(from: 0, to: result.count, by: max(1, sum.count)) {
+          let piece = start..<min(start + sum.count, result.count)
+          let own = UnsafeMutableBufferPointer(rebasing: result[piece])
+          sum.update(repeating: 0)
+          for (tensor, coefficient) in terms {
+            tensor.withValues { values in
+              let values = UnsafeBufferPointer(rebasing: values[piece])
+              for place in own.indices { sum[place] += coefficient * Double(values[place]) }
+            }
+          }
+          for place in own.indices { own[place] = Float(sum[place]) }
+        }
       }
     }
-    return Tensor(sum.map(Float.init), shape: tensors[0].shape)
   }
 }

@@ -12,6 +12,8 @@ public protocol RecordKind: Sendable {
 
   /// The word for it in files: `features`, `hessian`.
   static var name: String { get }
+  /// Whether shards may have shares of what is done on a minibatch, and not of minibatches alone.
+  static var sharesVariants: Bool { get }
 
   /// - Throws: ``VitProbeError`` `.badData` for settings that no run could have had.
   init(_ settings: Settings) throws(VitProbeError)
@@ -37,6 +39,11 @@ public protocol RecordKind: Sendable {
   ///
   /// - Throws: ``VitProbeError`` `.badData` if they are too few.
   func report(_ records: [(unit: WorkUnit, record: Record)]) throws -> RunReport
+}
+
+extension RecordKind {
+  /// Of minibatches alone.
+  public static var sharesVariants: Bool { false }
 }
 
 extension RecordKind where Record: Codable {

@@ -44,7 +44,8 @@ extension RecordedJob {
   func recordHeader(_ provenance: Provenance) throws -> RecordHeader {
     let records = RunRecords(try kind(provenance.inputs))
     return try RecordHeader(
-      kind: Kind.name, batches: records.batches, parts: records.parts, shard: shard,
+      kind: Kind.name, batches: records.batches, parts: records.parts,
+      sharesVariants: Kind.sharesVariants, shard: shard,
       settings: records.kind.settings, provenance: provenance)
   }
 }

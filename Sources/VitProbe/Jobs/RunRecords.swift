@@ -6,15 +6,17 @@ import Reports
 public struct RunRecords<Kind: RecordKind>: Sendable {
   let kind: Kind
   private let units: [WorkUnit]
-  private let owners: [RecordPart: WorkUnit]
+  /// The unit of the first minibatch that a document belongs to; all minibatches have the same.
+  private let owners: [String: WorkUnit]
   private var records: [WorkUnit: Kind.Record] = [:]
 
   init(_ kind: Kind) {
     self.kind = kind
     units = kind.units
+    batches = (units.map(\.batch).max() ?? -1) + 1
     owners = Dictionary(
-      units.flatMap { unit in
-        kind.documents(of: unit).map { (RecordPart(batch: unit.batch, name: $0), unit) }
+      units.filter { $0.batch == 0 }.flatMap { unit in
+        kind.documents(of: unit).map { ($0, unit) }
       }, uniquingKeysWith: { first, _ in first })
   }
 
@@ -22,7 +24,7 @@ public struct RunRecords<Kind: RecordKind>: Sendable {
   var done: Set<WorkUnit> { Set(records.keys) }
 
   /// Minibatches of the whole run.
-  var batches: Int { (units.map(\.batch).max() ?? -1) + 1 }
+  let batches: Int
 
   /// The documents that make a minibatch complete.
   var parts: [String] {
@@ -49,9 +51,10 @@ public struct RunRecords<Kind: RecordKind>: Sendable {
     func failure(_ name: String, _ reason: String) -> VitProbeError {
       VitProbeError(.badData, "\(path): minibatch \(entry.batch): \(name): \(reason)")
     }
-    guard let unit = entry.recordParts.first.flatMap({ owners[$0] }),
+    guard var unit = owners[entry.firstName], (0..<batches).contains(entry.batch),
       entry.documents.map(\.name) == kind.documents(of: unit)
     else { throw failure(entry.firstName, InvalidRecord().description) }
+    unit.batch = entry.batch
     do {
       add(try kind.decode(entry.documents, of: unit), of: unit)
     } catch let error as InvalidDocument {

@@ -11,6 +11,10 @@ struct RecordHeader: Sendable {
   let provenance: [UInt8]
   /// The rest.
   let outline: Outline
+  /// The place of each document among those of a minibatch.
+  private let places: [String: Int]
+  /// The share of a shard, where variants may be shared out.
+  private let share: Shard.Share?
 
   /// What is known without reading the settings.
   struct Outline: Sendable, Codable, Equatable {
@@ -22,38 +26,52 @@ struct RecordHeader: Sendable {
     let batches: Int
     /// The documents that make a minibatch complete.
     let parts: [String]
+    /// Whether each of these documents is of a variant of its own, and variants may be shared out, too.
+    let sharesVariants: Bool
     /// SHA-256 of the settings.
     let digest: String
-    /// Which share of the minibatches, if not all.
+    /// Which share of them, if not all.
     let shard: Shard?
     /// The kernels in use; results of others agree to rounding only.
     let kernels: String
   }
 
   init(
-    kind: String, batches: Int, parts: [String], shard: Shard?, settings: some Encodable,
-    provenance: Provenance
+    kind: String, batches: Int, parts: [String], sharesVariants: Bool = false, shard: Shard?,
+    settings: some Encodable, provenance: Provenance
   ) throws {
-    self.settings = try RecordCoding.encode(settings)
-    self.provenance = Array(provenance.json.compact.utf8)
-    outline = Outline(
-      kind: kind, version: VitProbeVersion.current, batches: batches, parts: parts,
-      digest: Digest.sha256(self.settings), shard: shard, kernels: Threads.kernels)
+    let settings = try RecordCoding.encode(settings)
+    self.init(
+      settings: settings, provenance: Array(provenance.json.compact.utf8),
+      outline: Outline(
+        kind: kind, version: VitProbeVersion.current, batches: batches, parts: parts,
+        sharesVariants: sharesVariants, digest: Digest.sha256(settings), shard: shard,
+        kernels: Threads.kernels))
   }
 
   init(settings: [UInt8], provenance: [UInt8], outline: Outline) {
     self.settings = settings
     self.provenance = provenance
     self.outline = outline
+    share = outline.sharesVariants ? outline.shard?.share(ofMinibatches: outline.batches) : nil
+    places = Dictionary(
+      outline.parts.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// Whether a run with this header computes a part.
   func covers(_ part: RecordPart) -> Bool {
-    outline.parts.contains(part.name) && (outline.shard?.contains(part.batch) ?? true)
+    guard let place = places[part.name] else { return false }
+    if let share { return share.contains(minibatch: part.batch) && share.contains(variant: place) }
+    return outline.shard?.contains(part.batch) ?? true
   }
 
-  /// Minibatches that a run with this header computes.
-  var batches: [Int] { (0..<outline.batches).filter { outline.shard?.contains($0) ?? true } }
+  /// How many minibatches a run with this header computes; each for every variant where there are some.
+  var unitCount: Int {
+    let names = outline.sharesVariants ? outline.parts : Array(outline.parts.prefix(1))
+    return (0..<outline.batches).reduce(0) { count, batch in
+      count + names.count { covers(RecordPart(batch: batch, name: $0)) }
+    }
+  }
 
   /// Where two runs differ in what their records depend on, in words; nil if nowhere.
   ///

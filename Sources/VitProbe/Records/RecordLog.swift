@@ -99,9 +99,12 @@ public final class RecordLog: Sendable {
   private static func start(
     _ header: RecordHeader, _ earlier: [RecordEntry], _ products: HessianProductLog?
   ) -> String? {
-    let done = Set(earlier.map(\.batch)).count
     guard let products else {
-      return done > 0 ? "going on from \(done) of \(header.batches.count) minibatches" : nil
+      let isCounted = header.outline.sharesVariants
+      let done = isCounted ? earlier.count : Set(earlier.map(\.batch)).count
+      return done > 0
+        ? "going on from \(done) of \(header.unitCount) minibatches"
+          + (isCounted ? ", counted for each variant" : "") : nil
     }
     let parts = header.outline.parts
     let saved = Set(earlier.flatMap(\.recordParts).map(\.name))

@@ -69,7 +69,30 @@ public struct Shard: Sendable, Hashable, Codable, CustomStringConvertible {
     return Shard(index: distance / step, count: count)
   }
 
-  /// Whether a minibatch is its own.
+  /// What it has of a run whose units are variants on minibatches.
+  ///
+  /// Minibatches are shared out, so that each is read by one shard. Where there are fewer of them than shards, as
+  /// many groups of shards as divide the shards evenly have minibatches of their own, and within a group the variants
+  /// are shared out.
+  func share(ofMinibatches minibatches: Int) -> Share {
+    let most = min(count, max(1, minibatches))
+    let groups = (1...most).last { count.isMultiple(of: $0) } ?? 1
+    return Share(
+      groups: groups, group: index % groups, members: count / groups, member: index / groups)
+  }
+
+  /// Every so many minibatches, and of these every so many variants.
+  struct Share: Sendable, Hashable {
+    let groups: Int
+    let group: Int
+    let members: Int
+    let member: Int
+
+    func contains(minibatch: Int) -> Bool { minibatch % groups == group }
+    func contains(variant: Int) -> Bool { variant % members == member }
+  }
+
+  /// Whether a minibatch is its own, where nothing else is shared out.
   public func contains(_ batch: Int) -> Bool { batch % count == index }
 
   /// `2/8`.

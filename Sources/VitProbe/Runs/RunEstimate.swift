@@ -12,6 +12,8 @@ public struct RunEstimate: Sendable {
   public let parameterBytes: Int
   /// Bytes that the analyses of one minibatch hold.
   public let analysisBytes: Int
+  /// Bytes of what all threads share: minibatches in hand.
+  public let sharedBytes: Int
   /// Bytes that are kept of all minibatches until the report.
   public let recordBytes: Int
   /// Minibatches at once.
@@ -23,7 +25,8 @@ public struct RunEstimate: Sendable {
 
   init(
     images: Int, batches: Int, largestBatch: Int, passBytes: Int, parameterBytes: Int,
-    analysisBytes: Int, recordBytes: Int = 0, threads: Int, maximumMemory: Int?
+    analysisBytes: Int, sharedBytes: Int = 0, recordBytes: Int = 0, threads: Int,
+    maximumMemory: Int?
   ) {
     self.images = images
     self.batches = batches
@@ -31,13 +34,16 @@ public struct RunEstimate: Sendable {
     self.passBytes = passBytes
     self.parameterBytes = parameterBytes
     self.analysisBytes = analysisBytes
+    self.sharedBytes = sharedBytes
     self.recordBytes = recordBytes
     // Whole minibatches on threads need several for each thread; with fewer, the tiles within an
     // operation run in parallel. Both give the same results.
     var workers = batches >= 2 * threads ? threads : 1
     if let maximumMemory {
       let each = max(1, passBytes + analysisBytes)
-      let fixed = parameterBytes + recordBytes + Self.programBytes + threads * Self.threadBytes
+      let fixed =
+        parameterBytes + sharedBytes + recordBytes + Self.programBytes
+        + threads * Self.threadBytes
       workers = max(1, min(workers, (maximumMemory - fixed) / each))
     }
     self.workers = workers
@@ -49,7 +55,7 @@ public struct RunEstimate: Sendable {
 
   /// Bytes in use at once.
   public var totalBytes: Int {
-    parameterBytes + recordBytes + workers * (passBytes + analysisBytes) + Self.programBytes
-      + threads * Self.threadBytes
+    parameterBytes + sharedBytes + recordBytes + workers * (passBytes + analysisBytes)
+      + Self.programBytes + threads * Self.threadBytes
   }
 }

@@ -146,6 +146,25 @@ struct Inputs {
     try Program.run(arguments, in: scratch.path)
   }
 
+  /// The tables and figures in a folder.
+  func results(_ folder: String) -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for name in scratch.names(in: folder) where name != "run.json" {
+      files[name] = Scratch.read(scratch.file("\(folder)/\(name)"))
+    }
+    return files
+  }
+
+  /// Waits until so many records are there; false if the program ends or takes too long first.
+  func waitForRecords(_ count: Int, in folder: String) -> Bool {
+    for _ in 0..<30_000 {
+      let bytes = Scratch.read(scratch.file("\(folder)/.vitprobe-records")) ?? []
+      if bytes.count(where: { $0 == UInt8(ascii: "\n") }) >= 4 + count { return true }
+      usleep(1000)
+    }
+    return false
+  }
+
   /// An uncompressed array of noise images; returns its name.
   func images(_ count: Int, as name: String = "x.npy") -> String {
     var state: UInt64 = 1

@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import Images
 import Models
 import Reports
@@ -47,9 +48,9 @@ enum EvaluationStudies {
   ) throws -> [String: [Double]] {
     var losses: [String: [Double]] = [:]
     for unit in run.units where unit.point == model {
-      let hand = UnitInHand(threads: 1, log: nil) {}
       let name = unit.intervention.name.split(separator: ":").last.map(String.init) ?? ""
-      losses[name, default: []] += try run.compute(unit, hand).scores.losses
+      let batch = try run.batch(unit.batch, for: unit.point)
+      losses[name, default: []] += try run.look(at: unit, on: batch)?.scores.losses ?? []
     }
     return losses
   }
@@ -85,15 +86,8 @@ enum EvaluationStudies {
       #expect(RecordStudy.files(try make(nil).collect().outcome()) == whole)
     }
     let scratch = Scratch()
-    func log(
-      _ run: EvaluationRun<Evaluation>, _ folder: String, resuming: Bool = false
-    ) throws -> RecordLog {
-      try RecordLog(
-        in: folder, header: run.recordHeader(RecordStudy.provenance),
-        provenance: RecordStudy.provenance, found: resuming ? .resume : .replace)
-    }
     let count = try make(nil).units.count
-    for stop in [0, 1, count / 2, count - 1] {
+    for stop in [0, 1, count - 1] {
       let folder = scratch.folder("stop-\(stop)")
       let countdown = Countdown(stop)
       let interruption = #expect(throws: Interruption.self) {
@@ -105,15 +99,65 @@ enum EvaluationStudies {
       let rest = try run.collect(keeping: log(run, folder, resuming: true))
       #expect(RecordStudy.files(try rest.outcome()) == whole)
     }
-    let parts = try (0..<2).map { index in
-      let part = try make(Shard(index: index, count: 2))
-      let log = try log(part, scratch.folder("part-\(index)"))
-      _ = try part.collect(keeping: log)
-      return scratch.write(try log.sealed(), as: log.shardFileName)
+    var moments = Moments(state: 20_221_129)
+    let killed = try finish(in: scratch.folder("killed"), &moments) { try make(nil) }
+    #expect(RecordStudy.files(try killed.records.outcome()) == whole)
+    // Shards of minibatches, and as many that variants are shared out, too.
+    for shards in [2, 2 * Set(try make(nil).units.map(\.batch)).count] {
+      let parts = try (0..<shards).map { index in
+        let shard = Shard(index: index, count: shards)
+        let part = try finish(in: scratch.folder("\(shards)-\(index)"), &moments) {
+          try make(shard)
+        }
+        #expect(try make(shard).units.count < count)
+        return scratch.write(try part.log.sealed(), as: part.log.shardFileName)
+      }
+      let merged = try RecordStudy.merge(parts.reversed()).run
+      #expect(RecordStudy.files(merged) == whole && merged.images == merged.total)
+      guard shards == 2 else { continue }
+      let one = try RecordStudy.merge([parts[0]], allowsPartial: true).run
+      #expect(one.images < one.total)
     }
-    let merged = try RecordStudy.merge(parts).run
-    #expect(RecordStudy.files(merged) == whole && merged.images == merged.total)
-    let one = try RecordStudy.merge([parts[0]], allowsPartial: true).run
-    #expect(one.images < one.total)
+  }
+
+  private static func log<Evaluation: VariantEvaluation>(
+    _ run: EvaluationRun<Evaluation>, _ folder: String, resuming: Bool = false
+  ) throws -> RecordLog {
+    try RecordLog(
+      in: folder, header: run.recordHeader(RecordStudy.provenance),
+      provenance: RecordStudy.provenance, found: resuming ? .resume : .replace)
+  }
+
+  /// Numbers of no choosing, the same in each run.
+  private struct Moments {
+    var state: UInt64
+
+    mutating func next(below limit: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % max(1, limit)
+    }
+  }
+
+  /// Runs it to its end, through two deaths: after some units, in the middle of the record that was being written.
+  private static func finish<Evaluation: VariantEvaluation>(
+    in folder: String, _ moments: inout Moments, _ make: () throws -> EvaluationRun<Evaluation>
+  ) throws -> (records: RunRecords<EvaluationRecords<Evaluation.Study>>, log: RecordLog) {
+    for death in 0..<2 {
+      let run = try make()
+      let log = try log(run, folder, resuming: death > 0)
+      let countdown = Countdown(moments.next(below: max(2, run.units.count)))
+      do {
+        return (try run.collect(keeping: log, shouldStop: countdown.isOver), log)
+      } catch is Interruption {
+        let path = OutputFolder.recordsPath(in: folder, shard: run.shard?.description)
+        guard let bytes = Scratch.read(path) else { continue }
+        let header = try RecordFile.bytes(log.header)
+        let kept = header.count + moments.next(below: bytes.count - header.count + 1)
+        #expect(truncate(path, kept) == 0)
+      }
+    }
+    let run = try make()
+    let log = try log(run, folder, resuming: true)
+    return (try run.collect(keeping: log), log)
   }
 }

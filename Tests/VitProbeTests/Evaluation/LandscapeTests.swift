@@ -268,6 +268,25 @@ import Testing
     #expect(report.tables[0].cells("nll")?[1] == Cell.empty)
     #expect(report.summary.cells("status") == ["gaps"])
     #expect(report.figures.map(\.name) == ["landscape"])
+    // Over a plane: a status at each place of the rim, gaps in contours and mesh, numbers from what there is.
+    let plane = try EvaluationStudies.run(
+      [subject], on: Samples.images(8),
+      LandscapeEvaluation([subject], plan([[-0.5, 0, 0.5, 1e38], [-0.5, 0, 0.5]])))
+    let whole = try plane.collect().outcome().reports[0].report
+    let row = [Cell](repeating: "ok", count: 3) + ["nan_input"]
+    #expect(whole.tables[0].cells("status") == row + row + row)
+    #expect(whole.summary.cells("status") == ["gaps"] && whole.summary.cells("n_places") == [9])
+    #expect(whole.summary.cells("curvature_x") != [.empty])
+    #expect(whole.figures.map(\.name) == ["landscape", "landscape_surface", "landscape_axes"])
+    for figure in whole.figures {
+      let svg = figure.svg
+      #expect(!svg.contains("nan"), "\(figure.name)")
+    }
+    let mesh = whole.figures[1].panels[0].marks.compactMap { mark in
+      if case .series(let series) = mark { series.points } else { nil }
+    }
+    #expect(mesh.joined().count { $0.y == nil } == 6 && mesh.joined().count == 24)
+    #expect(whole.grids[0].fields[0].values.count(where: \.isNaN) == 3)
   }
 
   @Test func threadsShardsAndInterruptionsChangeNothing() throws {

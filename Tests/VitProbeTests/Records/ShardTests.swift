@@ -12,6 +12,27 @@ import Testing
     }
   }
 
+  /// Minibatches are shared out like those of other runs while there are enough of them; each variant on each
+  /// minibatch belongs to one shard in any case, and no shard of several goes without for long.
+  @Test(arguments: [1, 2, 3, 4, 6, 7, 12, 64], [1, 2, 3, 5, 16])
+  func everyVariantBelongsToOneShard(count: Int, minibatches: Int) {
+    let shards = (0..<count).map { Shard(index: $0, count: count) }
+    let shares = shards.map { $0.share(ofMinibatches: minibatches) }
+    var owned = [Int](repeating: 0, count: count)
+    for minibatch in 0..<minibatches {
+      for variant in 0..<24 {
+        let owners = shares.indices.filter {
+          shares[$0].contains(minibatch: minibatch) && shares[$0].contains(variant: variant)
+        }
+        #expect(owners.count == 1)
+        for owner in owners { owned[owner] += 1 }
+        if count <= minibatches { #expect(owners == [minibatch % count]) }
+      }
+    }
+    if count <= 24 { #expect(owned.allSatisfy { $0 > 0 }) }
+    #expect(Shard(index: 1, count: 1 << 40).share(ofMinibatches: 3).groups == 2)
+  }
+
   @Test func numbersCountFromOne() throws {
     let shard = try Shard("2/8")
     #expect(shard == Shard(index: 1, count: 8))
