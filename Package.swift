@@ -75,7 +75,7 @@ let package = Package(
     library("Models", ["Tensors", "Checkpoints", "StrictJSON"]),
     library("Reports", ["DurableFiles", "StrictJSON", "CCrypto"]),
     .target(
-      name: "Pages", dependencies: ["Reports", "StrictJSON"],
+      name: "Pages", dependencies: ["Diagnostics", "Reports", "StrictJSON"],
       resources: [.embedInCode("Assets/report.js"), .embedInCode("Assets/report.css")],
       swiftSettings: swiftSettings),
     library(
@@ -118,7 +118,8 @@ let package = Package(
       ["Models", "Diagnostics", "Tensors", "Checkpoints", "StrictJSON", "TestSupport"]),
     tests("DiagnosticsTests", ["Diagnostics", "Tensors", "Reports"]),
     tests("ReportsTests", ["Reports", "DurableFiles", "StrictJSON", "TestSupport"]),
-    tests("PagesTests", ["Pages", "Reports", "StrictJSON", "TestSupport"], exclude: []),
+    tests(
+      "PagesTests", ["Diagnostics", "Pages", "Reports", "StrictJSON", "TestSupport"], exclude: []),
     tests(
       "VitProbeTests",
       [
@@ -128,7 +129,8 @@ let package = Package(
     tests(
       "CommandLineToolTests",
       [
-        "CommandLineTool", "Checkpoints", "Reports", "StrictJSON", "TestSupport",
+        "CommandLineTool", "Checkpoints", "Diagnostics", "Pages", "Reports", "StrictJSON",
+        "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
   ]

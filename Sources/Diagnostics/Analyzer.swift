@@ -102,16 +102,19 @@ public struct Report: Sendable {
   public var notes: [String]
   /// Values over planes and lines, for programs that draw surfaces.
   public var grids: [ScalarGrid]
+  /// What the figures depend on beside tables and settings.
+  public var networks: [NetworkOutline]
 
   /// A report.
   public init(
     tables: [Table], figures: [Figure], summary: Table, notes: [String] = [],
-    grids: [ScalarGrid] = []
+    grids: [ScalarGrid] = [], networks: [NetworkOutline] = []
   ) {
     self.tables = tables
     self.figures = figures
     self.summary = summary
     self.notes = notes
     self.grids = grids
+    self.networks = networks
   }
 }

@@ -54,27 +54,9 @@ public struct SubjectPlan: Sendable, Codable, Hashable {
   /// Normalised depth of a tap in the whole network, from 0 to 1.
   public func depth(_ index: Int) -> Double { positions[index].depth }
 
-  /// Whether a tap is the residual half-block that follows the tap before it.
-  func isStep(_ index: Int) -> Bool {
-    guard index > 0, index < taps.count, let now = positions[index].sequence,
-      let before = positions[index - 1].sequence
-    else { return false }
-    return now == before + 1
-  }
-
   /// Whether there is a position for each tap, as there is unless a file was tampered with.
   fileprivate var isWhole: Bool {
     positions.count == taps.count && positions.allSatisfy(\.isValid)
-  }
-
-  /// Where stages begin among the taps, for models that have several.
-  var stageStarts: [(start: Int, stage: Int)] {
-    var starts: [(start: Int, stage: Int)] = []
-    for (index, planned) in taps.enumerated() {
-      guard let stage = planned.tap.stage else { continue }
-      if starts.last.map({ $0.stage != stage }) ?? true { starts.append((index, stage)) }
-    }
-    return starts.count > 1 ? starts : []
   }
 }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import Reports
 
 /// Two runs side by side: what differs, by how much of its error.
@@ -36,18 +37,17 @@ struct Comparison {
   var deltas: [Delta] {
     get throws(ResultsError) {
       var deltas: [Delta] = []
+      // Of attention every statistic of layers and of heads.
+      let ofLayers = LayerMeasure.all.filter { $0.statistic == nil || $0.statistic == "distance" }
+        .map { measure in
+          (
+            measure.view, measure.table, measure.value, measure.hasEnds ? "ci" : measure.error,
+            measure.statistic == nil ? measure.label : ""
+          )
+        }
       for (view, table, value, error, label) in [
-        ("metrics", "metrics", "acc", nil, "accuracy"),
-        ("metrics", "metrics", "nll", nil, "NLL"),
-        ("cka", "cka_curve", "s", "ci", "CKA to last block"),
-        (
-          "fourier", "fourier", "delta_log_amp", "delta_se",
-          "high-frequency Δ log amplitude"
-        ),
-        ("variance", "variance", "value", "se", "variance"),
-        ("attention", "attention", "value", "se", ""),
-        ("lesion", "lesion", "delta_acc_pp", "ci", "Δ accuracy without it (pp)"),
-      ] as [(String, String, String, String?, String)] {
+        ("metrics", "metrics", "acc", nil, "accuracy"), ("metrics", "metrics", "nll", nil, "NLL"),
+      ] + ofLayers {
         let a = try entries(first, table, value, error, label)
         let b = try entries(second, table, value, error, label)
         for (old, new) in pairs {
@@ -85,14 +85,14 @@ struct Comparison {
     order: [Entry], values: [Entry: (value: Double, error: Double?)]
   ) {
     guard let table = run.table(table) else { return ([], [:]) }
-    let models = try run.models(table)
+    let models = try table.models()
     let isOfLayers = ["layer_name", "block_name"].contains(where: table.has)
     let names = isOfLayers ? try table.texts(table.layerColumn) : nil
     let values = try table.numbers(value)
     var errors = [Double?](repeating: nil, count: values.count)
     if error == "ci" {
       errors = zip(try table.numbers("ci_lo"), try table.numbers("ci_hi")).map { low, high in
-        low.flatMap { low in high.map { ($0 - low) / (2 * halfWidth) } }
+        low.flatMap { low in high.map { ($0 - low) / (2 * Point.halfWidth) } }
       }
     } else if let error {
       errors = try table.numbers(error)
@@ -120,7 +120,8 @@ struct Comparison {
   /// CKA of the second run minus that of the first, where both have the same layers.
   var maps: [Figure] {
     get throws(ResultsError) {
-      let (old, new) = (try first.similarities(layers), try second.similarities(layers))
+      let old = try LayerSimilarities.all(of: first.source("cka", layers))
+      let new = try LayerSimilarities.all(of: second.source("cka", layers))
       var figures: [Figure] = []
       for a in pairs {
         for b in pairs {

@@ -1,3 +1,4 @@
+import Diagnostics
 import Reports
 
 /// A sentence about the runs that a rule gave, with the rule and where its evidence is.
@@ -48,7 +49,7 @@ struct Findings {
   private var readOuts: [Finding] {
     get throws(ResultsError) {
       guard let table = run.table("metrics") else { return [] }
-      let (models, statuses) = (try run.models(table), try table.texts("status"))
+      let (models, statuses) = (try table.models(), try table.texts("status"))
       let (accuracy, error) = (try table.numbers("acc"), try table.numbers("ece"))
       var found: [Finding] = []
       let low = models.indices.filter { statuses[$0].contains("at_chance") }
@@ -66,7 +67,7 @@ struct Findings {
         found.append(
           Finding(
             weight: .result, text: "Accuracy \(percent(best.1)) (\(best.0))\(span)",
-            rule: "the extremes of acc, \(imageCount(try table.numbers("n")))", view: "metrics"))
+            rule: "the extremes of acc, \(try table.imageCount(in: "n"))", view: "metrics"))
       }
       let wrong = models.indices.filter { (error[$0] ?? 0) > 0.05 }
       if !wrong.isEmpty {
@@ -88,7 +89,7 @@ struct Findings {
         for name in view.tables {
           guard let table = run.table(name), table.has("status") else { continue }
           let usual: Set = ["ok", "first_layer", "single_head", "shape_change", "labels_as_sorted"]
-          let odd = ModelRows.groups(Array(table.rows.indices), by: try table.texts("status"))
+          let odd = RowGroup.of(Array(table.rows.indices), by: try table.texts("status"))
             .filter { !usual.contains($0.value) }
           guard !odd.isEmpty else { continue }
           let text = odd.map { "\($0.value) in \($0.rows.count)" }.joined(separator: ", ")
@@ -123,7 +124,7 @@ struct Findings {
     get throws(ResultsError) {
       var alike: (text: String, key: Int?, value: Double)?
       var steps: [(text: String, key: Int?)] = []
-      for pair in try run.similarities(layers) {
+      for pair in try LayerSimilarities.all(of: run.source("cka", layers)) {
         let (map, rows) = (pair.map, pair.map.values)
         if pair.a == pair.b {
           let same = rows.indices.dropLast().filter { row in
@@ -179,19 +180,19 @@ struct Findings {
     let values = try table.numbers(isSpectrum ? "delta_log_amp" : "value")
     let errors = try table.numbers(isSpectrum ? "delta_se" : "se")
     var counts: [String] = []
-    for group in try ModelRows.of(table, in: run) {
+    for group in try table.rowsByModel() {
       // Of a spectrum the highest frequency, which is the last of a layer.
-      let ends = ModelRows.groups(group.rows, by: names).compactMap(\.rows.last)
+      let ends = RowGroup.of(group.rows, by: names).compactMap(\.rows.last)
       var (total, down, up) = (0, 0, 0)
       for (before, after) in zip(ends, ends.dropFirst()) where kinds[after] == "msa" {
         guard let from = values[before], let to = values[after], let a = errors[before],
           let b = errors[after]
         else { continue }
         total += 1
-        let margin = halfWidth * (a * a + b * b).squareRoot()
+        let margin = Point.halfWidth * (a * a + b * b).squareRoot()
         if to - from < -margin { down += 1 } else if to - from > margin { up += 1 }
       }
-      if total > 0 { counts.append("\(group.model) \(down) of \(total) (\(up) raise it)") }
+      if total > 0 { counts.append("\(group.value) \(down) of \(total) (\(up) raise it)") }
     }
     guard !counts.isEmpty else { return [] }
     return [
@@ -208,7 +209,7 @@ struct Findings {
   private var evenHeads: [Finding] {
     get throws(ResultsError) {
       guard let table = run.table("attention") else { return [] }
-      let (models, names) = (try run.models(table), try table.texts("layer_name"))
+      let (models, names) = (try table.models(), try table.texts("layer_name"))
       let statistics = try table.texts("statistic")
       let heads = try table.numbers(table.headColumn)
       let values = try table.numbers("value")
@@ -241,7 +242,7 @@ struct Findings {
   private var curvature: [Finding] {
     get throws(ResultsError) {
       guard let table = run.table("hessian_summary") else { return [] }
-      let (models, greatest) = (try run.models(table), try table.numbers("lambda_max_mean"))
+      let (models, greatest) = (try table.models(), try table.numbers("lambda_max_mean"))
       let share = try table.numbers("nep")
       let known = models.indices.compactMap { row in greatest[row].map { (row, $0) } }
       guard let sharp = known.max(by: { $0.1 < $1.1 }) else { return [] }
@@ -264,16 +265,16 @@ struct Findings {
         try table.numbers("delta_acc_pp"), try table.numbers("ci_lo"), try table.numbers("ci_hi")
       )
       var (texts, keys): ([String], [Int?]) = ([], [])
-      for group in try ModelRows.of(table, in: run) {
+      for group in try table.rowsByModel() {
         let branches = group.rows.filter { heads[$0] == nil && values[$0] != nil }
         guard let worst = branches.min(by: { (values[$0] ?? 0) < (values[$1] ?? 0) }),
           let value = values[worst]
         else { continue }
         let idle = branches.count { (low[$0] ?? 1) <= 0 && (high[$0] ?? -1) >= 0 }
         texts.append(
-          "\(group.model) \(names[worst]) (\(shown(value)) pp; \(idle) of \(branches.count) cost nothing "
+          "\(group.value) \(names[worst]) (\(shown(value)) pp; \(idle) of \(branches.count) cost nothing "
             + "that shows)")
-        keys.append(layers.number(run.number, group.model, names[worst]))
+        keys.append(layers.number(run.number, group.value, names[worst]))
       }
       guard !texts.isEmpty else { return [] }
       return [
@@ -293,7 +294,7 @@ struct Findings {
       let (places, severities) = (
         try table.numbers("f_over_pi"), try table.numbers("severity")
       )
-      let texts = try ModelRows.of(table, in: run).compactMap { group -> String? in
+      let texts = try table.rowsByModel().compactMap { group -> String? in
         let known = group.rows.filter { values[$0] != nil }
         guard let worst = known.min(by: { (values[$0] ?? 0) < (values[$1] ?? 0) }),
           let value = values[worst]
@@ -301,7 +302,7 @@ struct Findings {
         let at =
           places[worst].map { "noise at \(shown($0))π" }
           ?? "\(tests[worst])" + (severities[worst].map { ", severity \(whole($0))" } ?? "")
-        return "\(group.model) \(shown(value)) pp to \(at)"
+        return "\(group.value) \(shown(value)) pp to \(at)"
       }
       guard !texts.isEmpty else { return [] }
       return [

@@ -41,7 +41,7 @@ struct LayerIndex {
       for name in ["fourier", "variance", "cka_curve", "cka", "lesion", "attention"] {
         guard let table = run.table(name) else { continue }
         for column in ["layer_name", "block_name", "layer_a_name"] where table.has(column) {
-          let models = try run.models(table, column: table.has("model") ? "model" : "model_a")
+          let models = try table.models(table.has("model") ? "model" : "model_a")
           let names = try table.texts(column)
           let kinds = table.has("kind") ? try table.texts("kind") : nil
           let depths = table.has("depth") ? try table.numbers("depth") : nil

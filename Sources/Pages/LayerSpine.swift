@@ -58,16 +58,13 @@ struct LayerSpine {
   private var columns: [Column] {
     get throws(ResultsError) {
       var columns: [Column] = []
-      func column(
-        _ title: String, _ table: String, value: String,
-        where isWanted: (CSVTable) throws(ResultsError) -> (Int) -> Bool = { _ in { _ in true } }
-      ) throws(ResultsError) {
-        var column = Column(title: title)
+      for measure in LayerMeasure.all {
+        var column = Column(title: measure.title)
         for run in runs {
-          guard let table = run.table(table) else { continue }
-          let (models, names) = (try run.models(table), try table.texts(table.layerColumn))
-          let (values, isWanted) = (try table.numbers(value), try isWanted(table))
-          for row in names.indices where isWanted(row) {
+          guard let table = run.table(measure.table) else { continue }
+          let (models, names) = (try table.models(), try table.texts(table.layerColumn))
+          let values = try table.numbers(measure.value)
+          for row in try measure.rows(table) {
             // Of a spectrum the last row of a layer, its highest frequency, stays.
             if let key = layers.number(run.number, models[row], names[row]), let value = values[row]
             {
@@ -76,21 +73,6 @@ struct LayerSpine {
           }
         }
         if !column.values.isEmpty { columns.append(column) }
-      }
-      try column("CKA to last", "cka_curve", value: "s")
-      try column("high freq. Δ log", "fourier", value: "delta_log_amp")
-      try column("variance", "variance", value: "value")
-      for (statistic, title) in [("distance", "distance (px)"), ("entropy", "entropy (nats)")] {
-        try column(title, "attention", value: "value") { table throws(ResultsError) in
-          let statistics = try table.texts("statistic")
-          let heads = try table.texts(table.headColumn)
-          return { statistics[$0] == statistic && heads[$0].isEmpty }
-        }
-      }
-      try column("lesion Δ pp", "lesion", value: "delta_acc_pp") {
-        table throws(ResultsError) in
-        let heads = try table.texts("head_index")
-        return { heads[$0].isEmpty }
       }
       return columns
     }

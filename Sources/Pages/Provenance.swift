@@ -133,11 +133,6 @@ struct Provenance {
     if !absent.isEmpty {
       list.append("Not looked at: " + absent.map(\.title).joined(separator: ", ") + ".")
     }
-    let known = Set(View.all.flatMap(\.tables))
-    let others = run.run.tables.map(\.name).filter { !known.contains($0) }
-    if !others.isEmpty {
-      list.append("Tables without a view here: " + others.joined(separator: ", ") + ".")
-    }
     return list
   }
 

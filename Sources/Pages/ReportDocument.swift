@@ -1,3 +1,4 @@
+import Diagnostics
 import Reports
 import StrictJSON
 
@@ -52,6 +53,7 @@ struct ReportDocument {
     try LayerSpine(runs: runs, layers: layers).write(into: &page)
     if runs.count == 2 { try compare() }
     for view in View.all { try write(view) }
+    writeOtherTables()
     page.markup("<section id=\"provenance\"><h2>Provenance</h2>\n")
     for run in runs {
       let absent = View.all.filter { view in !view.tables.contains { run.table($0) != nil } }
@@ -104,6 +106,7 @@ struct ReportDocument {
     if !layers.layers.isEmpty { entries.append(("layers", "Layers")) }
     if runs.count == 2 { entries.append(("compare", "Comparison")) }
     entries += View.all.filter { view in runs.contains { has($0, view) } }.map { ($0.id, $0.title) }
+    if runs.contains(where: { !others($0).isEmpty }) { entries.append(("tables", "Other tables")) }
     entries.append(("provenance", "Provenance"))
     for (id, title) in entries { page.element("a", title, "href=\"#\(id)\"") }
     page.markup("</div></nav>\n<main class=\"wide\">\n")
@@ -155,16 +158,43 @@ struct ReportDocument {
     page.markup("\n")
     for run in own {
       if runs.count > 1 { page.element("h3", run.title) }
-      add(try view.figures(run, layers), to: view.id)
+      add(try view.figures(run.source(view.id, layers)), to: view.id)
       for name in view.tables {
         guard let table = run.table(name) else { continue }
         let isShort = table.rows.count <= 12
         if isShort { rows(table) }
-        page.markup(
-          "<div class=\"rows\" data-run=\"\(run.number)\" data-table=\"\(name.markup)\"></div>\n")
+        place(of: name, run)
       }
     }
     page.markup("</section>\n")
+  }
+
+  /// Tables that no view shows.
+  private func others(_ run: RunResults) -> [String] {
+    let known = Set(View.all.flatMap(\.tables))
+    return run.run.tables.map(\.name).filter { !known.contains($0) }
+  }
+
+  private mutating func writeOtherTables() {
+    guard runs.contains(where: { !others($0).isEmpty }) else { return }
+    page.markup("<section id=\"tables\"><h2>Other tables</h2>")
+    page.element(
+      "p", "Tables that no view of this page shows: their rows, to be looked through and saved.",
+      "class=\"lead\"")
+    page.markup("\n")
+    for run in runs {
+      for name in others(run) {
+        page.element("h3", (runs.count > 1 ? run.title + ": " : "") + name + ".csv")
+        place(of: name, run)
+      }
+    }
+    page.markup("</section>\n")
+  }
+
+  /// Where the script lists the rows of a table.
+  private mutating func place(of table: String, _ run: RunResults) {
+    page.markup(
+      "<div class=\"rows\" data-run=\"\(run.number)\" data-table=\"\(table.markup)\"></div>\n")
   }
 
   /// A table of few rows as it is.
@@ -228,6 +258,7 @@ struct ReportDocument {
             "block": .string($0.block), "name": .string($0.name),
           ]
         }),
+      "measures": .array(LayerMeasure.all.map(\.json)),
       "runs": .array(
         runs.map { ["title": .string($0.title), "digest": .string($0.run.digest)] }),
       "plates": .array(

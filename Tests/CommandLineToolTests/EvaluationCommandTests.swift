@@ -44,6 +44,9 @@ import Testing
     let names = inputs.scratch.names(in: "out")
     #expect(names.contains("\(name).csv") && names.contains("run.json"))
     #expect(names.contains { $0.hasSuffix(".svg") })
+    let folder = inputs.scratch.file("out")
+    try FilledFolder.expectPageToDrawTheSame(folder)
+    try FilledFolder.expectFilesToBeDocumented(folder, of: name)
     let stream = try run(arguments + ["-o", "-", "-q"])
     #expect(Array(stream.output.utf8) == Scratch.read(inputs.scratch.file("out/\(name).csv")))
   }

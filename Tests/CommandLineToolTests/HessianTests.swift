@@ -71,9 +71,12 @@ import Testing
     #expect(result.code == 0, "\(result.errors)")
     #expect(
       inputs.scratch.names(in: "vitprobe-out/hessian") == [
-        "hessian.svg", "hessian_density.csv", "hessian_eigs.csv", "hessian_summary.csv",
-        "run.json",
+        "hessian.svg", "hessian_density.csv", "hessian_eigs.csv", "hessian_spectrum.svg",
+        "hessian_summary.csv", "run.json",
       ])
+    let folder = inputs.scratch.file("vitprobe-out/hessian")
+    try FilledFolder.expectFilesToBeDocumented(folder, of: "hessian")
+    try FilledFolder.expectPageToDrawTheSame(folder)
     func text(_ name: String) -> String {
       String(
         decoding: Scratch.read(inputs.scratch.file("vitprobe-out/hessian/\(name)")) ?? [],

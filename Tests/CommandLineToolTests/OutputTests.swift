@@ -24,13 +24,15 @@ import Testing
         command, Inputs.vit, "--data", data, "-o", command, "--batch-size", "8")
       #expect(result.code == 0, "\(result.errors)")
       #expect(inputs.scratch.names(in: command) == files)
+      try FilledFolder.expectFilesToBeDocumented(inputs.scratch.file(command), of: command)
       let all = files.filter { $0.hasSuffix(".csv") }.map { text("\(command)/\($0)") }
       #expect(all.allSatisfy { $0.contains("v,") })
     }
-    // One pass gives what three do.
+    // One pass gives what three do, and the page draws the same.
     let result = try inputs.run("run", Inputs.vit, "--data", data, "-o", "run", "--batch-size", "8")
     #expect(result.code == 0)
     #expect(inputs.scratch.names(in: "run") == Set(expected.values.joined()).sorted())
+    try FilledFolder.expectPageToDrawTheSame(inputs.scratch.file("run"))
     for (command, files) in expected {
       for file in files where file != "run.json" {
         #expect(text("run/\(file)") == text("\(command)/\(file)"), "\(file)")
@@ -52,10 +54,18 @@ import Testing
     )
     #expect(result.code == 0, "\(result.errors)")
     #expect(inputs.scratch.names(in: "attention") == files)
+    let folder = inputs.scratch.file("attention")
+    try FilledFolder.expectFilesToBeDocumented(folder, of: "attention")
+    try FilledFolder.expectPageToDrawTheSame(folder)
     let together = try inputs.run(
       "run", Inputs.vit, Inputs.resnet, "--data", data, "-o", "run", "--batch-size", "8",
-      "--analyses", "variance,attention")
+      "--analyses", "cka,fourier,variance,attention")
     #expect(together.code == 0, "\(together.errors)")
+    let whole = inputs.scratch.file("run")
+    try FilledFolder.expectPageToDrawTheSame(whole)
+    try FilledFolder.expectOneLook(
+      whole, models: ["v", "r"],
+      staged: ["cka_curve", "fourier_depth", "variance", "attention_token_similarity"])
     #expect(text("run/attention.csv") == text("attention/attention.csv"))
     // The rank is left out where nobody asks for it.
     let short = try inputs.run(

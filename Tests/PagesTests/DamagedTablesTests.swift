@@ -49,12 +49,49 @@ import Testing
       (
         "robustness",
         SampleRuns.csv(
-          "model,data,test,severity,f_over_pi,n_images,delta_acc_pp,ci_lo,ci_hi,status",
-          (0..<8).map {
-            $0 < 4
-              ? ["vit", "d", "frequency", "", "0.\($0)", "9", "-\($0)", "-5", "1", "ok"]
-              : ["vit", "d", "contrast", "\($0 - 3)", "", "9", "-\($0)", "-9", "1", "ok"]
+          "model,data,test,severity,f_over_pi,ky,kx,eps,n_images,acc_noisy,delta_acc_pp,ci_lo,ci_hi,status",
+          (0..<12).map { row in
+            let places =
+              row < 4
+              ? ["frequency_noise", "", "0.\(row)", "", ""]
+              : row < 8
+                ? ["contrast", "\(row - 3)", "", "", ""]
+                : ["fourier_basis", "", "", "\(row - 9)", "\(row - 10)"]
+            return ["vit", "d"] + places + ["0.1", "9", "0.\(row)", "-\(row)", "-15", "1", "ok"]
           })
+      ))
+    tables.append(
+      (
+        "robustness_gradient",
+        SampleRuns.csv(
+          "model,data,f_over_pi,share,share_lo,share_hi,share_over_white,n_images,status",
+          (0..<4).map { ["vit", "d", "0.\($0)", "0.2", "0.1", "0.3", "\($0 + 1)", "9", "ok"] })
+      ))
+    tables.append(
+      (
+        "trajectory_surface",
+        SampleRuns.csv(
+          "model,data,norm,x,y,nll,se,n_images,status",
+          (0..<9).map {
+            [
+              "vit", "d", "trajectory", "\($0 % 3 - 1)", "\($0 / 3 - 1)", "\($0 + 1)", "0.1", "9",
+              "ok",
+            ]
+          })
+      ))
+    tables.append(
+      (
+        "trajectory_axes",
+        SampleRuns.csv(
+          "axis,explained_variance,n_snapshots,n_values,status",
+          [["x", "0.8", "3", "99", "ok"], ["y", "0.2", "3", "99", "ok"]])
+      ))
+    tables.append(
+      (
+        "trajectory",
+        SampleRuns.csv(
+          "index,snapshot,epoch,x,y,distance,status",
+          (0..<3).map { ["\($0)", "s\($0)", "", "0.\($0)", "-0.\($0)", "1", "ok"] })
       ))
     tables.append(
       (
@@ -75,7 +112,7 @@ import Testing
   @Test func wholeTablesGiveAPage() throws {
     let run = try samples.run("whole", labels: ["vit"], try Self.tables.get())
     let page = try ReportPage(of: [run], version: "9")
-    for id in ["landscape", "robustness", "lesion"] {
+    for id in ["landscape", "trajectory", "robustness", "lesion"] {
       let start = try #require(page.html.firstRange(of: "<section id=\"\(id)\"")?.upperBound)
       let end = try #require(page.html[start...].firstRange(of: "</section>")?.lowerBound)
       #expect(page.html[start..<end].contains("<figure data-plate="), "\(id)")
@@ -101,10 +138,11 @@ import Testing
       }
       return (name, lines.map { $0.joined(separator: ",") }.joined(separator: "\n") + "\n")
     }
-    // Each table alone, for one that is refused not to hide the others.
-    for table in tables {
+    // Each kind alone, for one that is refused not to hide the others.
+    let kinds = Dictionary(grouping: tables) { $0.name.prefix { $0 != "_" } }
+    for (kind, tables) in kinds.sorted(by: { $0.key < $1.key }) {
       do {
-        let run = try samples.run("run\(seed)\(table.name)", labels: ["vit"], [table])
+        let run = try samples.run("run\(seed)\(kind)", labels: ["vit"], tables)
         let page = try ReportPage(of: [run, run], version: "9")
         #expect(page.html.utf8.count < ReportPage.limit)
       } catch let error as ResultsError {

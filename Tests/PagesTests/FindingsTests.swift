@@ -156,9 +156,13 @@ import Testing
   @Test(arguments: [("block_name", "head"), ("layer_name", "head_index")])
   func columnsHaveTheNamesOfEitherVersion(layer: String, head: String) throws {
     let curve = SampleRuns.csv(
-      "model,\(layer),depth,rows,kernel,estimator,n_images,batch_size,n_batches,s,ci_lo,ci_hi,status",
+      "model,\(layer),depth,rows,kernel,estimator,n_images,batch_size,n_batches,s,s_ratio,ci_lo,ci_hi,"
+        + "ratio_ci_lo,ratio_ci_hi,status",
       ["a", "b"].map {
-        ["m", $0, "0", "flatten", "linear", "unbiased", "8", "4", "8", "0.5", "0.4", "0.6", "ok"]
+        [
+          "m", $0, "0", "flatten", "linear", "unbiased", "8", "4", "8", "0.5", "1", "0.4", "0.6",
+          "0.9", "1.1", "ok",
+        ]
       })
     let attention = SampleRuns.csv(
       "model,layer_name,depth,\(head),statistic,n_images,value,se,status",

@@ -18,14 +18,15 @@ import Testing
     let page = try page(run)
     #expect(page.html == (try self.page(run)).html)
     #expect(page.html.utf8.count < ReportPage.limit && page.omissions.isEmpty)
-    for id in [
-      "findings", "layers", "metrics", "cka", "fourier", "variance", "attention", "hessian",
-      "provenance",
-    ] {
-      #expect(page.html.occurrences(of: "<section id=\"\(id)\"") == 1, "\(id)")
+    var shown: Set = ["findings", "layers", "provenance"]
+    for view in View.all where view.tables.contains(where: { run.table($0) != nil }) {
+      shown.insert(view.id)
     }
-    for id in ["compare", "landscape", "robustness", "lesion"] {
-      #expect(!page.html.contains("<section id=\"\(id)\""), "\(id)")
+    #expect(
+      shown.isSuperset(of: ["metrics", "cka", "fourier", "variance", "attention", "hessian"]))
+    for id in View.all.map(\.id) + ["findings", "layers", "provenance", "compare"] {
+      let count = page.html.occurrences(of: "<section id=\"\(id)\"")
+      #expect(count == (shown.contains(id) ? 1 : 0), "\(id)")
     }
     // Ten pairs of four models, a curve, and what the others draw.
     #expect(page.html.occurrences(of: "<b>CKA within ") == 4)
@@ -140,6 +141,22 @@ import Testing
     #expect(page.omissions.count == 1 && page.omissions[0].contains("hessian_density.csv"))
     #expect(page.html.contains("Left out of this page"))
     #expect(page.html.contains("data-table=\"variance\">\""))
+  }
+
+  @Test func tablesWithoutAViewAreListed() throws {
+    let variance = SampleRuns.variance("m", [("a", "mlp", 1, 0.1), ("b", "mlp", 2, 0.1)])
+    let run = try samples.run(
+      "run", labels: ["m"],
+      [("variance", variance), ("<later>", SampleRuns.csv("model,x", [["m", "1"]]))])
+    let html = try page(run).html
+    let start = try #require(html.firstRange(of: "<section id=\"tables\"")?.upperBound)
+    let end = try #require(html[start...].firstRange(of: "</section>")?.lowerBound)
+    let section = String(html[start..<end])
+    #expect(section.contains("<h3>&lt;later&gt;.csv</h3>") && !section.contains("variance"))
+    #expect(section.contains("data-table=\"&lt;later&gt;\""))
+    #expect(html.contains("href=\"#tables\""))
+    let known = try samples.run("known", labels: ["m"], [("variance", variance)])
+    #expect(!(try page(known).html.contains("#tables")))
   }
 
   @Test func aPageKnowsItsRuns() throws {

@@ -46,7 +46,8 @@ import Testing
     }
     #expect(
       members.map(\.name) == [
-        "tool", "version", "run", "arguments", "configuration", "inputs", "outputs", "seed",
+        "tool", "version", "run", "arguments", "configuration", "networks", "inputs",
+        "outputs", "seed",
         "estimators",
         "n_images", "skipped", "notes", "threads", "ranks", "kernels", "wall_seconds",
       ])

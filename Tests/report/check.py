@@ -180,6 +180,21 @@ def use(window, address, demo, pictures):
     expect(
         window.value("document.querySelectorAll('#attention rect.on').length") > 0, "its heads are singled out")
 
+    staged = any("stage" in layer for network in json.loads((demo / "run.json").read_text()).get("networks", [])
+                 for layer in network["layers"])
+    marks = "[...document.querySelectorAll('#%s svg')].filter(s => [...s.querySelectorAll('text')].some(" \
+            "t => t.textContent.startsWith('Stage'))).length"
+    for view in ("cka", "fourier", "variance", "attention"):
+        expect((window.value(marks % view) > 0) == staged, f"stages are marked in {view} where run.json knows them")
+    for view, name in {"landscape": "landscape", "robustness": "robustness", "lesion": "lesion",
+                       "trajectory": "trajectory_surface"}.items():
+        drawn = window.value(f"document.querySelectorAll('#{view} figure svg').length")
+        expect((drawn > 0) == (demo / f"{name}.csv").exists(), f"{drawn} figures in {view}, as there are tables")
+    listed = window.value("[...document.querySelectorAll('.rows summary')].map(s => s.textContent.split('.')[0]).join()")
+    expect(set(listed.split(",")) == {path.stem for path in demo.glob("*.csv")}, "every table is listed")
+    save = "[...document.querySelectorAll('.rows')].filter(r => r.querySelector(':scope > button')).length"
+    expect(window.value(save) == len(listed.split(",")), "every table can be saved")
+
     with open(demo / "variance.csv", newline="") as file:
         value = next(r for r in csv.DictReader(file) if (r["model"], r["layer_name"]) == ("vit", "blocks.2.attn_res"))
     window.move("document.querySelector('#variance circle.on')")
@@ -225,6 +240,10 @@ def use(window, address, demo, pictures):
         window.open(address)
         expect(window.value("document.documentElement.scrollWidth") <= width, f"nothing is cut at a width of {width}")
         picture(f"width-{width}")
+    window.call("Emulation.setEmulatedMedia", media="print")
+    hidden = "[...document.querySelectorAll('nav, button, input')].every(e => !e.getClientRects().length)"
+    expect(window.value(hidden), "nothing to press is printed")
+    picture("print")
     expect(not window.complaints, f"no message in the console {window.complaints}")
 
     window.size(1280, 860)

@@ -90,6 +90,6 @@ public struct AttentionAnalyzer: Analyzer {
 
   /// All statistics along depth: a table, and a figure for each.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
-    AttentionReport(records, settings: configuration, plan: plan).report
+    try AttentionReport(records, settings: configuration, plan: plan).report
   }
 }

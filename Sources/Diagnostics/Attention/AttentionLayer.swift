@@ -44,8 +44,7 @@ struct AttentionLayer: Sendable {
           content: grids[index].map(Content.tokens) ?? .undefined, depth: depth, series: "",
           predecessor: nil, isComparable: false, step: nil, cells: [(.tokenSimilarity, nil)])
       }
-      let series = String(
-        (planned.tap.name.split(separator: ".").last ?? "").filter { !$0.isNumber })
+      let series = Self.series(of: planned.tap.name)
       let predecessor = last[series]
       last[series] = index
       let grid = AttentionGrid(planned)
@@ -60,6 +59,11 @@ struct AttentionLayer: Sendable {
         },
         cells: cells(heads: grid?.heads ?? 0, settings: settings))
     }
+  }
+
+  /// Which of a block's maps a name says: `attn_map_raw`, `attn_map`.
+  static func series(of name: String) -> String {
+    String((name.split(separator: ".").last ?? "").filter { !$0.isNumber })
   }
 
   private static func cells(

@@ -32,12 +32,16 @@ struct AttentionReport {
   }
 
   var report: Report {
-    let offsets = AttentionOffsets(subjects, plan: plan, images: images)
-    return Report(
-      tables: [table] + [offsets.table].compactMap(\.self),
-      figures: AttentionFigures(subjects, settings: settings, images: images).all
-        + offsets.figures,
-      summary: summary, notes: notes)
+    get throws {
+      let table = table
+      let source = FigureSource(
+        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+      let offsets = AttentionOffsets(subjects, plan: plan, images: images)
+      return Report(
+        tables: [table] + [offsets.table].compactMap(\.self),
+        figures: try AttentionFigures(source).all + offsets.figures, summary: summary,
+        notes: notes, networks: source.networks)
+    }
   }
 
   // MARK: Tables
@@ -76,12 +80,12 @@ struct AttentionReport {
       let tokens = results.values(of: .tokenSimilarity, series: "")
       func mean(_ statistic: AttentionStatistic) -> Cell {
         guard let series = results.series.last else { return .empty }
-        let values = results.values(of: statistic, series: series).compactMap(\.estimate.value)
+        let values = results.values(of: statistic, series: series).compactMap(\.self)
         return values.isEmpty ? .empty : Cell(values.reduce(0, +) / Double(values.count))
       }
       table.append([
         .text(results.subject.label), .integer(results.mapCount),
-        Cell(tokens.first?.estimate.value), Cell(tokens.last?.estimate.value),
+        Cell(tokens.first ?? nil), Cell(tokens.last ?? nil),
         mean(.headSimilarity), mean(.layerSimilarity), mean(.distance), mean(.entropy),
         mean(.mutualInformation), mean(.effectiveRank),
       ])

@@ -26,25 +26,13 @@ struct AttentionResults {
     return found
   }
 
-  /// A statistic over depth: of whole layers, or of one head.
-  func values(
-    of statistic: AttentionStatistic, series: String, head: Int? = nil
-  ) -> [(name: String, depth: Double, estimate: AttentionEstimate)] {
+  /// The values of a statistic of whole layers, in their order.
+  func values(of statistic: AttentionStatistic, series: String) -> [Double?] {
     zip(layers, subject.taps).compactMap { layer, planned in
       guard layer.layer.series == series,
-        planned.tap.isTokens == (statistic == .tokenSimilarity),
-        let estimate = layer.estimates.first(where: {
-          $0.statistic == statistic && $0.head == head
-        })
+        planned.tap.isTokens == (statistic == .tokenSimilarity)
       else { return nil }
-      return (planned.tap.name, layer.layer.depth, estimate)
-    }
-  }
-
-  /// The most heads of a layer.
-  var heads: Int {
-    layers.reduce(0) { most, layer in
-      if case .maps(let grid) = layer.layer.content { max(most, grid.heads) } else { most }
+      return layer.estimates.first { $0.statistic == statistic && $0.head == nil }?.value
     }
   }
 }

@@ -66,7 +66,7 @@ public struct CKAAnalyzer: Analyzer {
 
   /// Curves, heatmaps and their tables.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
-    CKAReport(records, settings: configuration, plan: plan).report
+    try CKAReport(records, settings: configuration, plan: plan).report
   }
 }
 

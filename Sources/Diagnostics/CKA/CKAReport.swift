@@ -20,13 +20,14 @@ struct CKAReport {
   }
 
   var report: Report {
-    let curve = curveTable
-    var figures: [Figure] = []
-    if let figure = curveFigure { figures.append(figure) }
-    for a in plan.subjects.indices {
-      for b in a..<plan.subjects.count { figures.append(heatMap(a, b)) }
+    get throws {
+      let tables = [pairTable, curveTable]
+      let source = FigureSource(
+        tables, settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+      return Report(
+        tables: tables, figures: try CKAFigures(source).all, summary: summary, notes: notes,
+        networks: source.networks)
     }
-    return Report(tables: [pairTable, curve], figures: figures, summary: summary, notes: notes)
   }
 
   // MARK: Tables
@@ -187,80 +188,5 @@ struct CKAReport {
       }
     }
     return notes
-  }
-
-  // MARK: Figures
-
-  /// - Parameter hasIntervals: whether the figure draws them.
-  private func subtitle(hasIntervals: Bool) -> String {
-    let kernel = settings.kernel == .linear ? "linear" : "RBF (scale \(settings.rbfScale))"
-    let bars =
-      hasIntervals && settings.bootstrap > 0 && estimates.batches > 1
-      ? ", 95 % bootstrap over minibatches" : ""
-    return
-      "\(settings.estimator.rawValue) \(kernel) CKA, rows: \(settings.rows.rawValue), "
-      + "n = \(estimates.images) images in \(estimates.batches) × \(plan.batchSize)\(bars)"
-  }
-
-  private var curveFigure: Figure? {
-    let styles = Style.models(families: plan.subjects.map(\.family))
-    var marks = plan.stageMarks(
-      of: plan.subjects.indices.filter { plan.subjects[$0].taps.count > 1 }, styles: styles)
-    let isEmpty = !plan.subjects.contains { $0.taps.count > 1 }
-    for (index, subject) in plan.subjects.enumerated() where subject.taps.count > 1 {
-      let points = curve(index).enumerated().map { block, point -> Point in
-        let name = subject.taps[block].tap.name
-        switch settings.normalization {
-        case .ratio:
-          return Point(
-            subject.depth(block), point.ratio, low: point.ratioLow, high: point.ratioHigh,
-            label: name)
-        case .minmax: return Point(subject.depth(block), point.minmax, label: name)
-        case .none:
-          return Point(
-            subject.depth(block), point.estimate.value, low: point.estimate.low,
-            high: point.estimate.high, label: name)
-        }
-      }
-      marks.append(.series(Series(subject.label, points, style: styles[index])))
-    }
-    guard !isEmpty else { return nil }
-    let title: String
-    switch settings.normalization {
-    case .ratio: title = "CKA to last block / CKA of first to last"
-    case .minmax: title = "CKA to last block, min-max normalized"
-    case .none: title = "CKA to last block"
-    }
-    return Figure(
-      name: "cka_curve", title: "Feature evolution: similarity to the last block",
-      subtitle: subtitle(hasIntervals: settings.normalization != .minmax),
-      summary: "How similar the features of each block are to those of the last block.",
-      panels: [
-        Figure.Panel(x: .depth, y: Axis(title), marks)
-      ])
-  }
-
-  private func heatMap(_ a: Int, _ b: Int) -> Figure {
-    let (first, second) = (plan.subjects[a], plan.subjects[b])
-    let values = first.taps.indices.map { i in
-      second.taps.indices.map { j in estimates.value(starts[a] + i, starts[b] + j) }
-    }
-    func stages(_ subject: SubjectPlan) -> [HeatMap.Stage] {
-      subject.stageStarts.map { HeatMap.Stage(start: $0.start, "stage \($0.stage + 1)") }
-    }
-    let map = HeatMap(
-      values, columnNames: second.taps.map(\.tap.name), rowNames: first.taps.map(\.tap.name),
-      columnStages: stages(second), rowStages: stages(first))
-    return Figure(
-      name: "cka_\(plan.slugs[a])_\(plan.slugs[b])",
-      title: a == b ? "CKA within \(first.label)" : "CKA: \(first.label) and \(second.label)",
-      subtitle: subtitle(hasIntervals: false),
-      summary: "Similarity of every layer of \(first.label) to every layer of \(second.label).",
-      panels: [
-        Figure.Panel(
-          x: Axis("Layers of \(second.label)"), y: Axis("Layers of \(first.label)"),
-          [.heatMap(map)])
-      ],
-      colorBar: Figure.ColorBar("CKA", .magma, range: 0...1))
   }
 }

@@ -66,7 +66,7 @@ public struct FourierAnalyzer: Analyzer {
 
   /// Spectra, their depth profile, and the table of both.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
-    FourierReport(records, settings: configuration, plan: plan).report
+    try FourierReport(records, settings: configuration, plan: plan).report
   }
 }
 

@@ -26,9 +26,15 @@ struct FourierReport {
   }
 
   var report: Report {
-    var figures = plan.subjects.indices.compactMap(spectra)
-    if let figure = depthFigure { figures.append(figure) }
-    return Report(tables: [table], figures: figures, summary: summary, notes: notes)
+    get throws {
+      let table = table
+      let source = FigureSource(
+        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+      return Report(
+        tables: [table], figures: try FourierFigures(source).all,
+        summary: summary(try DepthLine.all(table, of: source)), notes: notes,
+        networks: source.networks)
+    }
   }
 
   // MARK: Tables
@@ -64,19 +70,19 @@ struct FourierReport {
     return table
   }
 
-  private var summary: Table {
+  private func summary(_ lines: [DepthLine]) -> Table {
     var table = Table(
       "fourier",
       columns: [
         .text("model"), .integer("layers"), .real("first"), .real("last"), .real("msa_step"),
         .real("other_step"), .integer("undefined"),
       ])
-    for (subject, curves) in zip(plan.subjects, curves) {
+    for (line, curves) in zip(lines, curves) {
       let highest = curves.map { $0.last?.delta }
       table.append([
-        .text(subject.label), .integer(curves.count), Cell(highest.first ?? nil),
-        Cell(highest.last ?? nil), Cell(subject.meanChange(over: .attention, of: highest)),
-        Cell(subject.meanChange(over: .other, of: highest)),
+        .text(line.model), .integer(curves.count), Cell(highest.first ?? nil),
+        Cell(highest.last ?? nil), Cell(line.meanChange(over: .attention, of: highest)),
+        Cell(line.meanChange(over: .other, of: highest)),
         .integer(highest.count { $0 == nil }),
       ])
     }
@@ -107,107 +113,5 @@ struct FourierReport {
       note({ ($0.deadFraction ?? 0) > 0.05 }, "more than 5 % dead maps, which flatten the curve,")
     }
     return notes
-  }
-
-  // MARK: Figures
-
-  private var subtitle: String {
-    let what =
-      switch settings.variant {
-      case .diag: "diagonal of the 2D spectrum, mean of log amplitudes over channels"
-      case .radial: "rings of the 2D spectrum, mean of log amplitudes over channels"
-      case .axis: "axes of the 2D spectrum, mean of log amplitudes over channels"
-      case .power: "diagonal of the 2D spectrum, half the log of mean power"
-      }
-    return "n = \(images) image\(images == 1 ? "" : "s"); \(what)"
-  }
-
-  private func spectra(_ index: Int) -> Figure? {
-    let subject = plan.subjects[index]
-    let drawn = curves[index].indices.filter { curves[index][$0].last != nil }
-    guard let first = drawn.first, let last = drawn.last else { return nil }
-    // From deep to shallow, so that the first lies on top. The intervals of all lines would hide them.
-    var marks = drawn.reversed().map { tap -> Mark in
-      let curve = curves[index][tap]
-      let hasBand = tap == first || tap == last
-      let points = curve.points.enumerated().map { k, point -> Point in
-        let interval = hasBand ? point.interval : nil
-        return Point(
-          frequency(curve, k), point.delta, low: interval?.low, high: interval?.high)
-      }
-      return .series(
-        Series(
-          subject.taps[tap].tap.name, points, style: Style(color: Color(0x4D4D4D), width: 1.6),
-          paint: .value(subject.depth(tap)), inLegend: false))
-    }
-    let curve = curves[index][first]
-    if first == 0, subject.taps[0].tap.kind == .embed, let end = curve.last?.delta {
-      let name = subject.taps[0].tap.layout == .featureMap ? "Stem" : "Emb"
-      marks.append(.note(x: frequency(curve, curve.points.count - 1), y: end, text: name))
-    }
-    let axis = frequencyAxis(drawn.compactMap { curves[index][$0].bins })
-    return Figure(
-      name: "fourier_\(plan.slugs[index])",
-      title: "Relative log amplitudes of Fourier-transformed feature maps: \(subject.label)",
-      subtitle: images > 1
-        ? "\(subtitle); first and last layer with 95 % intervals over images\(axis.remark)"
-        : subtitle + axis.remark,
-      summary: "One line a layer, colored by depth: how much of each spatial frequency there is "
-        + "relative to the constant part.",
-      panels: [Figure.Panel(x: axis.axis, y: Axis("Δ Log amplitude"), marks)],
-      colorBar: Figure.ColorBar("Normalized depth", .ember))
-  }
-
-  /// The axis of maps of these sizes, and what must be said of it: on the reference axis all maps end at
-  /// the same place, whatever their highest frequency is.
-  private func frequencyAxis(_ maps: [FourierBins]) -> (axis: Axis, remark: String) {
-    guard settings.axis == .reference else { return (.frequency, "") }
-    let ends = maps.map { $0.frequency($0.count - 1) }
-    guard let least = ends.min(), let greatest = ends.max(), least < greatest else {
-      return (.stretchedFrequency(end: ends.first), "")
-    }
-    func text(_ value: Double) -> String {
-      value == 1 ? "π" : "\((value * 1000).rounded() / 1000)π"
-    }
-    return (
-      .stretchedFrequency(end: nil),
-      "; highest frequencies from \(text(least)) to \(text(greatest))"
-    )
-  }
-
-  private func frequency(_ curve: FourierCurve, _ k: Int) -> Double {
-    guard let bins = curve.bins else { return 0 }
-    return settings.axis == .reference ? bins.stretchedFrequency(k) : bins.frequency(k)
-  }
-
-  private var depthFigure: Figure? {
-    let markers = Style.models(families: plan.subjects.map(\.family))
-    let panels = plan.subjects.indices.compactMap { index -> Figure.Panel? in
-      let subject = plan.subjects[index]
-      guard curves[index].contains(where: { $0.last != nil }) else { return nil }
-      let depths = subject.taps.indices.map(subject.depth)
-      let points = subject.taps.indices.map { tap -> Point in
-        let last = curves[index][tap].last
-        return Point(
-          depths[tap], last?.delta, low: last?.interval?.low, high: last?.interval?.high,
-          label: subject.taps[tap].tap.name)
-      }
-      let series = Series(
-        subject.label, points,
-        style: Style(color: Color(0x4D4D4D), marker: markers[index].marker, width: 2.5),
-        paint: .values(depths), interval: .bars, inLegend: false)
-      return Figure.Panel(
-        title: subject.label, x: .depth, y: Axis("Δ Log amplitude"),
-        subject.shades + plan.stageMarks(of: [index], styles: markers) + [.series(series)])
-    }
-    guard !panels.isEmpty else { return nil }
-    return Figure(
-      name: "fourier_depth", title: "High-frequency amplitude over depth",
-      subtitle: "Δ log amplitude at the highest frequency of each map; \(subtitle)"
-        + (images > 1 ? "; bars: 95 % intervals over images" : ""),
-      summary:
-        "How much of the highest spatial frequency each layer holds relative to the constant "
-        + "part; steps into self-attention are shaded gray, subsampling blue.",
-      panels: panels, colorBar: Figure.ColorBar("Normalized depth", .ember))
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Reports
 import Tensors
 
-/// Tables and the figure of Hessian spectra, from the records of each model.
+/// Tables and figures of Hessian spectra, from the records of each model.
 public struct HessianReport {
   /// A model and what was found of it.
   public struct Subject: Sendable {
@@ -67,17 +67,19 @@ public struct HessianReport {
     self.batchSize = batchSize
   }
 
-  /// Tables, figure and notes.
+  /// Tables, figures and notes.
   public func callAsFunction() throws -> Report {
     let summary = try summaryTable()
-    var figures: [Figure] = []
-    if let figure = try figure() { figures.append(figure) }
+    let tables = [eigenvalueTable(), summary, try densityTable()]
+    let source = FigureSource(
+      tables, settings: settings.json,
+      networks: subjects.map { NetworkOutline(label: $0.label, family: $0.family) })
     return Report(
-      tables: [eigenvalueTable(), summary, try densityTable()], figures: figures,
+      tables: tables, figures: try HessianFigures(source).all,
       summary: summary.selecting([
         "model", "n_batches", "n_values", "nep", "ape", "lambda_max_mean", "lambda_min_mean",
         "trace", "status",
-      ]), notes: notes)
+      ]), notes: notes, networks: source.networks)
   }
 
   private var notes: [String] {
@@ -253,168 +255,5 @@ public struct HessianReport {
       }
     }
     return table
-  }
-
-  // MARK: Figure
-
-  /// Two panels that share their height, as in the paper: negative values left, positive right. Values
-  /// of models that lie far apart are shown by decades.
-  private func figure() throws -> Figure? {
-    let styles = Style.models(families: subjects.map(\.family))
-    let samples = try subjects.map { try $0.sample() }
-    let decades = areFarApart(samples)
-    var marks: [EigenvalueSample.Side: [Mark]] = [:]
-    var hasBars = false
-    for ((subject, sample), style) in zip(zip(subjects, samples), styles) {
-      for side in EigenvalueSample.Side.allCases {
-        if decades {
-          if let smooth = try sample.decadeDensity(side) {
-            let points = zip(smooth.x, smooth.density).map {
-              Point(side == .negative ? -$0 : $0, $1)
-            }
-            marks[side, default: []].append(
-              .area(
-                Area(
-                  subject.label, side == .negative ? points.reversed() : points,
-                  style: plain(style))))
-          } else if let lone = sample.values(side).first {
-            // One value, or equal ones: a bar a tenth of a decade wide.
-            let x = (side == .negative ? -1 : 1) * log10(abs(lone))
-            let share = Double(sample.values(side).count) / Double(sample.values.count)
-            marks[side, default: []] += [
-              .bars(
-                Bars(
-                  subject.label, edges: [x - 0.05, x + 0.05], heights: [share / 0.1],
-                  style: plain(style))), note(sample, side, x: x + 0.05, y: share / 0.1),
-            ]
-            hasBars = true
-          }
-        } else if let smooth = try sample.density(side) {
-          let points = zip(smooth.x, smooth.density).map { Point($0, $1) }
-          marks[side, default: []].append(
-            .area(Area(subject.label, points, style: plain(style))))
-        } else if let bars = try sample.histogram(side, bins: 10) {
-          marks[side, default: []].append(
-            .bars(
-              Bars(
-                subject.label, edges: bars.edges, heights: bars.density, style: plain(style))))
-          if let top = bars.density.indices.max(by: { bars.density[$0] < bars.density[$1] }) {
-            marks[side]?.append(
-              note(sample, side, x: bars.edges[top + 1], y: bars.density[top]))
-          }
-          hasBars = true
-        }
-        if let open = unconverged(subject, side, style, decades: decades) {
-          marks[side, default: []].append(open)
-        }
-      }
-    }
-    guard !marks.isEmpty else { return nil }
-    let x = "Eigenvalue"
-    func panel(_ side: EigenvalueSample.Side, _ title: String) -> Figure.Panel? {
-      marks[side].map {
-        Figure.Panel(
-          title: title, x: decades ? decadeAxis(x, side, samples) : Axis(x),
-          y: Axis(decades ? "Density per decade" : "Density", includesZero: true),
-          weight: side == .negative && marks[.positive] != nil ? 0.7 : 1, $0)
-      }
-    }
-    let panels = [panel(.negative, "Negative"), panel(.positive, "Positive")].compactMap(\.self)
-    let records = subjects.map(\.records.count).max() ?? 0
-    let of =
-      settings.scope == .batch
-      ? "\(records) minibatches of \(batchSize)" : "the whole data set"
-    let shift = settings.weightDecay == 0 ? "" : ", L2 \(settings.weightDecay) included"
-    return Figure(
-      name: "hessian", title: "Hessian eigenvalues of largest magnitude",
-      subtitle: "top \(settings.top) of \(of), "
-        + "\(settings.solver == .lanczos ? "Lanczos" : "power iteration"), \(lossInWords)\(shift), "
-        + (settings.parameters.isEmpty
-          ? "all parameters" : "parameters: \(settings.parameterText)")
-        + (hasBars ? "; bars: values too few for a density" : ""),
-      summary: "Densities of the eigenvalues of largest magnitude, by sign.", panels: panels,
-      sharesX: false, sharesY: true)
-  }
-
-  /// The loss without the marks of an identifier.
-  private var lossInWords: String {
-    loss.split(separator: "+").map { part in
-      String(part.map { $0 == "_" || $0 == "=" ? " " : $0 })
-    }.joined(separator: ", ")
-  }
-
-  /// What a bar stands for: a value alone, or several that are equal.
-  private func note(
-    _ sample: EigenvalueSample, _ side: EigenvalueSample.Side, x: Double, y: Double
-  ) -> Mark {
-    let values = sample.values(side)
-    let text = values.count == 1 ? "one value" : "\(values.count) values"
-    return .note(x: x, y: y, text: text)
-  }
-
-  /// Outlines on the axis at values that have not converged: how far they are off is not known from the
-  /// density.
-  private func unconverged(
-    _ subject: Subject, _ side: EigenvalueSample.Side, _ style: Style, decades: Bool
-  ) -> Mark? {
-    let values = subject.records.flatMap(\.eigenvalues).filter {
-      $0.which == "mag" && $0.status == "not_converged"
-        && (side == .negative ? $0.value < 0 : $0.value > 0)
-    }
-    guard !values.isEmpty else { return nil }
-    let sign: Double = side == .negative ? -1 : 1
-    var style = style
-    (style.width, style.isHollow) = (0, true)
-    return .series(
-      Series(
-        "\(subject.label), not converged",
-        values.map { value in
-          Point(
-            decades ? sign * log10(abs(value.value)) : value.value, 0,
-            label: "residual \(value.residual)")
-        }, style: style))
-  }
-
-  /// Whether one linear axis would squeeze the values of some model to a line: the medians of the
-  /// magnitudes are more than a factor of 10 apart on one side.
-  private func areFarApart(_ samples: [EigenvalueSample]) -> Bool {
-    EigenvalueSample.Side.allCases.contains { side in
-      let medians = samples.compactMap { sample in
-        let sizes = sample.values(side).map(abs).sorted()
-        return sizes.isEmpty ? nil : sizes[sizes.count / 2]
-      }
-      guard let low = medians.min(), let high = medians.max() else { return false }
-      return high > 10 * low
-    }
-  }
-
-  /// An axis of log₁₀|λ|, mirrored for negative values, labelled with the values themselves.
-  private func decadeAxis(
-    _ title: String, _ side: EigenvalueSample.Side, _ samples: [EigenvalueSample]
-  ) -> Axis {
-    let logs = samples.flatMap { $0.values(side) }.map { log10(abs($0)) }
-    let low = Int(((logs.min() ?? 0) - 1).rounded(.down))
-    let high = Int(((logs.max() ?? 0) + 1).rounded(.up))
-    let stride = max(1, (high - low) / 6)
-    let sign: Double = side == .negative ? -1 : 1
-    let ticks = Swift.stride(from: low, through: high, by: stride).map { exponent in
-      let superscript = exponent == 0 ? "1" : exponent == 1 ? "10" : "10" + raised(exponent)
-      return Axis.Tick(sign * Double(exponent), (side == .negative ? "−" : "") + superscript)
-    }
-    return Axis(title, ticks: side == .negative ? ticks.reversed() : ticks)
-  }
-
-  private func raised(_ exponent: Int) -> String {
-    let digits: [Character: String] = [
-      "-": "⁻", "0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷",
-      "8": "⁸", "9": "⁹",
-    ]
-    return String(exponent).map { digits[$0] ?? String($0) }.joined()
-  }
-
-  private func plain(_ style: Style) -> Style {
-    var style = style
-    style.marker = nil
-    return style
   }
 }

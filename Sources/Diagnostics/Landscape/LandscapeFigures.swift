@@ -1,88 +1,167 @@
 import Glibc
 import Reports
+import StrictJSON
 
 /// Figures of the loss over lines and planes of weights.
-struct LandscapeFigures {
-  private let study: LandscapeStudy
-  private let models: [EvaluatedModel]
-  private let data: String
+public struct LandscapeFigures {
+  private let source: FigureSource
+  private let table: String
+  /// What was set of the directions.
+  private let settings: JSONValue
 
-  init(_ study: LandscapeStudy, _ models: [EvaluatedModel], data: String) {
-    (self.study, self.models, self.data) = (study, models, data)
+  /// Figures of the table `landscape`, if it is there.
+  public init(_ source: FigureSource) {
+    self.init(source, table: LandscapeStudy.name, settings: source.settings)
   }
 
-  /// On what, and in which directions.
-  var subtitle: String {
-    let images = models.map(\.baseline.count).max() ?? 0
-    let ways =
-      switch study.direction {
-      case .checkpoint: "to " + study.targets.map(\.label).joined(separator: " and ")
+  init(_ source: FigureSource, table: String, settings: JSONValue) {
+    (self.source, self.table, self.settings) = (source, table, settings)
+  }
+
+  /// Contours and surface of a plane, then the lines along its axes.
+  public var all: [Figure] {
+    get throws(ResultsError) {
+      guard let surface = try surface else { return [] }
+      return [
+        surface.isPlane ? contours(of: surface) : nil, surface.isPlane ? mesh(of: surface) : nil,
+        lines(surface),
+      ].compactMap(\.self)
+    }
+  }
+
+  /// The losses of all models at all places.
+  struct Surface {
+    struct Model {
+      let label: String
+      /// `[y][x]`; nil where there is none.
+      var losses: [[Double?]]
+      var errors: [[Double?]]
+      var accuracies: [[Double?]]
+      let style: Style
+    }
+    /// Places along each axis, in increasing order; one place along the second of a line.
+    let axes: [[Double]]
+    /// Whether it is a plane; else a line.
+    let isPlane: Bool
+    let models: [Model]
+    /// On what, and in which directions.
+    let subtitle: String
+    /// What each axis leads to; empty for directions.
+    let targets: [String]
+
+    /// The least and greatest positive loss of all models.
+    var range: ClosedRange<Double>? {
+      let all = models.flatMap(\.losses).joined().compactMap(\.self).filter { $0 > 0 }
+      guard let low = all.min(), let high = all.max(), log10(low) < log10(high) else { return nil }
+      return low...high
+    }
+  }
+
+  /// Nil without the table, and for places that make no grid.
+  var surface: Surface? {
+    get throws(ResultsError) {
+      guard let table = source.table(table) else { return nil }
+      let (x, y) = (try table.numbers("x"), try table.numbers("y"))
+      let (losses, errors) = (try table.numbers("nll"), try table.numbers("se"))
+      let accuracies = table.has("acc") ? try table.numbers("acc") : losses.map { _ in nil }
+      let axes = [x, y].map { Set($0.compactMap(\.self)).sorted() }
+      let groups = try table.rowsByModel()
+      let places = groups.map(\.rows.count).max() ?? 0
+      guard axes.allSatisfy({ !$0.isEmpty }), axes[0].count <= places, axes[1].count <= places,
+        axes[0].count * axes[1].count <= 2 * places
+      else { return nil }
+      let columns = Dictionary(uniqueKeysWithValues: axes[0].enumerated().map { ($1, $0) })
+      let lines = Dictionary(uniqueKeysWithValues: axes[1].enumerated().map { ($1, $0) })
+      let empty = [[Double?]](
+        repeating: [Double?](repeating: nil, count: axes[0].count), count: axes[1].count)
+      let models = groups.map { group in
+        var model = Surface.Model(
+          label: group.value, losses: empty, errors: empty, accuracies: empty,
+          style: source.style(group.value))
+        for row in group.rows {
+          guard let column = x[row].flatMap({ columns[$0] }),
+            let line = y[row].flatMap({ lines[$0] })
+          else { continue }
+          model.losses[line][column] = losses[row]
+          model.errors[line][column] = errors[row]
+          model.accuracies[line][column] = accuracies[row]
+        }
+        return model
+      }
+      let targets = (settings["to"]?.arrayValue ?? []).compactMap { $0["label"]?.stringValue }
+      let count = settings["axes"]?.arrayValue?.count ?? (axes[1].count > 1 ? 2 : 1)
+      return Surface(
+        axes: axes, isPlane: count > 1, models: models,
+        subtitle: try subtitle(table, targets),
+        targets: targets.count == count ? targets : [])
+    }
+  }
+
+  private func subtitle(
+    _ table: any TableRows, _ targets: [String]
+  ) throws(ResultsError) -> String {
+    let norm = table.has("norm") ? try table.constant("norm") : ""
+    let seed = settings["seed"]?.intValue.map { ", seed \(UInt64(bitPattern: Int64($0)))" } ?? ""
+    let ways: String? =
+      switch LandscapeStudy.Direction(rawValue: norm) {
+      case .checkpoint: "to " + targets.joined(separator: " and ")
       case .hessian: "leading eigenvectors of the Hessian, of length 1"
       case .trajectory: "principal directions of the snapshots, of length 1"
-      case .none: "random directions, not normalised, seed \(study.seed)"
-      case .li, .hdvw, .layer:
-        "random directions, norm \(study.direction.rawValue), seed \(study.seed)"
+      case .some(.none): "random directions, not normalised\(seed)"
+      case .li, .hdvw, .layer: "random directions, norm \(norm)\(seed)"
+      case nil: nil
       }
     let statistics =
-      study.statistics == .recompute ? "; running statistics estimated anew at each place" : ""
-    return "n = \(images) image\(images == 1 ? "" : "s") of \(data.displayable); \(ways)"
-      + statistics
+      settings["batchnorm"]?.stringValue == LandscapeStudy.Statistics.recompute.rawValue
+      ? "; running statistics estimated anew at each place" : ""
+    return try table.imageCount(of: "data") + (ways.map { "; \($0)" } ?? "") + statistics
   }
 
-  private func axis(_ place: Int) -> Axis {
-    study.targets.isEmpty
-      ? Axis("Step along direction \(place + 1)")
-      : Axis("Share of the way to \(study.targets[place].label)")
+  private func axis(_ place: Int, _ surface: Surface) -> Axis {
+    surface.targets.indices.contains(place)
+      ? Axis("Share of the way to \(surface.targets[place])")
+      : Axis("Step along direction \(place + 1)")
   }
 
   /// Loss and accuracy along each axis through the network as it is.
-  var lines: Figure? {
-    let styles = Style.models(families: models.map(\.family))
+  private func lines(_ surface: Surface) -> Figure? {
+    guard surface.models.contains(where: { $0.losses.joined().contains { $0 != nil } }) else {
+      return nil
+    }
     var panels: [Figure.Panel] = []
-    for axis in study.axes.indices {
-      func series(_ value: (ScoreSums) -> Double?, _ error: (ScoreSums) -> Double?) -> [Mark] {
-        zip(models, styles).map { model, style in
-          let points = zip(study.places, model.variants).compactMap { place, scores -> Point? in
-            let (at, other) = axis == 0 ? (place.x, place.y) : (place.y, place.x)
-            guard other == 0 else { return nil }
-            let (mean, half) = (value(scores), error(scores).map { ImageMoments.halfWidth * $0 })
+    for axis in 0..<(surface.isPlane ? 2 : 1) {
+      let (places, origin) = (surface.axes[axis], surface.axes[1 - axis].firstIndex(of: 0))
+      func series(
+        _ values: KeyPath<Surface.Model, [[Double?]]>, unit: Double,
+        errors: KeyPath<Surface.Model, [[Double?]]>? = nil
+      ) -> [Mark] {
+        surface.models.map { model in
+          let points = places.indices.compactMap { place -> Point? in
+            guard let origin else { return nil }
+            let (row, column) = axis == 0 ? (origin, place) : (place, origin)
             return Point(
-              at, mean, low: mean.flatMap { mean in half.map { mean - $0 } },
-              high: mean.flatMap { mean in half.map { mean + $0 } })
+              places[place], model[keyPath: values][row][column].map { unit * $0 },
+              error: errors.flatMap { model[keyPath: $0][row][column] }, label: "")
           }
-          return .series(Series(model.label, points, style: style))
+          return .series(Series(model.label, points, style: model.style))
         }
       }
-      let loss = series(\.loss, \.lossError)
-      let accuracy = series({ $0.accuracy.map { 100 * $0 } }, { _ in nil })
       panels.append(
         Figure.Panel(
-          x: self.axis(axis), y: Axis("Negative log-likelihood", unit: "nats", includesZero: true),
-          loss))
+          x: self.axis(axis, surface),
+          y: Axis("Negative log-likelihood", unit: "nats", includesZero: true),
+          series(\.losses, unit: 1, errors: \.errors)))
       panels.append(
         Figure.Panel(
-          x: self.axis(axis), y: Axis("Accuracy", unit: "%", range: 0...100), accuracy))
+          x: self.axis(axis, surface), y: Axis("Accuracy", unit: "%", range: 0...100),
+          series(\.accuracies, unit: 100)))
     }
-    guard models.contains(where: { $0.variants.contains { $0.loss != nil } }) else { return nil }
     return Figure(
-      name: study.isPlane ? "landscape_axes" : "landscape",
-      title: study.isPlane ? "Loss along the axes of the plane" : "Loss along a line of weights",
-      subtitle: subtitle + "; bands: 95 % intervals over images",
+      name: surface.isPlane ? "landscape_axes" : "landscape",
+      title: surface.isPlane ? "Loss along the axes of the plane" : "Loss along a line of weights",
+      subtitle: surface.subtitle + "; bands: 95 % intervals over images",
       summary: "Mean negative log-likelihood and accuracy of networks whose weights are moved.",
       panels: panels, columns: 2, sharesX: false, sharesY: false)
-  }
-
-  /// The least and greatest positive loss of all models.
-  private var range: ClosedRange<Double>? {
-    let all = models.flatMap { $0.variants.compactMap(\.loss) }.filter { $0 > 0 }
-    guard let low = all.min(), let high = all.max(), low < high else { return nil }
-    return low...high
-  }
-
-  private func rows(_ model: EvaluatedModel) -> [[Double?]] {
-    study.axes[1].indices.map { row in
-      study.axes[0].indices.map { model.variants[row * study.axes[0].count + $0].loss }
-    }
   }
 
   // MARK: Contours
@@ -93,13 +172,14 @@ struct LandscapeFigures {
   ///   - axes: what the axes are called; nil for the directions.
   ///   - over: what is drawn over the lines.
   func contours(
-    named name: String = "landscape", title: String = "Loss over a plane of weights",
+    of surface: Surface, named name: String = "landscape",
+    title: String = "Loss over a plane of weights",
     axes: [Axis]? = nil, over: [Mark] = []
   ) -> Figure? {
-    guard let range else { return nil }
+    guard let range = surface.range else { return nil }
     let levels = Contours.levels(range, count: 14)
-    let panels = models.map { model -> Figure.Panel in
-      let grid = Contours(x: study.axes[0], y: study.axes[1], values: rows(model))
+    let panels = surface.models.map { model -> Figure.Panel in
+      let grid = Contours(x: surface.axes[0], y: surface.axes[1], values: model.losses)
       var marks = levels.map { level -> Mark in
         // The pieces of a line are apart from each other.
         let points = grid.pieces(level).flatMap { from, to in
@@ -114,21 +194,22 @@ struct LandscapeFigures {
       marks += over
       let origin = Style(color: Color(0x262626), marker: .plus, width: 0, markerSize: 8)
       var ends = [Point(0, 0, label: model.label)]
-      if !study.targets.isEmpty {
+      if surface.targets.count == 2 {
         ends += [
-          Point(1, 0, label: study.targets[0].label), Point(0, 1, label: study.targets[1].label),
+          Point(1, 0, label: surface.targets[0]), Point(0, 1, label: surface.targets[1]),
         ]
       }
       marks.append(.series(Series("Network", ends, style: origin, inLegend: false)))
       func limits(_ axis: [Double]) -> ClosedRange<Double>? {
         axis.count > 1 ? axis[0]...axis[axis.count - 1] : nil
       }
-      var (x, y) = (axes?[0] ?? axis(0), axes?[1] ?? axis(1))
-      (x.range, y.range) = (limits(study.axes[0]), limits(study.axes[1]))
-      return Figure.Panel(title: models.count > 1 ? model.label : "", x: x, y: y, marks)
+      var (x, y) = (axes?[0] ?? axis(0, surface), axes?[1] ?? axis(1, surface))
+      (x.range, y.range) = (limits(surface.axes[0]), limits(surface.axes[1]))
+      return Figure.Panel(title: surface.models.count > 1 ? model.label : "", x: x, y: y, marks)
     }
     return Figure(
-      name: name, title: title, subtitle: subtitle + "; lines of one negative log-likelihood",
+      name: name, title: title,
+      subtitle: surface.subtitle + "; lines of one negative log-likelihood",
       summary: "Contours of the mean negative log-likelihood around each network, on one scale.",
       panels: panels, columns: 2, sharesX: true, sharesY: true,
       colorBar: Figure.ColorBar(
@@ -144,13 +225,13 @@ struct LandscapeFigures {
 
   /// The loss as a mesh seen from above at an angle, as Park and Kim draw it, a panel a model, on one scale.
   /// What lies above twice the lowest of the models' rims is cut off, so that each surface has a shape.
-  func surface() -> Figure? {
-    guard let range, study.axes.allSatisfy({ $0.count > 1 }) else { return nil }
-    let rims = models.compactMap { $0.variants.compactMap(\.loss).max() }
+  private func mesh(of surface: Surface) -> Figure? {
+    guard let range = surface.range, surface.axes.allSatisfy({ $0.count > 1 }) else { return nil }
+    let rims = surface.models.compactMap { $0.losses.joined().compactMap(\.self).max() }
     let top = min(range.upperBound, 2 * (rims.min() ?? range.upperBound))
     guard top > range.lowerBound else { return nil }
     func unit(_ axis: Int, _ place: Int) -> Double {
-      let values = study.axes[axis]
+      let values = surface.axes[axis]
       return 2 * (values[place] - values[0]) / (values[values.count - 1] - values[0]) - 1
     }
     /// The isometric view: the first direction leads down to the right, the second up to the right.
@@ -162,8 +243,8 @@ struct LandscapeFigures {
       let step = max(1, (count - 1 + Self.meshLines - 2) / (Self.meshLines - 1))
       return Array(stride(from: 0, to: count, by: step))
     }
-    let panels = models.map { model -> Figure.Panel in
-      let losses = rows(model)
+    let panels = surface.models.map { model -> Figure.Panel in
+      let losses = model.losses
       func line(_ places: [(column: Int, row: Int)]) -> Mark {
         var (points, values) = ([Point](), [Double]())
         for (column, row) in places {
@@ -177,7 +258,7 @@ struct LandscapeFigures {
             model.label, points, style: Style(color: Color(0x4D4D4D), width: 1),
             paint: .values(values), inLegend: false))
       }
-      let (columns, rowCount) = (study.axes[0].count, study.axes[1].count)
+      let (columns, rowCount) = (surface.axes[0].count, surface.axes[1].count)
       let marks =
         shown(rowCount).reversed().map { row in line((0..<columns).map { ($0, row) }) }
         + shown(columns).map { column in line((0..<rowCount).map { (column, $0) }) }
@@ -186,13 +267,13 @@ struct LandscapeFigures {
         Axis.Tick(2 * $0 / top, NumberText.trimmed($0, 12))
       }
       return Figure.Panel(
-        title: models.count > 1 ? model.label : "",
+        title: surface.models.count > 1 ? model.label : "",
         x: Axis("Direction 1 →↓, direction 2 →↑", range: -1.75...1.75, ticks: []),
         y: Axis("NLL at the left corner", unit: "nats", range: -1.05...3.05, ticks: ticks), marks)
     }
     return Figure(
       name: "landscape_surface", title: "Loss as a surface over a plane of weights",
-      subtitle: subtitle
+      subtitle: surface.subtitle
         + (top < range.upperBound
           ? "; cut off above \(NumberText.significant(top, digits: 3)) nats" : ""),
       summary: "The mean negative log-likelihood around each network as a mesh, on one scale.",
@@ -206,6 +287,6 @@ struct LandscapeFigures {
   private static func roundHeights(to top: Double) -> [Double] {
     let power = pow(10, log10(top / 4).rounded(.down))
     let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= top / 4 } ?? top
-    return Array(stride(from: 0, through: top, by: step))
+    return step > 0 && (top / step).isFinite ? Array(stride(from: 0, through: top, by: step)) : [0]
   }
 }

@@ -11,13 +11,14 @@ struct LandscapeReport {
   }
 
   var report: Report {
-    let (summary, figures) = (summaryTable, LandscapeFigures(study, models, data: data))
-    return Report(
-      tables: [table(named: LandscapeStudy.name), summary],
-      figures: [
-        study.isPlane ? figures.contours() : nil, study.isPlane ? figures.surface() : nil,
-        figures.lines,
-      ].compactMap(\.self), summary: summary, grids: grids(named: LandscapeStudy.name))
+    get throws {
+      let tables = [table(named: LandscapeStudy.name), summaryTable]
+      let source = FigureSource(
+        tables, settings: study.settings, networks: models.map(NetworkOutline.init))
+      return Report(
+        tables: tables, figures: try LandscapeFigures(source).all, summary: tables[1],
+        grids: grids(named: LandscapeStudy.name), networks: source.networks)
+    }
   }
 
   /// A row a place.

@@ -91,7 +91,7 @@ public struct LesionStudy: EvaluationStudy {
   }
 
   /// Accuracy and likelihood without each branch.
-  public func report(_ models: [EvaluatedModel], on data: String) -> Report {
-    LesionReport(self, models, data: data).report
+  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
+    try LesionReport(self, models, data: data).report
   }
 }

@@ -11,13 +11,15 @@ struct RobustnessReport {
   }
 
   var report: Report {
-    let (table, figures) = (table, RobustnessFigures(study, models, data: data))
-    let gradients = gradientTable
-    return Report(
-      tables: [study.perturbations.isEmpty ? nil : table, gradients].compactMap(\.self),
-      figures: [
-        figures.frequencies, figures.corruptions, figures.basis, figures.gradients,
-      ].compactMap(\.self), summary: summary(of: table) ?? gradients ?? table)
+    get throws {
+      let (table, gradients) = (table, gradientTable)
+      let tables = [study.perturbations.isEmpty ? nil : table, gradients].compactMap(\.self)
+      let source = FigureSource(
+        tables, settings: study.settings, networks: models.map(NetworkOutline.init))
+      return Report(
+        tables: tables, figures: try RobustnessFigures(source).all,
+        summary: summary(of: table) ?? gradients ?? table, networks: source.networks)
+    }
   }
 
   /// Without the frequencies of the plane, which are many; of these alone, the few that cost each model most.

@@ -77,7 +77,7 @@ public struct RobustnessStudy: EvaluationStudy {
   }
 
   /// Accuracy and likelihood under each change.
-  public func report(_ models: [EvaluatedModel], on data: String) -> Report {
-    RobustnessReport(self, models, data: data).report
+  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
+    try RobustnessReport(self, models, data: data).report
   }
 }

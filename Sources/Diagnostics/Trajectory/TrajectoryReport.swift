@@ -1,6 +1,6 @@
 import Reports
 
-/// Tables and figures of a training's way.
+/// Tables of a training's way.
 struct TrajectoryReport {
   private let study: TrajectoryStudy
   private let models: [EvaluatedModel]
@@ -13,14 +13,17 @@ struct TrajectoryReport {
   }
 
   var report: Report {
-    let surface = LandscapeReport(study.surface, models, data: data)
-    let table = table
-    return Report(
-      tables: [table, axesTable, surface.table(named: "trajectory_surface")],
-      figures: [figure].compactMap(\.self),
-      summary: table.selecting([
-        "snapshot", "epoch", "x", "y", "distance", "off_plane", "status",
-      ]), grids: surface.grids(named: "trajectory"))
+    get throws {
+      let surface = LandscapeReport(study.surface, models, data: data)
+      let tables = [table, axesTable, surface.table(named: TrajectoryFigures.surfaceName)]
+      let source = FigureSource(
+        tables, settings: study.settings, networks: models.map(NetworkOutline.init))
+      return Report(
+        tables: tables, figures: try TrajectoryFigures(source).all,
+        summary: tables[0].selecting([
+          "snapshot", "epoch", "x", "y", "distance", "off_plane", "status",
+        ]), grids: surface.grids(named: TrajectoryStudy.name), networks: source.networks)
+    }
   }
 
   // MARK: Tables
@@ -50,7 +53,7 @@ struct TrajectoryReport {
   /// A row an axis.
   private var axesTable: Table {
     var table = Table(
-      "trajectory_axes",
+      TrajectoryFigures.axesName,
       columns: [
         .text("axis"), .real("explained_variance"), .integer("n_snapshots"), .integer("n_values"),
         .text("status"),
@@ -62,51 +65,5 @@ struct TrajectoryReport {
       ])
     }
     return table
-  }
-
-  // MARK: Figure
-
-  private func axis(_ place: Int) -> Axis {
-    let share = NumberText.significant(100 * plane.explained[place], digits: 3)
-    return Axis("\(place == 0 ? "First" : "Second") principal direction: \(share) % of variance")
-  }
-
-  /// The way over lines of one loss; on a line, over the loss along it.
-  private var figure: Figure? {
-    guard let model = models.first else { return nil }
-    let figures = LandscapeFigures(study.surface, models, data: data)
-    let title = "The way of a training over the loss of its last snapshot"
-    let count = "\(study.snapshots.count) snapshots; "
-    let ink = Color(0x262626)
-    func mark(_ places: [SnapshotPlane.Coordinates], _ height: (Int) -> Double?) -> Mark {
-      let points = places.indices.map {
-        Point(places[$0].leastSquares[0], height($0), label: study.snapshots[$0].label)
-      }
-      return .series(
-        Series(
-          "Snapshots", points, style: Style(color: ink, marker: .circle, width: 1.2, markerSize: 4),
-          inLegend: false))
-    }
-    if plane.axes.count > 1 {
-      let way = mark(plane.coordinates) { plane.coordinates[$0].leastSquares[1] }
-      var figure = figures.contours(
-        named: TrajectoryStudy.name, title: title, axes: [axis(0), axis(1)], over: [way])
-      figure?.subtitle = count + figures.subtitle
-      return figure
-    }
-    let points = zip(study.surface.places, model.variants).map { Point($0.x, $1.loss) }
-    guard points.contains(where: { $0.y != nil }) else { return nil }
-    let style = Style.models(families: [model.family])[0]
-    return Figure(
-      name: TrajectoryStudy.name, title: title, subtitle: count + figures.subtitle,
-      summary: "The negative log-likelihood along the line of all snapshots, which are marked.",
-      panels: [
-        Figure.Panel(
-          x: axis(0), y: Axis("Negative log-likelihood", unit: "nats", includesZero: true),
-          [.series(Series(model.label, points, style: style))]
-            + plane.coordinates.map {
-              .position($0.leastSquares[0], name: "Snapshot", dash: .dotted)
-            })
-      ])
   }
 }

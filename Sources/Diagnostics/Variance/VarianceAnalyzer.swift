@@ -64,7 +64,7 @@ public struct VarianceAnalyzer: Analyzer {
 
   /// The variance along depth: a table and a figure.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
-    VarianceReport(records, settings: configuration, plan: plan).report
+    try VarianceReport(records, settings: configuration, plan: plan).report
   }
 }
 

@@ -1,7 +1,7 @@
 import Reports
 import Tensors
 
-/// Reduces the records of all minibatches to estimates with errors, a table and a figure.
+/// Reduces the records of all minibatches to estimates with errors and a table.
 struct VarianceReport {
   private let settings: VarianceSettings
   private let plan: Plan
@@ -28,8 +28,15 @@ struct VarianceReport {
   }
 
   var report: Report {
-    Report(
-      tables: [table], figures: figure.map { [$0] } ?? [], summary: summary, notes: notes)
+    get throws {
+      let table = table
+      let source = FigureSource(
+        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+      return Report(
+        tables: [table], figures: try VarianceFigures(source).all,
+        summary: summary(try DepthLine.all(table, of: source)), notes: notes,
+        networks: source.networks)
+    }
   }
 
   // MARK: Tables
@@ -55,19 +62,19 @@ struct VarianceReport {
     return table
   }
 
-  private var summary: Table {
+  private func summary(_ lines: [DepthLine]) -> Table {
     var table = Table(
       "variance",
       columns: [
         .text("model"), .integer("layers"), .real("first"), .real("last"), .real("msa_step"),
         .real("other_step"), .integer("undefined"),
       ])
-    for (subject, estimates) in zip(plan.subjects, estimates) {
+    for (line, estimates) in zip(lines, estimates) {
       let values = estimates.map(\.value)
       table.append([
-        .text(subject.label), .integer(values.count), Cell(values.first ?? nil),
-        Cell(values.last ?? nil), Cell(subject.meanChange(over: .attention, of: values)),
-        Cell(subject.meanChange(over: .other, of: values)), .integer(values.count { $0 == nil }),
+        .text(line.model), .integer(values.count), Cell(values.first ?? nil),
+        Cell(values.last ?? nil), Cell(line.meanChange(over: .attention, of: values)),
+        Cell(line.meanChange(over: .other, of: values)), .integer(values.count { $0 == nil }),
       ])
     }
     return table
@@ -98,54 +105,5 @@ struct VarianceReport {
       note(.degenerate, "nothing to take a variance of")
     }
     return notes
-  }
-
-  // MARK: Figure
-
-  private var subtitle: String {
-    let what =
-      switch settings.variant {
-      case .spatial: "over the places of a map, mean over channels"
-      case .sample: "over the images of a minibatch, mean over places and channels"
-      case .normalised: "over the places of a map, relative to the mean square"
-      }
-    let over = settings.variant == .sample ? "minibatches" : "images"
-    let hasBars = estimates.contains { $0.contains { $0.error != nil } }
-    return "n = \(images) image\(images == 1 ? "" : "s"); \(what)"
-      + (hasBars ? "; bars: 95 % intervals over \(over)" : "")
-  }
-
-  /// One panel for subjects whose steps are alike; otherwise a panel each, shaded by its own steps and
-  /// with a scale of its own, since the sizes of features of different architectures have nothing
-  /// to do with each other.
-  private var figure: Figure? {
-    let styles = Style.models(families: plan.subjects.map(\.family))
-    let title =
-      settings.variant == .normalised ? "Variance / mean square" : "Feature map variance"
-    let groups = plan.panels
-    let panels = groups.compactMap { group -> Figure.Panel? in
-      guard let first = group.first,
-        group.contains(where: { estimates[$0].contains { $0.value != nil } })
-      else { return nil }
-      let series = group.map { index -> Mark in
-        let subject = plan.subjects[index]
-        let points = estimates[index].enumerated().map { tap, estimate -> Point in
-          Point(
-            subject.depth(tap), estimate.value, low: estimate.interval?.low,
-            high: estimate.interval?.high, label: subject.taps[tap].tap.name)
-        }
-        return .series(Series(subject.label, points, style: styles[index], interval: .bars))
-      }
-      return Figure.Panel(
-        title: groups.count > 1 ? plan.subjects[first].label : "", x: .depth,
-        y: Axis(title, includesZero: true),
-        plan.subjects[first].shades + plan.stageMarks(of: group, styles: styles) + series)
-    }
-    guard !panels.isEmpty else { return nil }
-    return Figure(
-      name: "variance", title: "Feature map variance over depth", subtitle: subtitle,
-      summary: "How much feature maps vary in each layer; steps into self-attention are shaded "
-        + "gray, subsampling blue.",
-      panels: panels, sharesY: false)
   }
 }

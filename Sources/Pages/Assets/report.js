@@ -5,7 +5,7 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (selector, root = document) => root.querySelector(selector);
   const read = (element) => JSON.parse(element.textContent);
-  const { layers, runs, plates } = read(one("#known"));
+  const { layers, measures, runs, plates } = read(one("#known"));
   const svgSpace = "http://www.w3.org/2000/svg";
 
   function make(name, attributes = {}, ...children) {
@@ -91,23 +91,6 @@
   }
 
   const head = (rows, row) => rows.get(row, "head_index") || rows.get(row, "head");
-  /** What each table says of a layer in one number. */
-  const measures = [
-    { view: "cka", table: "cka_curve", value: "s", ends: ["ci_lo", "ci_hi"],
-      label: "CKA to last block" },
-    { view: "fourier", table: "fourier", value: "delta_log_amp",
-      error: "delta_se", label: "high-frequency Δ log amplitude" },
-    { view: "variance", table: "variance", value: "value", error: "se",
-      label: "variance" },
-    ...["distance", "entropy"].map((statistic) => ({
-      view: "attention", table: "attention", value: "value", error: "se",
-      label: `attention ${statistic}`,
-      if: (rows, row) => rows.get(row, "statistic") === statistic && !head(rows, row) })),
-    { view: "lesion", table: "lesion", value: "delta_acc_pp",
-      ends: ["ci_lo", "ci_hi"], label: "Δ accuracy without it (pp)",
-      if: (rows, row) => !head(rows, row) },
-  ];
-
   const isOf = (rows, row, layer, nameColumn, modelColumn = "model") => {
     const model = rows.get(row, modelColumn), number = layers.indexOf(layer);
     return [model, `${model}, ${rows.get(row, "data")}`].some((model) =>
@@ -120,7 +103,8 @@
     if (!rows) return null;
     const name = rows.columns.includes("block_name") ? "block_name" : "layer_name";
     const row = rows.rows.findLast((row) =>
-      isOf(rows, row, layer, name) && (!measure.if || measure.if(rows, row)));
+      isOf(rows, row, layer, name) && !head(rows, row)
+      && (!measure.statistic || rows.get(row, "statistic") === measure.statistic));
     if (!row || rows.get(row, measure.value) === "") return null;
     const ends = measure.ends?.map((column) => rows.get(row, column));
     return {

@@ -64,6 +64,8 @@ public struct Manifest: Sendable, Equatable {
   public var arguments: [String]
   /// Every setting as it was resolved, defaults included.
   public var configuration: JSONValue
+  /// What figures depend on beside tables and settings.
+  public var networks: [NetworkOutline] = []
   /// Files that were read, in the order given.
   public var inputs: [Input] = []
   /// Filled by ``OutputFolder/commit(_:)``.
@@ -111,6 +113,7 @@ public struct Manifest: Sendable, Equatable {
       "run": identity?.json ?? .null,
       "arguments": .array(arguments.map(JSONValue.string)),
       "configuration": configuration,
+      "networks": .array(networks.map(\.json)),
       "inputs": .array(
         inputs.map {
           ["path": .string($0.path), "sha256": .string($0.sha256), "size": .integer($0.size)]

@@ -72,11 +72,12 @@ public struct DemoJob: Sendable {
     reports += outcome.reports
     reports.append(("hessian", try curvature { progress("products", $0, $1) }))
     for (_, report) in reports { try report.write(to: folder, as: formats) }
-    let manifest = provenance.manifest(
+    var manifest = provenance.manifest(
       images: outcome.images,
       notes: outcome.notes
         + reports.flatMap { name, report in report.notes.map { "\(name): \($0)" } },
       wallSeconds: elapsed())
+    manifest.networks = NetworkOutline.merged(reports.flatMap(\.report.networks))
     return Outcome(reports: reports, files: try folder.finish(manifest), folder: folder.path)
   }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import DurableFiles
 import Reports
 
@@ -84,6 +85,7 @@ extension RunOutcome {
     manifest.imageCount = images
     manifest.skipped = skipped.map(Manifest.Skip.init)
     manifest.notes += allNotes
+    manifest.networks = NetworkOutline.merged(reports.flatMap(\.report.networks))
     manifest.wallSeconds = wallSeconds
     return try folder.finish(manifest)
   }
