@@ -71,10 +71,22 @@ struct AtenCall {
     return items
   }
 
+  /// A place, extent or distance at most this far from 0, so that sums and products of two have a value. The end
+  /// of a slice is written as the largest integer.
+  private static func bounded(_ value: Int) -> Int { min(max(value, -(1 << 31)), 1 << 31) }
+
+  private static func bounded(_ value: GraphNumber) -> GraphNumber {
+    switch value {
+    case .int(let value): .int(bounded(value))
+    case .perImage(let value): .perImage(bounded(value))
+    case .real: value
+    }
+  }
+
   func int(_ name: String, _ standard: Int? = nil) throws(GraphError) -> Int {
     let operand = try self[name]
     switch operand {
-    case .number(.int(let value)): return value
+    case .number(.int(let value)): return Self.bounded(value)
     case .none:
       if let standard { return standard }
     default: break
@@ -129,10 +141,10 @@ struct AtenCall {
     switch operand {
     case .none:
       if let standard { return standard }
-    case .number(.int(let value)): return [value]
+    case .number(.int(let value)): return [Self.bounded(value)]
     case .list(let items):
       var values: [Int] = []
-      for case .number(.int(let value)) in items { values.append(value) }
+      for case .number(.int(let value)) in items { values.append(Self.bounded(value)) }
       if values.count == items.count { return values }
     default: break
     }
@@ -143,10 +155,10 @@ struct AtenCall {
   func extents(_ name: String) throws(GraphError) -> [GraphNumber] {
     let operand = try self[name]
     switch operand {
-    case .number(let value): return [value]
+    case .number(let value): return [Self.bounded(value)]
     case .list(let items):
       var values: [GraphNumber] = []
-      for case .number(let value) in items { values.append(value) }
+      for case .number(let value) in items { values.append(Self.bounded(value)) }
       if values.count == items.count { return values }
     default: break
     }
