@@ -80,6 +80,25 @@ def product(name, model, m, n, k):
                [torch("torch linear", "linear.py", m, n, k, least=1, aim=1)], memory_least=1.0)
 
 
+def local_networks():
+    """Local layers and their relatives, at most a third of the memory. The references are no packages: LOCAL_NETWORKS names a
+    folder with checkouts of them."""
+    volo = forward("forward-volo-d1", "volo_d1_224", 8, 16, 1.3, 1.6, (False,))
+    volo.memory_least = 3.0
+    yield volo
+    for ours, theirs, least, aim in (
+            ("pvt_small", "pvt_small", 1.3, 1.6),
+            ("dwnet_tiny_patch4_window7_224", "dwnet_tiny", 2.0, 2.5),
+            ("dynamic_dwnet_tiny_patch4_window7_224", "dynamic_dwnet_tiny", 2.0, 2.5),
+            ("i_dynamic_dwnet_tiny_patch4_window7_224", "i_dynamic_dwnet_tiny", 2.0, 2.5),
+            ("rednet50", "rednet50", 2.0, 2.5), ("sasa_resnet26", "sasa_resnet26", 2.0, 2.5),
+            ("sasa(depths=1-2-4-1,form=published)", "sasa_resnet26_published", 2.0, 2.5)):
+        yield Row(f"forward-{theirs.replace('_', '-')}", f"forward, all block taps: {theirs}, batch 8", "steady",
+                  driver("forward", model=ours, batch=8, n=16),
+                  [torch("published code", "local_networks.py", theirs, 8, 16, least=least, aim=aim,
+                         variables=("LOCAL_NETWORKS",))], memory_least=3.0, work=16)
+
+
 def rows():
     yield product("vit-base", "ViT-B, batch 8", 1576, 3072, 768)
     yield product("vit-tiny", "ViT-Ti, batch 32", 6304, 768, 192)
@@ -95,6 +114,8 @@ def rows():
               driver("forward", model="Refiner_ViT_S", batch=8, n=16),
               [torch("Refiner_ViT", "refiner.py", 8, 16, least=1.5, aim=2.5,
                      variables=("REFINER_VIT",))], work=16)
+
+    yield from local_networks()
 
     cka = ("torch", "timm", "torch_cka")
     yield Row("cka-vit-tiny", "CKA of all blocks, 256 images in memory to matrix: ViT-Ti", "steady",

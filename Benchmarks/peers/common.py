@@ -26,8 +26,8 @@ def images(count, size=224, seed=1):
 
 
 def block_names(network):
-    """The residual blocks of a timm ViT, Swin or ResNet."""
-    kinds = ("Block", "SwinTransformerBlock", "BasicBlock", "Bottleneck")
+    """The residual blocks of a timm ViT, Swin, ResNet or VOLO."""
+    kinds = ("Block", "SwinTransformerBlock", "BasicBlock", "Bottleneck", "Outlooker", "Transformer")
     return [name for name, part in network.named_modules() if type(part).__name__ in kinds]
 
 

@@ -6,6 +6,8 @@ public enum ModelRegistry {
     RefinerConfiguration.self,
     PublishedRefinerConfiguration.self,
     ViTConfiguration.self,
+    SASAConfiguration.self,
+    AugmentedResNetConfiguration.self,
     ResNetConfiguration.self,
     DWNetConfiguration.self,
     SwinConfiguration.self,
@@ -15,5 +17,7 @@ public enum ModelRegistry {
     RedNetConfiguration.self,
     PVTConfiguration.self,
     VOLOConfiguration.self,
+    ConvolutionalViTConfiguration.self,
+    AttentionCNNConfiguration.self,
   ]
 }

@@ -54,3 +54,27 @@ func squareRoot(_ number: Int) -> Int? {
   let root = Int(Double(number).squareRoot().rounded())
   return root.multipliedReportingOverflow(by: root).partialValue == number ? root : nil
 }
+
+extension WeightsView {
+  /// Blocks of each stage: how many members `name(stage, index)` has for each of the stages that have one, at most 8.
+  func depths(_ name: (Int, Int) -> String) -> [Int] {
+    var depths: [Int] = []
+    while depths.count < 8, has(name(depths.count, 0)) {
+      let stage = depths.count
+      depths.append(count { name(stage, $0) })
+    }
+    return depths
+  }
+}
+
+extension ModelConfiguration {
+  /// Checks that a map can be halved so often.
+  func requireHalvings(of side: Int, _ count: Int) throws(ModelError) {
+    let divisor = 1.doubled(count)
+    guard side > 0, side.isMultiple(of: divisor) else {
+      throw refusal(
+        "image", "a map of \(side)x\(side) places at \(imageSize.argument) pixels",
+        "a multiple of \(divisor), for it is halved between stages", "Give another image size")
+    }
+  }
+}

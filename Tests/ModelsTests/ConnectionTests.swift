@@ -48,6 +48,35 @@ import Testing
         .taps(SlidingWindow(kernel: 7, stride: 2, padding: 3)), "place"
       ),
       (
+        "sasa(stem=cifar,depths=1-1,width=8,heads=2,window=5,image=16,classes=3)",
+        "layer2.0.attn_map", [2, 2, 256, 25], .taps(SlidingWindow(kernel: 5, padding: 2)), "pair"
+      ),
+      (
+        "sasa(stem=cifar,depths=1-1,width=8,heads=2,window=3,form=published,image=16,classes=3)",
+        "layer2.0.attn_map", [2, 16, 256, 9], .taps(SlidingWindow(kernel: 3, padding: 1)), "pair"
+      ),
+      (
+        "convit(image=32,patch=8,dim=8,depth=1,heads=2,kernel=3,classes=3)",
+        "transformers.0.attn_map", [2, 2, 16, 9], .taps(SlidingWindow(kernel: 3, padding: 1)),
+        "pair"
+      ),
+      (
+        "aa_wide_resnet(image=8,depths=1-1,widths=4-4-8,keys=8-8-16,values=2-2-4,heads=2,classes=3)",
+        "layer2.0.conv2.attn_map", [2, 2, 16, 16], .tokens, "pair"
+      ),
+      (
+        "attention_cnn(image=16,dim=8,depth=1,heads=3,mlp=12,positions=learned,classes=3)",
+        "encoder.layer.0.attn_map", [2, 3, 64, 64], .tokens, "parameters"
+      ),
+      (
+        "resnet(stem=cifar,block=basic,width=8,depths=1-1,gate=nl,squeeze=2-4,image=16,classes=3)",
+        "layer2.0.attn_map", [2, 1, 64, 64], .tokens, "pair"
+      ),
+      (
+        "resnet(stem=cifar,block=basic,width=8,depths=1-1,non-local=1,image=16,classes=3)",
+        "layer2.1.attn_map", [2, 1, 64, 16], .cells(height: 4, width: 4), "pair"
+      ),
+      (
         "resnet(stem=cifar,block=basic,width=8,depths=1-1,squeeze=2-4,image=16,classes=3)",
         "layer2.0.se_map", [2, 16, 1, 1], .taps(SlidingWindow(kernel: 1)), "image"
       ),
@@ -119,7 +148,7 @@ import Testing
 
   /// A convolution over all channels offers, of each channel of the result, the magnitudes over those it reads.
   @Test func aDenseConvolutionIsSummed() throws {
-    let (model, images) = try network(Self.networks[9].text)
+    let (model, images) = try network(Self.networks[Self.networks.count - 1].text)
     let recorder = Recorder { $0.name == "layer2.0.conv1_map" }
     _ = model(images, Context(probe: recorder))
     let tap = try #require(recorder.taps.first)

@@ -23,6 +23,12 @@ import Testing
     "rednet(image=32,depths=1-1,width=16,stem-width=32,classes=7)",
     "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)",
     "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)",
+    "sasa(stem=cifar,image=16,depths=1-1,width=8,heads=2,window=3,classes=7)",
+    "convit(image=32,patch=8,dim=24,depth=2,heads=3,kernel=3,classes=7)",
+    "aa_wide_resnet(image=8,depths=1-1,widths=4-4-8,keys=8-8-16,values=2-2-4,heads=2,classes=7)",
+    "attention_cnn(image=16,dim=8,depth=2,heads=3,mlp=12,positions=quadratic,classes=7)",
+    "attention_cnn(image=16,dim=8,depth=2,heads=3,mlp=12,positions=learned,classes=7)",
+    "resnet(stem=cifar,image=16,depths=2-1,block=basic,width=6,gate=nl,squeeze=4-8,non-local=0,classes=7)",
   ]
 
   @Test func everyFamilyIsAmongThem() throws {

@@ -37,6 +37,16 @@ import Testing
     ("pvt_large", 61_369_320, 0),
     ("volo_d1_224", 26_632_040, 0), ("volo_d2_224", 58_678_336, 0), ("volo_d3_224", 86_325_072, 0),
     ("volo_d4_224", 192_961_520, 0), ("volo_d5_224", 295_455_584, 0),
+    ("sasa_resnet26_cifar10", 8_306_442, 0), ("sasa_resnet38_cifar10", 12_154_442, 0),
+    ("sasa_resnet50_cifar10", 16_002_442, 0), ("sasa(stem=cifar,depths=1-2-4-1)", 10_334_952, 0),
+    ("sasa(stem=cifar,depths=2-3-5-2)", 14_182_952, 0), ("sasa(stem=cifar)", 18_030_952, 0),
+    ("hdv_convit_ti", 5_710_120, 0), ("hdv_convit_s", 22_036_072, 0),
+    ("hdv_convit_b", 86_538_472, 0), ("hdv_convit_l", 304_250_856, 0),
+    ("hdv_convit_h", 632_073_960, 0),
+    ("leaderj1001_aa_wide_resnet28_10_cifar100", 206_229_580, 0),
+    ("aa_wide_resnet28_10_cifar100", 36_321_428, 0),
+    ("attention_cnn_quadratic", 12_086_844, 0), ("attention_cnn_generalized", 12_087_006, 0),
+    ("attention_cnn_learned", 12_278_682, 0), ("attention_cnn_learned_content", 29_601_882, 0),
   ]
 
   @Test(arguments: counts)

@@ -9,7 +9,7 @@ import Testing
   static let tolerance = 1e-4
   static let families: Set = [
     "vit", "resnet", "preresnet", "swin", "pit", "mixer", "alternet", "refiner", "dwnet", "rednet",
-    "pvt", "volo",
+    "pvt", "volo", "sasa", "convit", "aa_wide_resnet", "attention_cnn",
   ]
 
   @Test(.serialized, arguments: Fixture.names(of: families).filter { !$0.hasPrefix("gradients-") })

@@ -23,6 +23,12 @@ import Testing
     "pvt(image=16384)", "pvt(image=2048,reductions=1-1-1-1)", "volo(image=16384)",
     "volo(image=4096,dims=65536-65536)", "alternet(image=16384)",
     "alternet(image=16384,stem=cifar,window=128,width=1,head-dim=4096)",
+    "sasa(image=16384)", "sasa(width=8192,form=published,window=31)", "convit(image=16384)",
+    "aa_wide_resnet(image=16384)", "aa_wide_resnet(image=64,widths=65536-65536-65536-65536)",
+    "attention_cnn(image=16384)", "attention_cnn(dim=65536,heads=1024)",
+    "attention_cnn(image=8192,patch=1,heads=1,reach=4096)",
+    "convit(patch=1,dim=65536,heads=1024)", "resnet(image=2048,non-local=0)",
+    "resnet(gate=nl,squeeze=65536-65536-65536-65536,image=4096)",
   ]
 
   @Test(arguments: huge)
@@ -52,7 +58,7 @@ import Testing
   @Test(
     arguments: [
       "swin", "mixer", "pit", "refiner", "refiner_vit", "alternet", "dwnet", "rednet", "pvt",
-      "volo",
+      "volo", "sasa", "convit", "aa_wide_resnet", "attention_cnn",
     ])
   func squaresOnlyAreSaid(_ family: String) {
     let error = #expect(throws: ModelError.self) { try Architecture("\(family)(image=64x96)") }

@@ -13,8 +13,8 @@ struct WindowAttentionBlock: Sendable {
   private let reduction: NormedConvolution
   /// Of relative positions, `[heads, T, T]`.
   private let positions: Tensor
-  private let query: Tensor
-  private let keyValue: Tensor
+  private let query: Dense
+  private let keyValue: Dense
   private let output: Dense
 
   init(
@@ -27,20 +27,14 @@ struct WindowAttentionBlock: Sendable {
     reduction = try NormedConvolution(
       scope["conv"], norm: scope["norm2"], channels, width, kernel: 1)
     let inner = heads * c.headWidth
-    // 1x1 convolutions, stored as such and used as products.
-    func product(_ name: String, _ inputs: Int, _ outputs: Int) throws(ParameterError) -> Tensor {
-      try scope["attn"][name].weight("weight", [outputs, inputs, 1, 1], .heFanOut)
-        .reshaped([outputs, inputs])
-    }
+    let attention = scope["attn"]
     let side = 2 * window - 1
     positions = RelativePositions.shared(
-      try scope["attn"].weight("pos_embedding", [side, side], .normal(1)), stored: window,
+      try attention.weight("pos_embedding", [side, side], .normal(1)), stored: window,
       window: window, heads: heads)
-    query = try product("to_q", width, inner)
-    keyValue = try product("to_kv", width, 2 * inner)
-    let weight = try product("to_out", inner, channels)
-    output = Dense(
-      (weight, try scope["attn"]["to_out"].weight("bias", [channels], .constant(0))))
+    query = try Dense(pointwise: attention["to_q"], width, inner, bias: false, .heFanOut)
+    keyValue = try Dense(pointwise: attention["to_kv"], width, 2 * inner, bias: false, .heFanOut)
+    output = try Dense(pointwise: attention["to_out"], inner, channels, .heFanOut)
   }
 
   /// One block over a map `[N, H, W, C]`, `H` and `W` multiples of the window.
@@ -52,12 +46,13 @@ struct WindowAttentionBlock: Sendable {
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
     let area = height * width
     func mapTap() -> Tap {
+      let matrix = query.weights.weight.shape
       let layout = Connections(
         height: window, width: window,
         support: .windows(mapHeight: height, mapWidth: width, stride: window),
         declared: .attention(
-          tokens: area, seen: window * window, width: query.shape[1], inner: query.shape[0],
-          parameters: 2 * query.shape.count + (2 * window - 1) * (2 * window - 1)))
+          tokens: area, seen: window * window, width: matrix[1], inner: matrix[0],
+          parameters: 2 * matrix.count + (2 * window - 1) * (2 * window - 1)))
       return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
     }
     let plan = WindowPlan(
@@ -67,7 +62,7 @@ struct WindowAttentionBlock: Sendable {
     let reduced = reduction(norm(x, activation: .gelu, context), context)
     let cut = reduced.gatherRows(plan.layout.rows, rowsIn: area)
       .reshaped([images * plan.layout.windows, plan.layout.tokens, reduced.shape.last])
-    let (q, both) = (linear(cut, query), linear(cut, keyValue))
+    let (q, both) = (query(cut), keyValue(cut))
     let inner = q.shape.last
     let maps = context.inner(mapTap()).map { look -> InnerTap in
       { maps in

@@ -97,16 +97,12 @@ public struct DWNetConfiguration: ModelConfiguration {
   ) throws(ModelError) -> DWNetConfiguration {
     var c = base ?? DWNetConfiguration()
     (c.dim, c.channels, c.patch) = try weights.patchProjection("patch_embed.proj.weight")
-    (c.depths, c.groupChannels) = ([], [])
-    func branch(_ stage: Int) -> String { "layers.\(stage).blocks.0.attn2conv" }
-    let local = "\(branch(0)).conv"
+    c.groupChannels = []
+    let local = "layers.0.blocks.0.attn2conv.conv"
     let isInhomogeneous = weights.has("\(local).conv2.0.weight")
     c.kernels =
       isInhomogeneous ? .inhomogeneous : weights.has("\(local).conv2.weight") ? .dynamic : .fixed
-    while c.depths.count < 8, weights.has("\(branch(c.depths.count)).conv0.weight") {
-      let stage = c.depths.count
-      c.depths.append(weights.count { "layers.\(stage).blocks.\($0).attn2conv.conv0.weight" })
-    }
+    c.depths = weights.depths { "layers.\($0).blocks.\($1).attn2conv.conv0.weight" }
     switch c.kernels {
     case .fixed: c.window = try weights.require("\(local).weight", rank: 4)[3]
     case .dynamic:
@@ -179,13 +175,7 @@ public struct DWNetConfiguration: ModelConfiguration {
         "group-channels", "\(groupChannels[stage]) in stage \(stage + 1)",
         "a divisor of its width \(width)")
     }
-    let halvings = 1.doubled(depths.count - 1)
-    let side = imageSize.side / patch
-    guard side > 0, side.isMultiple(of: halvings) else {
-      throw refusal(
-        "image", "a map of \(side)x\(side) places at \(imageSize.argument) pixels",
-        "a multiple of \(halvings), for it is halved between stages", "Give another image size")
-    }
+    try requireHalvings(of: imageSize.side / patch, depths.count - 1)
   }
 
   /// Builds a model from weights.

@@ -10,6 +10,18 @@ struct Dense: Sendable {
     weights = (weight, bias ? try scope.weight("bias", [outputs], .constant(0)) : nil)
   }
 
+  /// The same stored as a convolution of extent 1, `weight` `[out, in, 1, 1]`.
+  init(
+    pointwise scope: Scope, _ inputs: Int, _ outputs: Int, bias: Bool = true,
+    _ initialization: Initialization = .normal(0.02)
+  ) throws(ParameterError) {
+    let weight = try scope.weight("weight", [outputs, inputs, 1, 1], initialization)
+    weights = (
+      weight.reshaped([outputs, inputs]),
+      bias ? try scope.weight("bias", [outputs], .constant(0)) : nil
+    )
+  }
+
   /// A product with weights at hand.
   init(_ weights: DenseWeights) { self.weights = weights }
 

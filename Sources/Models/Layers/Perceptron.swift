@@ -26,6 +26,11 @@ struct Perceptron: Sendable {
     fc2 = try Dense(scope["fc2"], hidden, width)
   }
 
+  /// Two products at hand, GELU between them.
+  init(_ fc1: Dense, _ fc2: Dense) {
+    (kind, act, self.fc1, self.fc2) = (.gelu, .gelu, fc1, fc2)
+  }
+
   /// `residual + gain * mlp(norm(x))`.
   ///
   /// - Parameters:

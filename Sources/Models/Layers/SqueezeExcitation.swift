@@ -6,9 +6,9 @@ struct SqueezeExcitation: Sendable {
   private let reduce: Dense
   private let expand: Dense
 
-  init(_ scope: Scope, _ channels: Int, reduced: Int) throws(ParameterError) {
-    reduce = try Dense(scope["fc1"], channels, reduced)
-    expand = try Dense(scope["fc2"], reduced, channels)
+  init(_ scope: Scope, _ channels: Int, reduced: Int, bias: Bool = true) throws(ParameterError) {
+    reduce = try Dense(scope["fc1"], channels, reduced, bias: bias)
+    expand = try Dense(scope["fc2"], reduced, channels, bias: bias)
   }
 
   /// A map `[N, H, W, C]`, its channels gated: a local layer of one tap, with a kernel an image.

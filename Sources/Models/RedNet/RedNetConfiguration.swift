@@ -73,11 +73,7 @@ public struct RedNetConfiguration: ModelConfiguration {
       first[1], try weights.require("backbone.stem.4.conv.weight", rank: 4)[0]
     )
     c.width = try weights.require("backbone.layer1.0.conv1.weight", rank: 4)[0]
-    c.depths = []
-    while c.depths.count < 8, weights.has("backbone.layer\(c.depths.count + 1).0.conv1.weight") {
-      let stage = c.depths.count + 1
-      c.depths.append(weights.count { "backbone.layer\(stage).\($0).conv1.weight" })
-    }
+    c.depths = weights.depths { "backbone.layer\($0 + 1).\($1).conv1.weight" }
     // The stem's kernels are 3 x 3, which tells the groups; those of the blocks their side.
     let stem = try weights.require("backbone.stem.1.conv2.conv.weight", rank: 4)[0]
     let name = "backbone.layer1.0.conv2.conv2.conv.weight"
@@ -111,16 +107,7 @@ public struct RedNetConfiguration: ModelConfiguration {
       throw refusal("group-channels", "\(groupChannels)", "a divisor of \(channels) channels")
     }
     // A kernel is made for each place of the halved map: the mean and the involution have to agree on how many.
-    var side = (imageSize.side + 1) / 2
-    side = (side + 1) / 2
-    for _ in depths.dropFirst() {
-      guard side.isMultiple(of: 2) else {
-        throw refusal(
-          "image", "a map of \(side)x\(side) places to halve at \(imageSize.argument) pixels",
-          "even extents before each stage", "Give another image size")
-      }
-      side /= 2
-    }
+    try requireHalvings(of: (imageSize.side + 3) / 4, depths.count - 1)
   }
 
   /// Builds a model from weights.

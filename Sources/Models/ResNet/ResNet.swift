@@ -5,23 +5,52 @@ import Tensors
 struct ResNet: VisionModel {
   typealias State = Tensor
 
+  private enum Block: Sendable {
+    case residual(ResidualBlock)
+    case nonLocal(NonLocalBlock)
+
+    var stage: Int {
+      switch self {
+      case .residual(let block): block.stage
+      case .nonLocal(let block): block.stage
+      }
+    }
+
+    func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+      switch self {
+      case .residual(let block): block(x, context)
+      case .nonLocal(let block): block(x, context)
+      }
+    }
+  }
+
   private let configuration: ResNetConfiguration
   private let stem: ResNetStem
-  private let blocks: [ResidualBlock]
+  private let blocks: [Block]
   private let norm: BatchNorm?
   private let classifier: Dense?
 
   init(_ c: ResNetConfiguration, _ weights: Scope) throws(ParameterError) {
     configuration = c
     stem = try ResNetStem(c, weights)
-    var blocks: [ResidualBlock] = []
-    var channels = c.stemWidth
+    var blocks: [Block] = []
+    var (channels, number, nonLocal) = (c.stemWidth, 0, 0)
     for stage in c.depths.indices {
-      for index in 0..<c.depths[stage] {
+      let scope = weights["layer\(stage + 1)"]
+      var member = 0
+      for _ in 0..<c.depths[stage] {
         let block = try ResidualBlock(
-          weights["layer\(stage + 1)"][index], c, stage: stage, index: index, inputs: channels)
-        blocks.append(block)
-        channels = block.outputs
+          scope[member], c, stage: stage, index: member, inputs: channels)
+        blocks.append(.residual(block))
+        (channels, member) = (block.outputs, member + 1)
+        if nonLocal < c.nonLocal.count, c.nonLocal[nonLocal] == number {
+          let layer = try NonLocal(
+            block: scope[member], channels, inner: c.nonLocalWidths[nonLocal],
+            form: c.nonLocalForm, pools: c.nonLocalPool, hasNorm: c.nonLocalNorm)
+          blocks.append(.nonLocal(NonLocalBlock(layer, stage: stage, index: member)))
+          (member, nonLocal) = (member + 1, nonLocal + 1)
+        }
+        number += 1
       }
     }
     self.blocks = blocks

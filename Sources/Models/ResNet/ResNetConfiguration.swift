@@ -64,6 +64,26 @@ public struct ResNetConfiguration: ModelConfiguration {
     case paddedBehind = "padded-behind"
   }
 
+  /// What a branch goes through before it is added, by timm's names.
+  public enum Gate: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// Gates of channels from their means (Hu et al. 2018).
+    case squeeze = "se"
+    /// A non-local block (Wang et al. 2018).
+    case nonLocal = "nl"
+    /// Gates of channels from a weighted mean of places (Cao et al. 2019).
+    case context = "gc"
+    /// The same, added instead of multiplied.
+    case addedContext = "gca"
+  }
+
+  /// What makes weights of the scores of a non-local block.
+  public enum NonLocalForm: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// Their softmax: the embedded Gaussian.
+    case softmax
+    /// Each over their number: the dot product.
+    case mean
+  }
+
   /// The size of the input images in pixels.
   public var imageSize: Extents = 224
   /// Blocks of each stage.
@@ -92,6 +112,20 @@ public struct ResNetConfiguration: ModelConfiguration {
   public var groups = 1
   /// Channels inside the gates of each stage; empty without gates.
   public var squeeze: [Int] = []
+  /// What gates are.
+  public var gate = Gate.squeeze
+  /// Whether the products of squeezing gates have biases.
+  public var squeezeBias = true
+  /// Residual blocks, counted from 0 over all stages, behind which a non-local block stands in the same stage.
+  public var nonLocal: [Int] = []
+  /// Channels inside each of these.
+  public var nonLocalWidths: [Int] = []
+  /// Whether these have a batch normalisation.
+  public var nonLocalNorm = true
+  /// Whether keys and values of these are the maxima of 2 x 2 places.
+  public var nonLocalPool = true
+  /// What makes weights of their scores.
+  public var nonLocalForm = NonLocalForm.softmax
   /// Whether a mean stands before the 1x1 convolution of a shortcut that halves the map.
   public var averageDown = false
   /// What halves the map after the stem.
@@ -148,6 +182,24 @@ public struct ResNetConfiguration: ModelConfiguration {
       "groups", \.groups, "groups of a bottleneck's 3x3 convolution", default: 1, in: 1...65536),
     .init(
       "squeeze", \.squeeze, "channels inside the gates of each stage", default: [], in: 1...65536),
+    .init("gate", \.gate, "what gates are", default: .squeeze),
+    .init("squeeze-bias", \.squeezeBias, "biases in squeezing gates", default: true),
+    .init(
+      "non-local", \.nonLocal, "residual blocks behind which a non-local block stands, from 0",
+      default: [], in: 0...8191),
+    .init(
+      "non-local-widths", \.nonLocalWidths, "channels inside each non-local block",
+      in: 1...65536,
+      derived: { c in
+        c.nonLocal.map { max(1, (c.outs.dropFirst(c.stage(of: $0)).first ?? 2) / 2) }
+      }),
+    .init("non-local-norm", \.nonLocalNorm, "normalisations in non-local blocks", default: true),
+    .init(
+      "non-local-pool", \.nonLocalPool, "keys of non-local blocks from maxima of 2 x 2 places",
+      default: true),
+    .init(
+      "non-local-form", \.nonLocalForm, "what makes weights of their scores", default: .softmax,
+      origin: .declaration),
     .init("avg-down", \.averageDown, "a mean before a shortcut's convolution", default: false),
     .init(
       "pool", \.pool, "what halves the map after the stem", origin: .declaration,
@@ -185,6 +237,16 @@ public struct ResNetConfiguration: ModelConfiguration {
   /// Convolutions and an average over all places: any extents.
   public static var takesRectangles: Bool { true }
 
+  /// The stage of a residual block that is counted from 0 over all stages; their number for none.
+  func stage(of block: Int) -> Int {
+    var before = 0
+    for (stage, depth) in depths.enumerated() {
+      before = before.addingReportingOverflow(depth).partialValue
+      if block < before { return stage }
+    }
+    return depths.count
+  }
+
   /// ImageNet's statistics; images as they are if they are small.
   public var preprocessing: Preprocessing {
     preprocessing(.imageNet(imageSize.side, crop: 0.875, .bilinear))
@@ -192,11 +254,16 @@ public struct ResNetConfiguration: ModelConfiguration {
 
   /// The places after the stem by their channels; after the first blocks where these are wider.
   public var largestMap: (places: Int, channels: Int) {
-    let first = (imageSize.side + stemStride - 1) / stemStride
-    let side = pool == .none ? first : (first + 1) / 2
+    let (first, side) = ((imageSize.side + stemStride - 1) / stemStride, blockSide)
     let channels = max(outs[0], widths[0])
     return side * side * channels > first * first * stemWidth
       ? (side * side, channels) : (first * first, stemWidth)
+  }
+
+  /// The side of the map of the first blocks.
+  private var blockSide: Int {
+    let first = (imageSize.side + stemStride - 1) / stemStride
+    return pool == .none ? first : (first + 1) / 2
   }
 
   /// Checks that the widths start with the width, and that the parts fit each other.
@@ -204,9 +271,45 @@ public struct ResNetConfiguration: ModelConfiguration {
     if !squeeze.isEmpty, squeeze.count != depths.count {
       throw refusal("squeeze", squeeze.argument, "none, or \(depths.count) numbers, one a stage")
     }
+    if gate != .squeeze, squeeze.isEmpty || !squeezeBias {
+      throw refusal("gate", gate.rawValue, "se, or squeeze=… with biases")
+    }
+    try checkNonLocal()
     try checkForm()
     guard width == widths[0] else {
       throw refusal("width", "\(width)", "\(widths[0]), the first of the widths given")
+    }
+  }
+
+  /// Non-local blocks: one behind a residual block, of maps whose places by places are no more than a map may hold.
+  private func checkNonLocal() throws(ModelError) {
+    guard zip(nonLocal, nonLocal.dropFirst()).allSatisfy({ $0 < $1 }),
+      nonLocal.last.map({ stage(of: $0) < depths.count }) ?? true
+    else {
+      throw refusal(
+        "non-local", nonLocal.argument, "rising numbers below \(depths.reduce(0, +)), of blocks")
+    }
+    guard nonLocalWidths.count == nonLocal.count else {
+      throw refusal("non-local-widths", nonLocalWidths.argument, "\(nonLocal.count) numbers")
+    }
+    if preActivation, !nonLocal.isEmpty {
+      throw refusal("preact", "true", "false with non-local blocks")
+    }
+    let stages = nonLocal.map { stage(of: $0) }
+    guard let first = gate == .nonLocal && !squeeze.isEmpty ? 0 : stages.first else { return }
+    var side = blockSide
+    for stage in 0...first {
+      let stride = self.stride(of: stage)
+      side = (side + stride - 1) / stride
+    }
+    let places = side.multipliedReportingOverflow(by: side).partialValue
+    guard side < 1 << 15,
+      places.multipliedReportingOverflow(by: places).partialValue <= Self.largestValue
+    else {
+      throw refusal(
+        "image", "\(places) places of a non-local block",
+        "at most \(Self.largestValue) scores in a map",
+        "Give a smaller image size")
     }
   }
 

@@ -53,14 +53,19 @@ extension ResNetConfiguration {
 
   private mutating func readStages(_ weights: WeightsView) throws(ModelError) {
     (depths, widths, outs, squeeze, groups) = ([], [], [], [], 1)
+    (gate, squeezeBias, nonLocal, nonLocalWidths) = (.squeeze, true, [], [])
+    (nonLocalNorm, nonLocalPool) = (true, true)
     while weights.has("layer\(depths.count + 1).0.conv1.weight") {
       let name = "layer\(depths.count + 1)"
       widths.append(try weights.require("\(name).0.conv1.weight", rank: 4)[0])
-      depths.append(weights.count { "\(name).\($0).conv1.weight" })
+      try readMembers(weights, of: name)
       let last = block == .basic ? "conv2" : "conv3"
       outs.append(try weights.require("\(name).0.\(last).weight", rank: 4)[0])
-      if let gate = weights.shape("\(name).0.se.fc1.weight"), let reduced = gate.first {
-        squeeze.append(reduced)
+      for (kind, layer) in Self.gates {
+        if let reduced = weights.shape("\(name).0.se.\(layer).weight")?.first {
+          (gate, squeezeBias) = (kind, weights.has("\(name).0.se.\(layer).bias"))
+          squeeze.append(reduced)
+        }
       }
       if block == .bottleneck {
         let spatial = try weights.require("\(name).0.conv2.weight", rank: 4)[1]
@@ -73,6 +78,36 @@ extension ResNetConfiguration {
         groups = max(1, own)
       }
     }
+  }
+
+  /// The layer of each kind of gate that makes the channels inside.
+  private static let gates: [(Gate, String)] = [
+    (.squeeze, "fc1"), (.nonLocal, "t"), (.context, "mlp_scale.fc1"),
+    (.addedContext, "mlp_add.fc1"),
+  ]
+
+  /// Residual blocks of a stage, and non-local blocks among them.
+  private mutating func readMembers(
+    _ weights: WeightsView, of name: String
+  ) throws(ModelError) {
+    let before = depths.reduce(0, +)
+    var (member, blocks) = (0, 0)
+    while true {
+      if weights.has("\(name).\(member).conv1.weight") {
+        blocks += 1
+      } else if let theta = weights.shape("\(name).\(member).theta.weight"), blocks > 0 {
+        if nonLocal.isEmpty {
+          nonLocalPool = weights.has("\(name).\(member).g.0.weight")
+          nonLocalNorm = weights.has("\(name).\(member).W.1.weight")
+        }
+        nonLocal.append(before + blocks - 1)
+        nonLocalWidths.append(theta.first ?? 0)
+      } else {
+        break
+      }
+      member += 1
+    }
+    depths.append(blocks)
   }
 
   private mutating func readShortcuts(_ weights: WeightsView) throws(ModelError) {

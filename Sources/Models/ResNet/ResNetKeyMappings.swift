@@ -85,6 +85,7 @@ extension ResNetConfiguration {
       .rename("*.*.conv1", "*.*.conv1.0"), .rename("*.*.bn1", "*.*.conv1.1"),
       .rename("*.*.conv2", "*.*.conv2.0"), .rename("*.*.bn2", "*.*.conv2.1"),
       .rename("*.*.conv3", "*.*.conv3.0"), .rename("*.*.bn3", "*.*.conv3.1"),
+      .rename("*.*.se.fc1", "*.*.gate.ff.0"), .rename("*.*.se.fc2", "*.*.gate.ff.2"),
     ])
 
   private static let hdvPreActivation = KeyMapping(

@@ -24,8 +24,11 @@ extension ResNetConfiguration {
     },
     .checks("block_args") { c, json in
       let names = Set((json.objectValue ?? []).map(\.name))
-      let isGate = json["attn_layer"] == "se" && names.isSubset(of: ["attn_layer", "rd_ratio"])
-      return c.squeeze.isEmpty ? (names.isEmpty ? nil : "none") : isGate ? nil : "attn_layer se"
+      let isGate =
+        json["attn_layer"]?.stringValue == c.gate.rawValue
+        && names.isSubset(of: ["attn_layer", "rd_ratio"])
+      return c.squeeze.isEmpty
+        ? (names.isEmpty ? nil : "none") : isGate ? nil : "attn_layer \(c.gate.rawValue)"
     },
     // What neither names nor shapes tell.
     ConfigurationSetting(keys: ["hidden_act"], sets: [\Self.act, \Self.innerAct]) { c, json in

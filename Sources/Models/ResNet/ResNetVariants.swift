@@ -23,12 +23,16 @@ extension ResNetConfiguration {
 
   private static let cifar: [ModelVariant<Self>] =
     [18, 34, 50, 101, 152].flatMap { name in
-      [false, true].map { preActivation in
+      ["resnet", "preresnet", "seresnet"].map { kind in
         ModelVariant(
-          (preActivation ? "preresnet" : "resnet") + "\(name)_cifar100",
+          "\(kind)\(name)_cifar100",
           make(size(name)) {
             ($0.stem, $0.imageSize, $0.classes, $0.outs) = (.cifar, 32, 100, [])
-            ($0.preActivation, $0.pool, $0.stemStride) = (preActivation, .none, 1)
+            ($0.preActivation, $0.pool, $0.stemStride) = (kind == "preresnet", .none, 1)
+            if kind == "seresnet" {
+              let expansion = $0.block.expansion
+              ($0.squeeze, $0.squeezeBias) = ($0.widths.map { $0 * expansion / 16 }, false)
+            }
           }, .cifar100)
       }
     }

@@ -12,10 +12,43 @@ struct ResidualBlock: Sendable {
   /// The convolution after which a map is halved instead of in it, and by what stride.
   private let antialias: (after: Int, kind: ResNetConfiguration.Antialias, stride: Int)?
   private let shortcut: Shortcut
-  private let gate: SqueezeExcitation?
+  private let gate: Gate?
   private let first: BatchNorm?
   private let act: Activation
   private let innerAct: Activation
+
+  /// What the branch goes through before it is added.
+  private enum Gate: Sendable {
+    case squeeze(SqueezeExcitation)
+    case nonLocal(NonLocal)
+    case context(GlobalContext)
+
+    init?(_ scope: Scope, _ c: ResNetConfiguration, stage: Int) throws(ParameterError) {
+      guard !c.squeeze.isEmpty else { return nil }
+      let (outputs, reduced) = (c.outs[stage], c.squeeze[stage])
+      switch c.gate {
+      case .squeeze:
+        self = .squeeze(
+          try SqueezeExcitation(scope, outputs, reduced: reduced, bias: c.squeezeBias))
+      case .nonLocal: self = .nonLocal(try NonLocal(gate: scope, outputs, inner: reduced))
+      case .context, .addedContext:
+        self = .context(
+          try GlobalContext(scope, outputs, reduced: reduced, isAdded: c.gate == .addedContext))
+      }
+    }
+
+    /// - Parameters:
+    ///   - map: the tap of what places or channels are weighted by, and what it is called.
+    func callAsFunction(
+      _ x: Tensor, _ context: Context, map: (Connections, String) -> Tap
+    ) -> Tensor {
+      switch self {
+      case .squeeze(let gate): gate(x, context) { map($0, "se_map") }
+      case .nonLocal(let gate): gate(x, context) { map($0, "attn_map") }
+      case .context(let gate): gate(x)
+      }
+    }
+  }
 
   /// What the branch is added to.
   private enum Shortcut: Sendable {
@@ -63,9 +96,7 @@ struct ResidualBlock: Sendable {
       channels = step.channels
     }
     self.convolutions = convolutions
-    gate =
-      c.squeeze.isEmpty
-      ? nil : try SqueezeExcitation(scope["se"], outputs, reduced: c.squeeze[stage])
+    gate = try Gate(scope["se"], c, stage: stage)
     if stride == 1, inputs == outputs {
       shortcut = .identity
     } else if c.shortcut == .projection {
@@ -112,7 +143,7 @@ struct ResidualBlock: Sendable {
     }
     if let gate {
       y = gate(y, context) {
-        Tap("\(name).se_map", .attentionMap, layout: .connections($0), stage: stage)
+        Tap("\(name).\($1)", .attentionMap, layout: .connections($0), stage: stage)
       }
       y = context.branch(tap("branch"))?(y) ?? y
       y = isPreActivation ? y + skip : act(y + skip)

@@ -90,11 +90,17 @@ struct Fixture {
         "image", "patch", "dims", "depths", "heads", "stem-width", "mlp-ratio", "class-blocks",
         "classes",
       ]
+    case "sasa", "convit", "aa_wide_resnet", "attention_cnn":
+      family = checkpoint.metadata["family"] ?? ""
+      names = (config.objectValue ?? []).map(\.name)
+    case "resnet" where config["non-local-form"] != nil:
+      (family, names) = ("resnet", ["non-local-form"])
     default: return nil
     }
     var arguments = names.compactMap { name -> String? in
       guard let value = config[name == "head-dim" ? "head_dim" : name] else { return nil }
       if let number = value.intValue { return "\(name)=\(number)" }
+      if let word = value.stringValue { return "\(name)=\(word)" }
       let numbers = (value.arrayValue ?? []).compactMap(\.intValue)
       // An image size is given as height and width.
       return "\(name)=\((name == "image" ? [numbers[0]] : numbers).argument)"

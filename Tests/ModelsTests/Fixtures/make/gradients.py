@@ -17,15 +17,15 @@ from timm.models.pit import PoolingVisionTransformer
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 
-from fixture import HDV, REFINER, Taps, fill, filled, image, use_checkout, write
+from fixture import HDV, REFINER, Taps, fill, filled, image, same, use_checkout, write
 
 
 def dot(a, b):
     return sum((x * y).sum() for x, y in zip(a, b))
 
 
-def record(name, family, dialect, config, model, shape, extra=()):
-    keys, integers = fill(model)
+def record(name, family, dialect, config, model, shape, extra=(), rename=same):
+    keys, integers = fill(model, rename)
     for m in model.modules():
         if hasattr(m, "fused_attn"):
             m.fused_attn = False

@@ -285,7 +285,11 @@ def pvt(modules, full):
         taps = pvt_taps(model)
         evaluate(name, model, taps, shape)
         write(name, "pvt", "PVT", words, keys, shape, taps, (PVT,), integers, limit=limit)
-    record("pvt", "pvt", "PVT", cases[0][2], modules.PyramidVisionTransformer(**small), (2, 3, 64, 64), (PVT,))
+    tiny = dict(small, img_size=32, embed_dims=[4, 4, 8, 8], num_heads=[1, 1, 2, 2], mlp_ratios=[2, 2, 2, 2], depths=[1, 1, 1, 1],
+                sr_ratios=[4, 2, 2, 1])
+    words = {**words, "image": [32, 32], "dims": [4, 4, 8, 8], "depths": [1, 1, 1, 1], "heads": [1, 1, 2, 2], "mlp": [8, 8, 16, 16],
+             "reductions": [4, 2, 2, 1]}
+    record("pvt", "pvt", "PVT", words, modules.PyramidVisionTransformer(**tiny), (2, 3, 32, 32), (PVT,))
 
 
 # ---------------------------------------------------------------- VOLO

@@ -1,6 +1,7 @@
-"""Fixtures of the ResNet families: torchvision, timm, Hugging Face and (with --hdv) how-do-vits-work.
+"""Fixtures of the ResNet families: torchvision, timm, Hugging Face, (with --hdv) how-do-vits-work and
+(with --non-local) blocks with other gates and non-local blocks.
 
-    python resnet.py [--hdv PATH] [--full]
+    python resnet.py [--hdv PATH] [--non-local PATH] [--full]
 """
 
 import argparse
@@ -48,7 +49,12 @@ def plain_taps(model):
     taps.output(model.maxpool, "stem")
     for s in range(1, 5):
         for j, block in enumerate(getattr(model, f"layer{s}")):
-            block_taps(taps, block, f"layer{s}.{j}", block.bn3 if hasattr(block, "bn3") else block.bn2, block.downsample)
+            if hasattr(block, "theta"):
+                taps.output(block.W, f"layer{s}.{j}.attn_branch")
+                taps.output(block, f"layer{s}.{j}")
+                continue
+            last = block.bn3 if hasattr(block, "bn3") else block.bn2
+            block_taps(taps, block, f"layer{s}.{j}", getattr(block, "se", None) or last, block.downsample)
     pool = getattr(model, "avgpool", None) or model.global_pool
     taps.output(pool, "gap", lambda v: v.flatten(1))
     return taps
@@ -60,7 +66,8 @@ def hdv_taps(model):
     for s in range(1, 5):
         for j, block in enumerate(getattr(model, f"layer{s}")):
             last = block.conv3 if hasattr(block, "conv3") else block.conv2
-            block_taps(taps, block, f"layer{s}.{j}", last, block.shortcut if len(block.shortcut) else None)
+            branch = block.gate if hasattr(block, "gate") else last
+            block_taps(taps, block, f"layer{s}.{j}", branch, block.shortcut if len(block.shortcut) else None)
     head = model.classifier[0]
     taps.input(head.dense, "gap")
     return taps
@@ -111,8 +118,23 @@ def hdv_models():
                 yield (f"{kind}-hdv-{label}-{'stem' if stem else 'cifar'}-narrow", model, (2, 3, side, side), w)
 
 
-def hdv_small():
-    for name, model, shape, w in hdv_models():
+def hdv_gated():
+    """Squeeze-and-excitation blocks, with a reduction that leaves channels in narrow ones."""
+    import models.resnet as res
+    import models.seresnet_dnn_block as blocks
+
+    for block, widths in [("BasicBlock", [2, 4, 4, 6]), ("Bottleneck", [2, 4, 4, 6])]:
+        class Gated(getattr(blocks, block)):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, reduction=2, **kwargs)
+
+        label, depths = ("basic" if block == "BasicBlock" else "bottleneck"), [1, 1, 1, 1]
+        w = dict(widths=widths, blocks=depths, block=block.lower(), stem="cifar", classes=5)
+        yield f"resnet-hdv-se-{label}", narrow(res.ResNet, Gated, "", widths, 5, False, depths), (1, 3, 16, 16), w
+
+
+def hdv_small(models, limit=2_500):
+    for name, model, shape, w in models:
         keys, integers = fill(model)
         taps = hdv_taps(model)
         evaluate(name, model, taps, shape)
@@ -120,7 +142,8 @@ def hdv_small():
             for tap, mean, var in [("stem", 0.153782960, 0.044870869), ("layer4.2", 0.245039578, 0.001079223)]:
                 v = taps.values[tap]
                 expect(f"hdv resnet50 {tap} mean, variance", [v.mean(), v.flatten(2).var(2).mean()], [mean, var])
-        write(name, name.split("-")[0], "hdv", dict(image=list(shape[-2:]), **w), keys, shape, taps, [HDV], integers)
+        write(name, name.split("-")[0], "hdv", dict(image=list(shape[-2:]), **w), keys, shape, taps, [HDV], integers,
+              limit=limit)
 
 
 def hf_small():
@@ -159,9 +182,89 @@ def narrow_torchvision():
         yield kind, model
 
 
+NON_LOCAL = "AlexHex7/Non-local_pytorch ec15789"
+NARROW = dict(layers=[1, 1, 1, 1], channels=[4, 4, 8, 8], stem_type="deep", stem_width=4, num_classes=5)
+
+
+def maps_of(taps, model):
+    """Offers the maps of timm's non-local gates, whose softmax has no module."""
+    import torch.nn.functional as F
+
+    for s in range(1, 5):
+        for j, block in enumerate(getattr(model, f"layer{s}")):
+            def hook(m, i, o, name=f"layer{s}.{j}"):
+                t, p = (f(i[0]).flatten(2) for f in (m.t, m.p))
+                taps.put(f"{name}.attn_map", F.softmax(t.transpose(1, 2) @ p * m.scale, 2).unsqueeze(1))
+
+            block.se.register_forward_hook(hook)
+
+
+def gated():
+    """timm's blocks with non-local and context gates; of the last kind logits alone."""
+    for kind in ["nl", "gc", "gca"]:
+        model = timm.create_model("resnet18", **NARROW, block_args=dict(attn_layer=kind))
+        keys, integers = fill(model)
+        taps = plain_taps(model)
+        if kind == "nl":
+            maps_of(taps, model)
+        evaluate("", model, taps, (1, 3, 33, 33))
+        if kind == "gca":
+            taps.values = {"logits": taps.values["logits"]}
+        write(f"resnet-timm-{kind}", "resnet", "timm", dict(image=[33, 33], classes=5), keys, (1, 3, 33, 33), taps, (), integers,
+              limit=400)
+
+
+def map_of(taps, block, name):
+    """Offers the map of a non-local block, which its `forward` hands out on request."""
+    forward = block.forward
+
+    def offering(x):
+        z, weights = forward(x, return_nl_map=True)
+        taps.put(f"{name}.attn_map", weights.unsqueeze(1))
+        return z
+
+    block.forward = offering
+
+
+def non_local(path):
+    """AlexHex7's blocks as members of stages, behind the first residual block of the second and of the third."""
+    def module(name):
+        names = {"__name__": name}
+        exec(open(f"{path}/lib/{name}.py").read(), names)
+        return names["NONLocalBlock2D"]
+
+    def build(block, **options):
+        model = timm.create_model("resnet18", **dict(NARROW, layers=[1, 2, 1, 1]))
+        for layer, width in [(model.layer2, 4), (model.layer3, 8)]:
+            layer.insert(1, block(width, **options))
+        return model
+
+    gaussian, dot = module("non_local_embedded_gaussian"), module("non_local_dot_product")
+    for name, block, options in [("pooled", gaussian, {}), ("plain", gaussian, dict(sub_sample=False, bn_layer=False)),
+                                 ("dot", dot, dict(sub_sample=False))]:
+        model = build(block, **options)
+        keys, integers = fill(model)
+        taps = plain_taps(model)
+        for s in (2, 3):
+            if block is gaussian and not options.get("sub_sample", True):
+                map_of(taps, getattr(model, f"layer{s}")[1], f"layer{s}.1")
+        form = "mean" if name == "dot" else "softmax"
+        evaluate("", model, taps, (1, 3, 33, 33))
+        if name != "pooled":  # the other blocks are the same
+            taps.values = {k: v for k, v in taps.values.items() if ".1.attn_" in k or k in ("layer2.1", "layer3.1", "logits")}
+        write(f"resnet-non-local-{name}", "resnet", "timm", {"image": [33, 33], "classes": 5, "non-local-form": form}, keys,
+              (1, 3, 33, 33), taps, (NON_LOCAL,), integers, limit=400)
+    # Both places of such a block in two stages, for derivatives.
+    model = timm.create_model("resnet18", **NARROW, block_args=dict(attn_layer="nl"))
+    model.layer2.insert(1, gaussian(4, sub_sample=False))
+    model.layer3, model.layer4, model.fc = nn.Identity(), nn.Identity(), nn.Linear(4, 5)
+    return model
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--hdv", help="a checkout of xxxnell/how-do-vits-work")
+    parser.add_argument("--non-local", help="a checkout of AlexHex7/Non-local_pytorch, for gates and non-local blocks alone")
     parser.add_argument("--full", action="store_true")
     args = parser.parse_args()
     if args.full:
@@ -173,6 +276,21 @@ def main():
             evaluate("", model, taps, shape)
             write(f"full-{name}", "resnet", "timm", dict(image=[224, 224], variant=name[6:], stem="imagenet", classes=1000),
                   keys, shape, taps, (), integers, limit=1024)
+        return
+    if args.non_local:
+        gated()
+        block = non_local(args.non_local)
+        from gradients import record
+
+        record("resnet-non-local", "resnet", "timm", {"image": [17, 17], "classes": 5}, block, (2, 3, 17, 17), (NON_LOCAL,))
+        if args.hdv:
+            use_checkout(args.hdv)
+            gates = list(hdv_gated())
+            hdv_small(gates, limit=400)
+            name, model, shape, w = gates[0]
+            model.layer3, model.layer4 = nn.Sequential(), nn.Sequential()
+            model.classifier[0].dense = nn.Linear(4, 5)
+            record("resnet-hdv-se", "resnet", "hdv", dict(w, image=[8, 8]), model, (2, 3, 8, 8), (HDV,))
         return
     shape = (1, 3, 64, 64)
     for name, model, dialect in [
@@ -200,7 +318,7 @@ def main():
     hf_small()
     if args.hdv:
         use_checkout(args.hdv)
-        hdv_small()
+        hdv_small(hdv_models())
 
 
 if __name__ == "__main__":
