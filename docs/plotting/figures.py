@@ -2,8 +2,8 @@
 
     python figures.py [FOLDER] [OUT]
 
-What tables do not say is left out: words on values beyond a scale. Stages begin where a layer subsamples. Tested with
-Python 3.11, pandas 3.1 and matplotlib 3.11.
+What tables do not say is left out: words on values beyond a scale. Where stages begin is read from run.json. Tested
+with Python 3.11, pandas 3.1 and matplotlib 3.11.
 """
 
 import json
@@ -84,14 +84,21 @@ def shade(axes, rows):
         axes.axvspan(left, right, ymin=low, color=color, alpha=alpha, lw=0)
 
 
-def stages(folder):
-    """Of each model, the depths where stages begin: those of layers that subsample."""
-    for name in ("variance", "fourier", "cka_curve"):
-        if (folder / f"{name}.csv").exists():
-            table = pd.read_csv(folder / f"{name}.csv", usecols=["model", "kind", "depth"])
-            pools = table[table.kind == "pool"]
-            return {model: sorted(set(rows.depth)) for model, rows in pools.groupby("model")}
-    return {}
+def stages(folder, table="variance"):
+    """Of each model, the depths of those layers of a table at which a stage begins, but for the first."""
+    path = folder / "run.json"
+    networks = json.loads(path.read_text()).get("networks", []) if path.exists() else []
+    known = {
+        (network["label"], layer["name"]): layer["stage"]
+        for network in networks for layer in network["layers"] if "stage" in layer
+    }  # fmt: skip
+    rows = pd.read_csv(folder / f"{table}.csv", usecols=["model", "layer_name", "depth"])
+    found = {}
+    for name, own in models(rows.drop_duplicates(["model", "layer_name"])):
+        rows = [row for row in own.itertuples() if (name, row.layer_name) in known]
+        staged = [(known[name, row.layer_name], row.depth) for row in rows]
+        found[name] = [after[1] for before, after in zip(staged, staged[1:]) if before[0] != after[0]]
+    return {name: depths for name, depths in found.items() if depths}
 
 
 def mark_stages(axes, found, names, style):
@@ -115,7 +122,7 @@ def cka_curve(folder, style):
         line(axes, rows.depth, rows.s_ratio, style[name], label=name)
         axes.fill_between(
             rows.depth, rows.ratio_ci_lo, rows.ratio_ci_hi, color=style[name][0], alpha=0.18, lw=0)
-    mark_stages(axes, stages(folder), style, style)
+    mark_stages(axes, stages(folder, "cka_curve"), style, style)
     axes.set(xlabel="Normalized depth", ylabel="CKA to last block / CKA of first to last", xlim=(0, 1))
     axes.legend()
     yield "cka_curve", figure
@@ -166,7 +173,7 @@ def fourier(folder, style):
     figure, axes = panels(len(groups))
     for ax, (name, rows) in zip(axes, groups):
         shade(ax, rows)
-        mark_stages(ax, stages(folder), [name], style)
+        mark_stages(ax, stages(folder, "fourier"), [name], style)
         ax.errorbar(rows.depth, rows.delta_log_amp, 1.96 * rows.delta_se, color="0.3", elinewidth=1)
         ax.scatter(rows.depth, rows.delta_log_amp, c=rows.depth, cmap=EMBER, vmin=0, vmax=1, zorder=3)
         ax.set(title=name, xlabel="Normalized depth", xlim=(0, 1))
@@ -204,7 +211,7 @@ def attention(folder, style):
         parts = [[group] for group in groups] if has_heads else [groups]
         figure, axes = panels(len(parts))
         for ax, part in zip(axes, parts):
-            mark_stages(ax, stages(folder), [name for name, _ in part], style)
+            mark_stages(ax, stages(folder, "attention"), [name for name, _ in part], style)
             for name, own in part:
                 color, marker, dash = style[name]
                 kinds = own.layer_name.str.split(".").str[-1]
@@ -276,17 +283,207 @@ def hessian(folder, style):
             low, high = found.min() / 10, found.max() * 10
             ax.set_xlim((-high, -low) if side == "neg" else (low, high))
         ax.set(title={"neg": "Negative", "pos": "Positive"}[side], xlabel="Eigenvalue")
-        ax.legend()
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("Density per decade" if decades else "Density")
     yield "hessian", figure
+    whole = models(table[table.source == "slq"])
+    if not whole:
+        return
+    figure, axes = panels(len(whole))
+    for ax, (name, rows) in zip(axes, whole):
+        # Each density ascends; the next one begins where x falls back.
+        for _, density in rows.groupby((rows.x.diff() <= 0).cumsum()):
+            ax.plot(density.x, density.density.clip(lower=1e-300), color=style[name][0], ls=style[name][2])
+        ax.set(xlabel="Eigenvalue", yscale="log", title=name if len(whole) > 1 else "")
+    top = max(rows.density.max() for _, rows in whole)
+    axes[0].set(ylim=(1e-6 * top, 2 * top), ylabel="Density")
+    yield "hessian_spectrum", figure
+
+
+def grid_of(rows, value="nll"):
+    """Places along both axes and the values there."""
+    grid = rows.pivot(index="y", columns="x", values=value)
+    return grid.columns.to_numpy(), grid.index.to_numpy(), grid.to_numpy()
+
+
+def contours(groups, name, axis_names=("Step along direction 1", "Step along direction 2"), way=None):
+    """Lines of one loss, a panel a model, on one scale."""
+    known = pd.concat([rows.nll for _, rows in groups]).pipe(lambda nll: nll[nll > 0])
+    low, high = np.log10(known.min()), np.log10(known.max())
+    figure, axes = panels(len(groups))
+    for ax, (label, rows) in zip(axes, groups):
+        x, y, nll = grid_of(rows)
+        ax.contour(x, y, np.log10(nll), np.linspace(low, high, 16)[1:-1], cmap=EMBER, vmin=low, vmax=high)
+        if way is not None:
+            ax.plot(way.x, way.y, "-o", color=COLORS[-1], ms=3, lw=1)
+        ax.plot(0, 0, "+", color=COLORS[-1], ms=9)
+        ax.set(xlabel=axis_names[0], title=label if len(groups) > 1 else "")
+    axes[0].set_ylabel(axis_names[1])
+    scale = plt.cm.ScalarMappable(plt.Normalize(low, high), EMBER)
+    figure.colorbar(scale, ax=axes, label="log10 of the negative log-likelihood (nats)")
+    return name, figure
+
+
+def surface(groups):
+    """The loss as a mesh; what lies above twice the lowest of the models' rims is cut off."""
+    low = min(rows.nll.min() for _, rows in groups)
+    top = min(max(rows.nll.max() for _, rows in groups), 2 * min(rows.nll.max() for _, rows in groups))
+    figure = plt.figure(figsize=(4 * len(groups) + 1, 4), layout="constrained")
+    axes = [figure.add_subplot(1, len(groups), place + 1, projection="3d") for place in range(len(groups))]
+    scale = plt.cm.ScalarMappable(plt.Normalize(min(0, low), top), EMBER)
+    for ax, (label, rows) in zip(axes, groups):
+        x, y, nll = grid_of(rows)
+        nll = np.where(nll <= top, nll, np.nan)
+        mesh = ax.plot_surface(*np.meshgrid(x, y), nll, rcount=25, ccount=25, facecolors=scale.to_rgba(nll))
+        mesh.set_facecolor((0, 0, 0, 0))
+        ax.set(xlabel="Direction 1", ylabel="Direction 2", zlim=(0, top), title=label if len(groups) > 1 else "")
+    figure.colorbar(scale, ax=axes, label="Negative log-likelihood (nats)")
+    return "landscape_surface", figure
+
+
+def landscape(folder, style):
+    table = pd.read_csv(folder / "landscape.csv")
+    groups = models(table)
+    is_plane = table.y.nunique() > 1
+    if is_plane:
+        yield contours(groups, "landscape")
+        yield surface(groups)
+    figure, axes = plt.subplots(
+        1 + is_plane, 2, figsize=(8, 3.4 * (1 + is_plane)), squeeze=False, layout="constrained")
+    for row, (along, across) in zip(axes, [("x", "y"), ("y", "x")]):
+        for name, rows in groups:
+            cut = rows[rows[across] == 0].sort_values(along)
+            color, marker, dash = style[name]
+            row[0].plot(cut[along], cut.nll, color=color, marker=marker, ls=dash, label=name)
+            row[0].fill_between(
+                cut[along], cut.nll - 1.96 * cut.se, cut.nll + 1.96 * cut.se, color=color, alpha=0.18, lw=0)
+            row[1].plot(cut[along], 100 * cut.acc, color=color, marker=marker, ls=dash, label=name)
+        for ax, title in zip(row, ("Negative log-likelihood (nats)", "Accuracy (%)")):
+            ax.set(xlabel=f"Step along direction {1 if along == 'x' else 2}", ylabel=title)
+            ax.set_ylim(bottom=0)
+        row[1].set_ylim(0, 100)
+    axes[0][0].legend()
+    yield "landscape_axes" if is_plane else "landscape", figure
+
+
+def trajectory(folder, style):
+    way = pd.read_csv(folder / "trajectory.csv")
+    shares = pd.read_csv(folder / "trajectory_axes.csv").explained_variance
+    groups = models(pd.read_csv(folder / "trajectory_surface.csv"))
+    names = [
+        f"{name} principal direction: {100 * share:.3g} % of variance"
+        for name, share in zip(("First", "Second"), shares)
+    ]
+    if len(shares) > 1:
+        yield contours(groups, "trajectory", names, way)
+        return
+    figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for name, rows in groups:
+        axes.plot(rows.x, rows.nll, color=style[name][0], marker=style[name][1], ls=style[name][2], label=name)
+    for x in way.x:
+        axes.axvline(x, color="0.4", ls=":", lw=1, zorder=0)
+    axes.set(xlabel=names[0], ylabel="Negative log-likelihood (nats)")
+    axes.set_ylim(bottom=0)
+    yield "trajectory", figure
+
+
+def interval(rows):
+    """Both arms of each error bar."""
+    return [rows.delta_acc_pp - rows.ci_lo, rows.ci_hi - rows.delta_acc_pp]
+
+
+def robustness(folder, style):
+    table = pd.read_csv(folder / "robustness.csv")
+    rings = table[table.test == "frequency_noise"]
+    if len(rings):
+        figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+        for name, rows in models(rings):
+            line(axes, rows.f_over_pi, rows.delta_acc_pp, style[name], interval(rows), label=name)
+        axes.set(xlabel="Noise frequency (π)", ylabel="Δ accuracy (pp)")
+        axes.legend()
+        yield "robustness_frequency", figure
+    corrupted = table[table.severity.notna()]
+    if len(corrupted):
+        kinds = list(dict.fromkeys(corrupted.test))
+        figure, axes = plt.subplots(
+            -(-len(kinds) // 3), min(3, len(kinds)), figsize=(9, 2.6 * -(-len(kinds) // 3)), squeeze=False,
+            sharey=True, layout="constrained")
+        for ax in axes.flat[len(kinds):]:
+            ax.remove()
+        for ax, kind in zip(axes.flat, kinds):
+            for name, rows in models(corrupted[corrupted.test == kind]):
+                line(ax, rows.severity, rows.delta_acc_pp, style[name], interval(rows), label=name)
+            ax.set(title=kind.replace("_", " "), xlabel="Severity", xlim=(0.7, 5.3))
+        axes.flat[0].legend(fontsize="small")
+        yield "robustness_corruptions", figure
+    plane = models(table[table.test == "fourier_basis"])
+    if plane:
+        figure, axes = panels(len(plane))
+        for ax, (name, rows) in zip(axes, plane):
+            both = pd.concat([rows, rows.assign(ky=-rows.ky, kx=-rows.kx)]).drop_duplicates(["ky", "kx"])
+            grid = 1 - both.pivot(index="ky", columns="kx", values="acc_noisy")
+            most = grid.index.max()
+            image = ax.imshow(
+                grid, origin="lower", cmap="viridis", vmin=0, vmax=1, extent=[-most - 0.5, most + 0.5] * 2)
+            ax.set(title=name if len(plane) > 1 else "", xlabel="Waves from left to right")
+        axes[0].set_ylabel("Waves from top to bottom")
+        figure.colorbar(image, ax=axes, label="Error rate")
+        yield "robustness_fourier", figure
+
+
+def gradient(folder, style):
+    figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for name, rows in models(pd.read_csv(folder / "robustness_gradient.csv")):
+        color, marker, dash = style[name]
+        white = rows.share_over_white / rows.share
+        axes.plot(rows.f_over_pi, rows.share_over_white, color=color, marker=marker, ls=dash, label=name)
+        axes.fill_between(
+            rows.f_over_pi, (rows.share_lo * white).clip(lower=1e-9), rows.share_hi * white, color=color, alpha=0.18,
+            lw=0)
+    axes.axhline(1, color="0.4", ls="--", lw=1)
+    axes.set(xlabel="Frequency (π)", ylabel="Power over that of white noise", xlim=(0, 1), yscale="log")
+    axes.legend()
+    yield "robustness_gradient", figure
+
+
+def lesion(folder, style):
+    """Bars over branches in the order of the pass, a row a model: accuracy left, likelihood right."""
+    table = pd.read_csv(folder / "lesion.csv").dropna(subset="layer_index")
+    groups = models(table)
+    figure, axes = plt.subplots(
+        len(groups), 2, figsize=(9, 3 * len(groups)), squeeze=False, layout="constrained")
+    for row, (name, rows) in zip(axes, groups):
+        places = {layer: place for place, layer in enumerate(dict.fromkeys(rows.layer_name))}
+        rows = rows.assign(place=rows.layer_name.map(places))
+        branches, heads = rows[rows["head_index"].isna()], rows[rows["head_index"].notna()]
+        for ax, value, low, high, title in zip(
+            row, ("delta_acc_pp", "delta_nll"), ("ci_lo", "nll_ci_lo"), ("ci_hi", "nll_ci_hi"),
+            ("Δ accuracy (pp)", "Δ NLL (nats)")):
+            for branch in branches[branches.kind == "msa"].itertuples():
+                ax.axvspan(branch.place - 0.5, branch.place + 0.5, color="#7f7f7f", alpha=0.15, lw=0)
+            for before, after in zip(branches.itertuples(), list(branches.itertuples())[1:]):
+                if before.stage != after.stage and not (pd.isna(before.stage) and pd.isna(after.stage)):
+                    ax.axvline((before.place + after.place) / 2, color="0.4", ls=":", lw=1)
+            arms = [branches[value] - branches[low], branches[high] - branches[value]]
+            ax.bar(branches.place, branches[value], 0.8, color=style[name][0], alpha=0.5)
+            ax.errorbar(branches.place, branches[value], arms, color=style[name][0], marker=style[name][1], ls="", ms=3)
+            for place, own in heads.groupby("place"):
+                x = place - 0.4 + 0.8 * (np.arange(len(own)) + 0.5) / len(own)
+                ax.plot(x, own[value], style[name][1], color=style[name][0], ms=3, alpha=0.6)
+            ax.set(
+                title=f"{name}: {'accuracy' if value == 'delta_acc_pp' else 'negative log-likelihood'}",
+                xlabel="Residual branch", ylabel=title)
+    yield "lesion", figure
 
 
 def main(folder, out):
     out.mkdir(parents=True, exist_ok=True)
     names = {
         "cka": cka, "cka_curve": cka_curve, "fourier": fourier, "variance": variance, "attention": attention,
-        "hessian_density": hessian,
+        "hessian_density": hessian, "landscape": landscape, "trajectory_surface": trajectory, "robustness": robustness,
+        "robustness_gradient": gradient, "lesion": lesion,
     }  # fmt: skip
     count = 0
     for table, draw in names.items():
