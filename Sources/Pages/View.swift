@@ -54,11 +54,11 @@ struct View: Sendable {
     id: "attention", title: "Attention",
     explanation:
       "What the attention maps of heads are like: how far they look, how evenly, how much "
-      + "that depends on the query. Each grid has a cell a layer and head.",
-    tables: ["attention"]
+      + "that depends on the query. Each grid has a cell a layer and head; ellipses are where heads look.",
+    tables: ["attention", "attention_offsets"]
   ) { source throws(ResultsError) in
     let figures = AttentionFigures(source)
-    return try figures.all + figures.grids
+    return try figures.all + figures.grids + AttentionOffsetFigures(source).all
   }
 
   static let hessian = View(

@@ -33,14 +33,13 @@ struct AttentionReport {
 
   var report: Report {
     get throws {
-      let table = table
+      let tables = [table] + [AttentionOffsets(subjects, plan: plan).table].compactMap(\.self)
       let source = FigureSource(
-        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
-      let offsets = AttentionOffsets(subjects, plan: plan, images: images)
+        tables, settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
       return Report(
-        tables: [table] + [offsets.table].compactMap(\.self),
-        figures: try AttentionFigures(source).all + offsets.figures, summary: summary,
-        notes: notes, networks: source.networks)
+        tables: tables,
+        figures: try AttentionFigures(source).all + AttentionOffsetFigures(source).all,
+        summary: summary, notes: notes, networks: source.networks)
     }
   }
 
