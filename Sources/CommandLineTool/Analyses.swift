@@ -10,13 +10,15 @@ struct Analyses: ParsableArguments {
   @OptionGroup(title: "Fourier") var fourier: FourierOptions<Prefixed>
   @OptionGroup(title: "Variance") var variance: VarianceOptions<Prefixed>
   @OptionGroup(title: "Attention") var attention: AttentionOptions<Prefixed>
+  @OptionGroup(title: "Relations") var relations: RelationsOptions<Prefixed>
 
-  private var all: [any AnalysisOptions] { [cka, fourier, variance, attention] }
+  private var all: [any AnalysisOptions] { [cka, fourier, variance, attention, relations] }
 
   static let commands: [any ParsableCommand.Type] = [
     AnalysisCommand<CKAOptions>.self, AnalysisCommand<FourierOptions<Unprefixed>>.self,
     AnalysisCommand<VarianceOptions<Unprefixed>>.self,
     AnalysisCommand<AttentionOptions<Unprefixed>>.self,
+    AnalysisCommand<RelationsOptions<Unprefixed>>.self,
   ]
 
   /// The types of all analyses, for records that were made with them.

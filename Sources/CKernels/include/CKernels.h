@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "attention_maps.h"
+#include "connections.h"
 #include "feature_maps.h"
 #include "krylov.h"
 #include "parallel.h"

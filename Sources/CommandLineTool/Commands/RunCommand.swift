@@ -19,8 +19,8 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Of cka, fourier, variance and attention, separated by commas.", valueName: "LIST"),
-    completion: Completion.lists(of: ["cka", "fourier", "variance", "attention"]))
+      "Of cka, fourier, variance, attention and relations, separated by commas.", valueName: "LIST"),
+    completion: Completion.lists(of: ["cka", "fourier", "variance", "attention", "relations"]))
   var analyses = "cka,fourier,variance"
 
   @OptionGroup var settings: Analyses

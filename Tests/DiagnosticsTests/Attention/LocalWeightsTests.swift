@@ -167,5 +167,6 @@ import Testing
       declared: declared)
     let tap = Tap("b.conv1_map", .attentionMap, layout: .connections(connections))
     #expect(!AttentionAnalyzer().accepts(tap))
+    #expect(RelationsAnalyzer().accepts(tap))
   }
 }

@@ -15,7 +15,7 @@ enum RecordStudy {
     arguments: ["run"], configuration: .object([]), inputs: [], seed: 0, estimators: [], notes: [])
 
   static let types: [any Analyzer.Type] = [
-    CKAAnalyzer.self, FourierAnalyzer.self, VarianceAnalyzer.self,
+    CKAAnalyzer.self, FourierAnalyzer.self, VarianceAnalyzer.self, RelationsAnalyzer.self,
   ]
 
   /// Three analyses of two models on 42 labelled images: five minibatches, the last of ten.
