@@ -15,7 +15,7 @@ struct View: Sendable {
 
   /// In the order of the page.
   static let all: [View] = [
-    .metrics, .cka, .fourier, .variance, .attention, .hessian, .landscape, .trajectory,
+    .metrics, .cka, .fourier, .variance, .attention, .relations, .hessian, .landscape, .trajectory,
     .robustness, .lesion,
   ]
 
@@ -60,6 +60,14 @@ struct View: Sendable {
     let figures = AttentionFigures(source)
     return try figures.all + figures.grids + AttentionOffsetFigures(source).all
   }
+
+  static let relations = View(
+    id: "relations", title: "Relations of mixing layers",
+    explanation:
+      "How far the layers that mix places reach, how much their weights are of the image, of the place and of the "
+      + "channel, and how many independent rows they have. Corners name the operations that lie there.",
+    tables: ["relations"]
+  ) { source throws(ResultsError) in try RelationsFigures(source).all }
 
   static let hessian = View(
     id: "hessian", title: "Hessian eigenvalues",

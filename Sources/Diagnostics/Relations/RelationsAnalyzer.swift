@@ -60,6 +60,6 @@ public struct RelationsAnalyzer: Analyzer {
 
   /// A row a layer, the map of operations, and the measures over depth.
   public func report(_ records: [Record], plan: Plan) throws -> Report {
-    RelationsReport(records, settings: configuration, plan: plan).report
+    try RelationsReport(records, settings: configuration, plan: plan).report
   }
 }

@@ -1,34 +1,59 @@
 import Reports
-import Tensors
 
 /// Layers on the map of operations, and their measures over depth.
-struct RelationsFigures {
-  private let plan: Plan
-  private let rows: [[RelationsReport.Row]]
-  private let images: Int
-  private let styles: [Style]
+public struct RelationsFigures {
+  private let source: FigureSource
 
-  init(plan: Plan, rows: [[RelationsReport.Row]], images: Int) {
-    (self.plan, self.rows, self.images) = (plan, rows, images)
-    styles = Style.models(families: plan.subjects.map(\.family))
-  }
+  /// Figures of the table `relations`, if it is there.
+  public init(_ source: FigureSource) { self.source = source }
 
   /// Those that show anything.
-  var all: [Figure] { [map, depth].compactMap(\.self) }
+  public var all: [Figure] {
+    get throws(ResultsError) {
+      guard let table = source.table("relations") else { return [] }
+      let columns = try Columns(table)
+      let lines = try DepthLine.all(table, of: source)
+      let counted = try table.imageCount()
+      return [map(lines, columns, counted), depth(lines, columns, counted)].compactMap(\.self)
+    }
+  }
 
-  private var counted: String { "n = \(images) image\(images == 1 ? "" : "s")" }
+  /// What is drawn of the table.
+  private struct Columns {
+    /// By measure; ranks over their bounds.
+    private var values: [[Double?]] = []
+    private var errors: [[Double?]] = []
+
+    init(_ table: any TableRows) throws(ResultsError) {
+      let bounds = try table.numbers("rank_bound")
+      for measure in RelationMeasure.allCases {
+        func shares(_ column: String) throws(ResultsError) -> [Double?] {
+          let numbers = try table.numbers(column)
+          guard measure == .rank else { return numbers }
+          return zip(numbers, bounds).map { number, bound in
+            number.map { $0 / max(1, bound ?? 1) }
+          }
+        }
+        values.append(try shares(measure.column))
+        errors.append(try shares(measure.column + "_se"))
+      }
+    }
+
+    func value(_ measure: RelationMeasure, _ row: Int) -> Double? { values[measure.rawValue][row] }
+    func error(_ measure: RelationMeasure, _ row: Int) -> Double? { errors[measure.rawValue][row] }
+  }
 
   // MARK: The map
 
   /// Sparse connections against dynamic weights, and the two kinds of sharing against each other: the axes along
   /// which Han et al. tell operations apart, with the corners named by what lies there.
-  private var map: Figure? {
+  private func map(_ lines: [DepthLine], _ columns: Columns, _ counted: String) -> Figure? {
     let panels = [
       panel(
-        .outside3, .images,
+        .outside3, .images, lines, columns,
         corners: ["convolution", "dynamic convolution", "MLP over places", "attention"]),
       panel(
-        .places, .heads,
+        .places, .heads, lines, columns,
         corners: ["pooling", "depth-wise, SE", "involution", "attention"]),
     ].compactMap(\.self)
     guard !panels.isEmpty else { return nil }
@@ -42,23 +67,25 @@ struct RelationsFigures {
   }
 
   private func panel(
-    _ x: RelationMeasure, _ y: RelationMeasure, corners: [String]
+    _ x: RelationMeasure, _ y: RelationMeasure, _ lines: [DepthLine], _ columns: Columns,
+    corners: [String]
   ) -> Figure.Panel? {
     var marks: [Mark] = zip(corners, [(0.0, 0.0), (0, 1), (1, 0), (1, 1)]).map { name, place in
       // Words stand to the right of their place.
       .note(x: place.0 == 0 ? 0.02 : 0.55, y: place.1 == 0 ? 0.03 : 1.02, text: name)
     }
     var isEmpty = true
-    for (index, subject) in plan.subjects.enumerated() {
-      let points = rows[index].enumerated().compactMap { tap, row -> Point? in
-        guard let across = row[x].value, let up = row[y].value else { return nil }
-        return Point(across, up, label: subject.taps[tap].tap.name)
+    for line in lines {
+      let points = line.layers.compactMap { layer -> Point? in
+        guard let across = columns.value(x, layer.rows[0]), let up = columns.value(y, layer.rows[0])
+        else { return nil }
+        return Point(across, up, label: layer.name, key: source.key(line.model, layer.name))
       }
       guard !points.isEmpty else { continue }
       isEmpty = false
-      var style = styles[index]
+      var style = source.style(line.model)
       (style.width, style.opacity) = (0, 0.75)
-      marks.append(.series(Series(subject.label, points, style: style)))
+      marks.append(.series(Series(line.model, points, style: style)))
     }
     return isEmpty
       ? nil
@@ -68,15 +95,15 @@ struct RelationsFigures {
 
   // MARK: Over depth
 
-  private var depth: Figure? {
+  private func depth(_ lines: [DepthLine], _ columns: Columns, _ counted: String) -> Figure? {
     let panels = RelationMeasure.allCases.compactMap { measure -> Figure.Panel? in
       guard measure != .outside5 else { return nil }
-      let marks = plan.subjects.indices.compactMap { series(measure, $0) }
+      let marks = lines.compactMap { series(measure, $0, columns) }
       guard !marks.isEmpty else { return nil }
       let title = measure == .rank ? "Rank over its bound" : measure.title
       return Figure.Panel(
         x: .depth, y: Axis(title, includesZero: true),
-        plan.stageMarks(of: Array(plan.subjects.indices), styles: styles) + marks)
+        DepthLine.stageMarks(of: lines, source) + marks)
     }
     guard !panels.isEmpty else { return nil }
     return Figure(
@@ -88,18 +115,15 @@ struct RelationsFigures {
       panels: panels, columns: 2, sharesY: false)
   }
 
-  private func series(_ measure: RelationMeasure, _ index: Int) -> Mark? {
-    let subject = plan.subjects[index]
-    let points = rows[index].enumerated().map { tap, row -> Point in
-      let bound = measure == .rank ? Double(max(1, row.layer?.rankBound ?? 1)) : 1
-      let value = row[measure].value.map { $0 / bound }
-      let half = row[measure].error.map { ImageMoments.halfWidth * $0 / bound }
-      return Point(
-        subject.depth(tap), value, low: value.flatMap { value in half.map { value - $0 } },
-        high: value.flatMap { value in half.map { value + $0 } },
-        label: subject.taps[tap].tap.name)
+  private func series(_ measure: RelationMeasure, _ line: DepthLine, _ columns: Columns) -> Mark? {
+    let points = line.layers.map { layer in
+      Point(
+        layer.depth, columns.value(measure, layer.rows[0]),
+        error: columns.error(measure, layer.rows[0]), label: layer.name,
+        key: source.key(line.model, layer.name))
     }
     guard points.contains(where: { $0.y != nil }) else { return nil }
-    return .series(Series(subject.label, points, style: styles[index], interval: .bars))
+    return .series(
+      Series(line.model, points, style: source.style(line.model), interval: .bars))
   }
 }

@@ -25,11 +25,13 @@ struct RelationsReport {
     subscript(_ measure: RelationMeasure) -> Estimate { estimates[measure.rawValue] }
   }
 
+  private let settings: RelationsSettings
   private let plan: Plan
   private let images: Int
   private let rows: [[Row]]
 
   init(_ records: [RelationsAnalyzer.Record], settings: RelationsSettings, plan: Plan) {
+    self.settings = settings
     self.plan = plan
     images = records.reduce(0) { $0 + $1.images }
     let starts = plan.starts
@@ -83,10 +85,14 @@ struct RelationsReport {
   }
 
   var report: Report {
-    Report(
-      tables: [table],
-      figures: RelationsFigures(plan: plan, rows: rows, images: images).all, summary: summary,
-      notes: notes)
+    get throws {
+      let table = table
+      let source = FigureSource(
+        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+      return Report(
+        tables: [table], figures: try RelationsFigures(source).all, summary: summary, notes: notes,
+        networks: source.networks)
+    }
   }
 
   // MARK: Tables
