@@ -32,6 +32,11 @@ public struct Context {
     probe?.wants(tap()) ?? false
   }
 
+  /// Whether somebody wants a residual branch left out.
+  public func removes(_ tap: @autoclosure () -> Tap) -> Bool {
+    probe?.removes(tap()) ?? false
+  }
+
   /// A tap inside of a function, to be handed to it; nil where nobody wants it.
   public func inner(_ tap: @autoclosure () -> Tap) -> InnerTap? {
     guard let probe else { return nil }

@@ -90,8 +90,17 @@ public protocol Probe {
   /// Whether the value of a tap is wanted. Values that cost extra are not made otherwise.
   func wants(_ tap: Tap) -> Bool
 
+  /// Whether a residual branch is to be left out: nothing is added to its input. A block that asks need not compute
+  /// it; one that does not ask offers its value, to be replaced by zeros.
+  func removes(_ tap: Tap) -> Bool
+
   /// Looks at the value of a wanted tap.
   ///
   /// - Returns: the value to go on with: the same, or another of its shape in its place (a lesion).
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor
+}
+
+extension Probe {
+  /// None.
+  public func removes(_ tap: Tap) -> Bool { false }
 }

@@ -7,11 +7,6 @@ extension LandscapeStudy.Direction: ExpressibleByArgument {
   static let named: [LandscapeStudy.Direction] = [.li, .hdvw, .layer, .none, .hessian]
 }
 
-/// What becomes of running statistics, as a user says it.
-enum StatisticsRule: String, ExpressibleByArgument, CaseIterable {
-  case interpolate, recompute
-}
-
 /// Directions and grid, as a user gives them.
 struct GridOptions: ParsableArguments {
   @Option(
@@ -38,21 +33,6 @@ struct GridOptions: ParsableArguments {
       "Both ends of an axis (default -1,1; -0.25,1.25 to a checkpoint).", valueName: "A,B"))
   var extent: String?
 
-  @Option(help: ArgumentHelp("Minibatches, from the first (default: all).", valueName: "N"))
-  var batches: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Only tensors whose names match move ('*': all); !GLOB leaves out. By default those of two axes or more, and all on the way to a checkpoint.",
-      valueName: "GLOB"))
-  var params: [String] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "Running statistics: recompute (estimated anew at each place), or interpolate, on the way to a checkpoint (default there; elsewhere they stand still).",
-      valueName: "RULE"))
-  var batchnorm: StatisticsRule?
-
   func validate() throws {
     guard LandscapeStudy.Direction.named.contains(norm) else {
       throw ValidationError("--norm \(norm.rawValue): give --to SUBJECT for a checkpoint")
@@ -60,15 +40,8 @@ struct GridOptions: ParsableArguments {
     guard to.count <= 2 else {
       throw ValidationError("--to is there \(to.count) times; a plane has two axes")
     }
-    if batchnorm == .interpolate, to.isEmpty {
-      throw ValidationError(
-        "--batchnorm interpolate is of the way to a checkpoint; give --to SUBJECT, or recompute")
-    }
     if let grid, !(2...1001).contains(grid) {
       throw ValidationError("--grid \(grid): 2 to 1001 places are needed")
-    }
-    if let batches, batches < 1 {
-      throw ValidationError("--batches \(batches): at least 1 is needed")
     }
     _ = try range
   }
@@ -86,11 +59,11 @@ struct GridOptions: ParsableArguments {
     }
   }
 
-  func plan(seed: UInt64) throws -> LandscapeEvaluation.Plan {
+  func plan(_ parameters: [String], seed: UInt64) throws -> LandscapeEvaluation.Plan {
     let axis = LandscapeStudy.axis(try range, count: grid ?? (to.isEmpty ? 21 : 25))
     var plan = LandscapeEvaluation.Plan(
       axes: [[Double]](repeating: axis, count: to.isEmpty ? (line ? 1 : 2) : to.count))
-    (plan.direction, plan.parameters, plan.seed) = (norm, params, seed)
+    (plan.direction, plan.parameters, plan.seed) = (norm, parameters, seed)
     return plan
   }
 }
@@ -109,19 +82,21 @@ struct LandscapeCommand: ParsableCommand {
   var subject: [String]
 
   @OptionGroup(title: "Grid") var grid: GridOptions
+  @OptionGroup(title: "Grid") var move: WeightMoveOptions
   @OptionGroup(title: "Run") var options: RunOptions
   @OptionGroup(title: "Long runs") var long: LongRunOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
+  func validate() throws { try move.requireWay(!grid.to.isEmpty) }
+
   func run() throws {
-    let plan = try grid.plan(seed: options.seed)
+    let plan = try grid.plan(move.params, seed: options.seed)
     let order = try options.job(subject, analyses: [])
     let ends = try options.job(grid.to, analyses: []).subjects
-    let batches = grid.batches
-    let recomputes = grid.batchnorm == .recompute
+    let (batches, statistics) = (move.batches, move.statistics)
     var job = EvaluationJob(order) { models in
       var plan = plan
-      if recomputes { plan.statistics = try order.statisticsImages(batchLimit: batches) }
+      plan.statistics = try statistics(order)
       if plan.direction == .hessian, ends.isEmpty {
         return try LandscapeEvaluation(
           models, hessianOn: order.data[0], plan, batchSize: order.options.batchSize,

@@ -29,11 +29,7 @@ public protocol EvaluationStudy: Codable, Sendable {
   func isValid(models: Int) -> Bool
 
   /// Tables and figures.
-  ///
-  /// - Parameters:
-  ///   - models: in order.
-  ///   - data: what the images are called.
-  func report(_ models: [EvaluatedModel], on data: String) throws -> Report
+  static func report(on results: StudyResults<Self>) throws -> Report
 }
 
 extension EvaluationStudy {

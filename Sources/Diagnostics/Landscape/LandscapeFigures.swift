@@ -153,7 +153,10 @@ public struct LandscapeFigures {
           series(\.losses, unit: 1, errors: \.errors)))
       panels.append(
         Figure.Panel(
-          x: self.axis(axis, surface), y: Axis("Accuracy", unit: "%", range: 0...100),
+          x: self.axis(axis, surface),
+          y: Axis(
+            "Accuracy", unit: "%", range: -2...102,
+            ticks: [0, 25, 50, 75, 100].map { Axis.Tick($0, "\(Int($0))") }),
           series(\.accuracies, unit: 100)))
     }
     return Figure(
@@ -243,6 +246,14 @@ public struct LandscapeFigures {
       let step = max(1, (count - 1 + Self.meshLines - 2) / (Self.meshLines - 1))
       return Array(stride(from: 0, to: count, by: step))
     }
+    let heights = surface.models.flatMap { model in
+      model.losses.indices.flatMap { row in
+        model.losses[row].indices.compactMap { column in
+          model.losses[row][column].flatMap { $0 <= top ? project(column, row, $0).y : nil }
+        }
+      }
+    }
+    let span = ((heights.min() ?? 0) - 0.05)...((heights.max() ?? 0) + 0.05)
     let panels = surface.models.map { model -> Figure.Panel in
       let losses = model.losses
       func line(_ places: [(column: Int, row: Int)]) -> Mark {
@@ -263,13 +274,13 @@ public struct LandscapeFigures {
         shown(rowCount).reversed().map { row in line((0..<columns).map { ($0, row) }) }
         + shown(columns).map { column in line((0..<rowCount).map { (column, $0) }) }
       // Heights are told at the left corner, where the floor of the view is at 0.
-      let ticks = Self.roundHeights(to: top).map {
+      let ticks = Self.roundHeights(to: top).filter { span.contains(2 * $0 / top) }.map {
         Axis.Tick(2 * $0 / top, NumberText.trimmed($0, 12))
       }
       return Figure.Panel(
         title: surface.models.count > 1 ? model.label : "",
         x: Axis("Direction 1 →↓, direction 2 →↑", range: -1.75...1.75, ticks: []),
-        y: Axis("NLL at the left corner", unit: "nats", range: -1.05...3.05, ticks: ticks), marks)
+        y: Axis("NLL at the left corner", unit: "nats", range: span, ticks: ticks), marks)
     }
     return Figure(
       name: "landscape_surface", title: "Loss as a surface over a plane of weights",

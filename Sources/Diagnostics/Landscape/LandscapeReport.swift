@@ -1,15 +1,7 @@
 import Reports
 
 /// Tables, figures and grids of loss landscapes.
-struct LandscapeReport {
-  private let study: LandscapeStudy
-  private let models: [EvaluatedModel]
-  private let data: String
-
-  init(_ study: LandscapeStudy, _ models: [EvaluatedModel], data: String) {
-    (self.study, self.models, self.data) = (study, models, data)
-  }
-
+extension StudyResults<LandscapeStudy> {
   var report: Report {
     get throws {
       let tables = [table(named: LandscapeStudy.name), summaryTable]

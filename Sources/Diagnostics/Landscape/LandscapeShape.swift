@@ -1,8 +1,7 @@
 /// What a surface of the loss amounts to in a few numbers.
 struct LandscapeShape {
-  /// The second derivative of the loss along each axis at its origin: of the polynomial through the five places
-  /// nearest to it, or through three where there are no five; nil where there is none on both sides at the same
-  /// distance.
+  /// The second derivative of the loss along each axis at its origin, from its neighbours on the grid; nil
+  /// where there is none on both sides at the same distance.
   private(set) var curvatures: [Double?] = []
   /// The most that the loss rises from the origin within ``radius``; nil where a value is missing there.
   private(set) var worstRise: Double?
@@ -22,23 +21,15 @@ struct LandscapeShape {
       func loss(_ at: Double) -> Double? {
         places.first { (axis == 0 ? ($0.0.x, $0.0.y) : ($0.0.y, $0.0.x)) == (at, 0) }?.1
       }
-      let right = study.axes[axis].filter { $0 > 0 }
-      let left = Array(study.axes[axis].filter { $0 < 0 }.reversed())
-      /// What the loss rises in so many steps to both sides; nil where these are no places.
-      func rise(_ steps: Int) -> Double? {
-        guard let step = right.first, right.count >= steps, left.count >= steps, let origin else {
-          return nil
-        }
-        let (ahead, back) = (right[steps - 1], left[steps - 1])
-        let isEven = [ahead, -back].allSatisfy { abs($0 - Double(steps) * step) < 1e-9 * step }
-        guard isEven, let up = loss(ahead), let down = loss(back) else { return nil }
-        return up - 2 * origin + down
+      let right = study.axes[axis].first { $0 > 0 }
+      let left = study.axes[axis].last { $0 < 0 }
+      guard let right, let left, abs(right + left) < 1e-9 * right, let origin,
+        let up = loss(right), let down = loss(left)
+      else {
+        curvatures.append(nil)
+        continue
       }
-      curvatures.append(
-        rise(1).map { near in
-          let step = right[0]
-          return (rise(2).map { (16 * near - $0) / 12 } ?? near) / (step * step)
-        })
+      curvatures.append((up - 2 * origin + down) / (right * right))
     }
     let near = places.filter {
       $0.0.x * $0.0.x + $0.0.y * $0.0.y <= Self.radius * Self.radius * (1 + 1e-9)

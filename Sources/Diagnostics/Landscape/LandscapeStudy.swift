@@ -146,7 +146,7 @@ public struct LandscapeStudy: EvaluationStudy {
   }
 
   /// The surface.
-  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
-    try LandscapeReport(self, models, data: data).report
+  public static func report(on results: StudyResults<Self>) throws -> Report {
+    try results.report
   }
 }

@@ -4,15 +4,7 @@ import Tensors
 /// The build-up rule of AlterNet (Park and Kim, ICLR 2022) as a table: which convolution a self-attention would
 /// best stand in for. It smooths maps, so it belongs where they vary most and hold most of high frequencies, and
 /// where little is lost with the convolution.
-struct BuildUpTable {
-  private let study: LesionStudy
-  private let models: [EvaluatedModel]
-  private let data: String
-
-  init(_ study: LesionStudy, _ models: [EvaluatedModel], data: String) {
-    (self.study, self.models, self.data) = (study, models, data)
-  }
-
+extension StudyResults<LesionStudy> {
   private struct Row {
     let lesion: LesionStudy.Lesion
     let isStageEnd: Bool
@@ -27,7 +19,7 @@ struct BuildUpTable {
   }
 
   /// A row a branch, the best to replace first; branches that are no convolutions have no rank and come last.
-  var table: Table {
+  var buildUpTable: Table {
     var table = Table(
       "lesion_build_up",
       columns: [

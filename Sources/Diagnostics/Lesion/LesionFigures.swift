@@ -44,10 +44,10 @@ public struct LesionFigures {
         let own = models.count > 1 ? model.value + ": " : ""
         return [
           panel(
-            model.value, own + "accuracy", Axis("Δ accuracy", unit: "pp", includesZero: true),
+            model.value, own, Axis("Δ accuracy", unit: "pp", includesZero: true),
             lesions, accuracy),
           panel(
-            model.value, own + "negative log-likelihood",
+            model.value, own,
             Axis("Δ NLL", unit: "nats", includesZero: true), lesions, loss),
         ]
       }.flatMap(\.self)

@@ -2,19 +2,11 @@ import Reports
 import Tensors
 
 /// The tables of lesions.
-struct LesionReport {
-  private let study: LesionStudy
-  private let models: [EvaluatedModel]
-  private let data: String
-
-  init(_ study: LesionStudy, _ models: [EvaluatedModel], data: String) {
-    (self.study, self.models, self.data) = (study, models, data)
-  }
-
+extension StudyResults<LesionStudy> {
   var report: Report {
     get throws {
       let table = table
-      let buildUp = study.ranksBuildUp ? BuildUpTable(study, models, data: data).table : nil
+      let buildUp = study.ranksBuildUp ? buildUpTable : nil
       let source = FigureSource([table], settings: study.settings, networks: networks)
       return Report(
         tables: [table] + (buildUp.map { [$0] } ?? []), figures: try LesionFigures(source).all,

@@ -91,7 +91,7 @@ public struct LesionStudy: EvaluationStudy {
   }
 
   /// Accuracy and likelihood without each branch.
-  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
-    try LesionReport(self, models, data: data).report
+  public static func report(on results: StudyResults<Self>) throws -> Report {
+    try results.report
   }
 }

@@ -106,7 +106,7 @@ public struct RobustnessFigures {
     guard let most = places.compactMap({ $0.map { max(abs($0.y), abs($0.x)) } }).max() else {
       return nil
     }
-    let names = (-most...most).map { "\($0)" }
+    let names = (-most...most).map { $0 < 0 ? "−\(-$0)" : "\($0)" }
     let panels = rows.models.map { model in
       var values = [[Double?]](
         repeating: [Double?](repeating: nil, count: names.count), count: names.count)

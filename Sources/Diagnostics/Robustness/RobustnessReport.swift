@@ -1,15 +1,7 @@
 import Reports
 
 /// The tables of robustness.
-struct RobustnessReport {
-  private let study: RobustnessStudy
-  private let models: [EvaluatedModel]
-  private let data: String
-
-  init(_ study: RobustnessStudy, _ models: [EvaluatedModel], data: String) {
-    (self.study, self.models, self.data) = (study, models, data)
-  }
-
+extension StudyResults<RobustnessStudy> {
   var report: Report {
     get throws {
       let (table, gradients) = (table, gradientTable)

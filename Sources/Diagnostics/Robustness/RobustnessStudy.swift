@@ -77,7 +77,7 @@ public struct RobustnessStudy: EvaluationStudy {
   }
 
   /// Accuracy and likelihood under each change.
-  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
-    try RobustnessReport(self, models, data: data).report
+  public static func report(on results: StudyResults<Self>) throws -> Report {
+    try results.report
   }
 }

@@ -3,21 +3,21 @@ import Reports
 /// Tables of a training's way.
 struct TrajectoryReport {
   private let study: TrajectoryStudy
-  private let models: [EvaluatedModel]
-  private let data: String
+  /// The loss over the plane.
+  private let surface: StudyResults<LandscapeStudy>
   private let plane: SnapshotPlane
 
-  init(_ study: TrajectoryStudy, _ models: [EvaluatedModel], data: String) throws {
-    (self.study, self.models, self.data) = (study, models, data)
+  init(_ results: StudyResults<TrajectoryStudy>) throws {
+    study = results.study
+    surface = StudyResults(study.surface, results.models, on: results.data)
     plane = try SnapshotPlane(products: study.products, count: study.snapshots.count)
   }
 
   var report: Report {
     get throws {
-      let surface = LandscapeReport(study.surface, models, data: data)
       let tables = [table, axesTable, surface.table(named: TrajectoryFigures.surfaceName)]
       let source = FigureSource(
-        tables, settings: study.settings, networks: models.map(NetworkOutline.init))
+        tables, settings: study.settings, networks: surface.models.map(NetworkOutline.init))
       return Report(
         tables: tables, figures: try TrajectoryFigures(source).all,
         summary: tables[0].selecting([

@@ -69,7 +69,7 @@ public struct TrajectoryStudy: EvaluationStudy {
   }
 
   /// The way, over the surface.
-  public func report(_ models: [EvaluatedModel], on data: String) throws -> Report {
-    try TrajectoryReport(self, models, data: data).report
+  public static func report(on results: StudyResults<Self>) throws -> Report {
+    try TrajectoryReport(results).report
   }
 }

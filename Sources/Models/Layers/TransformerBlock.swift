@@ -107,15 +107,19 @@ struct TransformerBlock: Sendable {
     }
     let attended = context.tap(
       attendedTap,
-      selfAttention(
-        x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
-        heads: heads, scale: scale, gain: gain1, first: count, maps: context.inner(mapTap()),
-        branch: attentionBranch))
+      context.removes(tap("attn_branch", .msa))
+        ? x.slice(axis: 1, start: 0, length: count ?? x.shape[1])
+        : selfAttention(
+          x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
+          heads: heads, scale: scale, gain: gain1, first: count, maps: context.inner(mapTap()),
+          branch: attentionBranch))
     return context.tap(
       done,
-      mlp(
-        attended, norm: norm2, gain: gain2, residual: attended, hidden: hidden,
-        branch: perceptronBranch))
+      context.removes(tap("mlp_branch", .mlp))
+        ? attended
+        : mlp(
+          attended, norm: norm2, gain: gain2, residual: attended, hidden: hidden,
+          branch: perceptronBranch))
   }
 
   /// A branch added to its input, the normalisation behind the branch or behind the sum.

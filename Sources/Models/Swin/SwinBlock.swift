@@ -72,15 +72,19 @@ struct SwinBlock: Sendable {
         .windows(positions)
     let attended = context.tap(
       tap("attn_res", .msa, .sequence),
-      selfAttention(
-        x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
-        heads: shape.heads, scale: 1 / Float(shape.headWidth).squareRoot(), windows: own,
-        maps: context.inner(mapTap()), branch: context.branch(tap("attn_branch", .msa))))
+      context.removes(tap("attn_branch", .msa))
+        ? x
+        : selfAttention(
+          x, normalization: norm1.rows, qkv: qkv.weights, projection: projection.weights,
+          heads: shape.heads, scale: 1 / Float(shape.headWidth).squareRoot(), windows: own,
+          maps: context.inner(mapTap()), branch: context.branch(tap("attn_branch", .msa))))
     return context.tap(
       tap("mlp_res", .mlp, [.sequence, .block]),
-      mlp(
-        attended, norm: norm2, residual: attended,
-        hidden: context.dropout(at: "\(name).mlp_hidden"),
-        branch: context.branch(tap("mlp_branch", .mlp))))
+      context.removes(tap("mlp_branch", .mlp))
+        ? attended
+        : mlp(
+          attended, norm: norm2, residual: attended,
+          hidden: context.dropout(at: "\(name).mlp_hidden"),
+          branch: context.branch(tap("mlp_branch", .mlp))))
   }
 }

@@ -17,9 +17,6 @@ public final class BatchInHand: Sendable {
   private let passes = Mutex<[PartialPass]>([])
   private let whole = Mutex<WholePass?>(nil)
 
-  /// States that are kept: a thread may be a block behind another.
-  static let keptPasses = 2
-
   init(
     _ minibatch: Minibatch, images: Tensor, labels: [Int?], skipped: [SkippedImage] = []
   ) {
@@ -41,32 +38,28 @@ public final class BatchInHand: Sendable {
   ///
   /// It goes on from the furthest place before that is known, so that changes in the order of blocks
   /// cost what comes behind them.
-  func pass(of network: any Network, before block: Int) -> PartialPass? {
+  ///
+  /// - Parameter limit: states that are kept.
+  func pass(of network: any Network, before block: Int, keeping limit: Int) -> PartialPass? {
     let known = passes.withLock { passes in
       passes.filter { $0.block <= block }.max { $0.block < $1.block }
     }
     guard var pass = known ?? network.begin(images, Context()) else { return nil }
     guard pass.block < block || known == nil else { return pass }
     while pass.block < block { pass = pass.next() }
-    let reached = pass
-    passes.withLock { passes in
-      guard !passes.contains(where: { $0.block == reached.block }) else { return }
-      passes.append(reached)
-      passes.sort { $0.block > $1.block }
-      passes.removeLast(max(0, passes.count - Self.keptPasses))
-    }
+    keep(pass, of: limit)
     return pass
   }
-}
 
-/// What a network as it is makes of a minibatch.
-public struct WholePass: Sendable {
-  /// Class scores, and further numbers where the study asks for some.
-  let output: VariantOutput
-  /// The layer that variants are compared at; nil where there is none.
-  let last: CentredGram?
-
-  init(_ output: VariantOutput, last: CentredGram? = nil) {
-    (self.output, self.last) = (output, last)
+  /// Keeps a state of the pass of the network as it is.
+  ///
+  /// - Parameter limit: states that are kept, the furthest of them.
+  func keep(_ pass: PartialPass, of limit: Int) {
+    passes.withLock { passes in
+      guard !passes.contains(where: { $0.block == pass.block }) else { return }
+      passes.append(pass)
+      passes.sort { $0.block > $1.block }
+      passes.removeLast(max(0, passes.count - limit))
+    }
   }
 }

@@ -164,7 +164,12 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
       notes.append("\(images - labelled) of \(images) images have no label and were left out")
     }
     return RunReport(
-      [(Study.name, try settings.study.report(models, on: settings.dataName))], notes: notes)
+      [
+        (
+          Study.name,
+          try Study.report(on: StudyResults(settings.study, models, on: settings.dataName))
+        )
+      ], notes: notes)
   }
 }
 

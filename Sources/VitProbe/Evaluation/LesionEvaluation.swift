@@ -13,6 +13,10 @@ public struct LesionEvaluation: VariantEvaluation {
   private let blocks: [[Int?]]
   /// Bytes of the largest residual stream of each model for an image.
   private let streamBytes: [Int]
+  /// Bytes of states of a pass that are kept of a minibatch, so that the whole pass and those up to lesions are one.
+  private static let stateBytes = 256 << 20
+  /// The least number of states: a thread may be a block behind another.
+  private static let leastStates = 2
   /// Of each model, where the maps behind each of its branches are looked at.
   private let profileTaps: [[PlannedTap?]]
 
@@ -145,7 +149,14 @@ public struct LesionEvaluation: VariantEvaluation {
 
   /// The states that are kept of a pass, and a Gram matrix.
   public func bytesInHand(of model: Int, images: Int) -> Int {
-    streamBytes[model] * images * BatchInHand.keptPasses + 8 * images * images
+    streamBytes[model] * images * statesKept(of: model, images: images) + 8 * images * images
+  }
+
+  /// One before each block that has a lesion, if all have room together.
+  private func statesKept(of model: Int, images: Int) -> Int {
+    let all = Set(blocks[model].compactMap(\.self)).count
+    let fit = all * streamBytes[model] * images <= Self.stateBytes
+    return fit ? max(all, Self.leastStates) : Self.leastStates
   }
 
   /// The class scores of the whole network, with its last layer kept for lesions, and its maps measured where they
@@ -153,10 +164,25 @@ public struct LesionEvaluation: VariantEvaluation {
   public func runWhole(_ model: Int, on batch: BatchInHand) -> WholePass? {
     let profile = study.ranksBuildUp ? FeatureProfile(profileTaps[model]) : nil
     let probe = WholeProbe(study.lastLayers[model], profile)
-    let logits = networks[model](batch.images, Context(probe: probe))
+    let logits = wholeLogits(model, on: batch, Context(probe: probe))
     return WholePass(
       VariantOutput(logits, measures: profile?.measures(images: batch.minibatch.count)),
       last: probe.last)
+  }
+
+  /// The whole pass, on whose way the states before lesions are kept where all of them have room.
+  private func wholeLogits(_ model: Int, on batch: BatchInHand, _ context: Context) -> Tensor {
+    let (network, wanted) = (networks[model], Set(blocks[model].compactMap(\.self)))
+    let limit = statesKept(of: model, images: batch.minibatch.count)
+    guard let last = wanted.max(), limit >= wanted.count,
+      var pass = network.begin(batch.images, context)
+    else { return network(batch.images, context) }
+    while pass.block < last {
+      if wanted.contains(pass.block) { batch.keep(pass, of: limit) }
+      pass = pass.next(context)
+    }
+    batch.keep(pass, of: limit)
+    return pass.finish(context)
   }
 
   /// Runs what comes from the lesion's block on.
@@ -167,7 +193,10 @@ public struct LesionEvaluation: VariantEvaluation {
     let probe = LesionProbe(lesion, by: study.replacement, last: study.lastLayers[model])
     let context = Context(probe: probe)
     let network = networks[model]
-    let pass = blocks[model][variant].flatMap { batch.pass(of: network, before: $0) }
+    let limit = statesKept(of: model, images: batch.minibatch.count)
+    let pass = blocks[model][variant].flatMap {
+      batch.pass(of: network, before: $0, keeping: limit)
+    }
     let logits = pass?.finish(context) ?? network(batch.images, context)
     guard probe.isDone else {
       throw VitProbeError(.software, "the pass has not come by \(lesion.target)")
@@ -214,6 +243,12 @@ private final class LesionProbe: Probe {
   }
 
   func wants(_ tap: Tap) -> Bool { tap.name == lesion.target || tap.name == lastName }
+
+  func removes(_ tap: Tap) -> Bool {
+    guard tap.name == lesion.target, lesion.head == nil, replacement == .zero else { return false }
+    isDone = true
+    return true
+  }
 
   func observe(_ tap: Tap, _ value: Tensor) -> Tensor {
     guard tap.name == lesion.target else {

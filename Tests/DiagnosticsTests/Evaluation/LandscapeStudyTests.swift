@@ -27,19 +27,6 @@ import Testing
     #expect(holed.curvatures == [2, nil] && holed.worstRise == nil)
   }
 
-  /// L = x² + x⁴: three places a half apart see 2.5, five see the 2 that it is.
-  @Test func curvaturesAreOfThePolynomialThroughFivePlaces() {
-    func curvature(_ axis: [Double]) -> Double? {
-      let losses = axis.map { $0 * $0 + $0 * $0 * $0 * $0 }
-      let study = LandscapeStudy(.li, axes: [axis], moving: [1])
-      return LandscapeShape(study, losses, origin: 0).curvatures[0]
-    }
-    #expect(curvature([-1, -0.5, 0, 0.5, 1]) == 2)
-    #expect(curvature([-0.5, 0, 0.5]) == 2.5 && curvature([-0.5, 0, 0.5, 1]) == 2.5)
-    #expect(curvature([-0.5, 0, 0.5, 0.75]) == 2.5)
-    #expect(curvature([-0.25, 0, 0.5]) == nil && curvature([0, 0.5, 1]) == nil)
-  }
-
   /// Loss 1 at the start, 2 at the end and 4 half-way: 2.5 above the straight line.
   @Test func barriersAreAboveTheStraightLine() {
     func study(_ axis: [Double]) -> LandscapeStudy {
