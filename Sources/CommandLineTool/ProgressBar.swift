@@ -73,3 +73,29 @@ final class ProgressBar: Sendable {
     return "\(whole / 3600) h \(whole % 3600 / 60) min"
   }
 }
+
+/// A bar for each unit that work is counted in, one after the other.
+final class ProgressBars: Sendable {
+  private let bars = Mutex<[String: ProgressBar]>([:])
+  private let start = ContinuousClock.now
+  private let isEnabled: Bool
+
+  init(isEnabled: Bool) { self.isEnabled = isEnabled }
+
+  /// Seconds since they were made.
+  var elapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+  func update(_ unit: String, _ done: Int, of total: Int) {
+    let bar = bars.withLock { bars in
+      if let bar = bars[unit] { return bar }
+      for other in bars.values { other.finish() }
+      let bar = ProgressBar(unit: unit, isEnabled: isEnabled)
+      bars[unit] = bar
+      return bar
+    }
+    bar.update(done, of: total)
+  }
+
+  /// Clears what is shown.
+  func finish() { for bar in bars.withLock({ Array($0.values) }) { bar.finish() } }
+}

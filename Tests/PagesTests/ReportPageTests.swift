@@ -23,7 +23,10 @@ import Testing
       shown.insert(view.id)
     }
     #expect(
-      shown.isSuperset(of: ["metrics", "cka", "fourier", "variance", "attention", "hessian"]))
+      shown.isSuperset(of: [
+        "metrics", "cka", "fourier", "variance", "attention", "hessian", "landscape", "robustness",
+        "lesion",
+      ]))
     for id in View.all.map(\.id) + ["findings", "layers", "provenance", "compare"] {
       let count = page.html.occurrences(of: "<section id=\"\(id)\"")
       #expect(count == (shown.contains(id) ? 1 : 0), "\(id)")

@@ -37,16 +37,15 @@ struct DemoCommand: ParsableCommand {
     let demo = try DemoJob(
       arguments: Array(CommandLine.arguments.dropFirst()), analyses: settings.analyzers(seed: 0),
       images: limit)
-    let images = ProgressBar(unit: "images", isEnabled: !output.noProgress)
-    let products = ProgressBar(unit: "products", isEnabled: !output.noProgress)
+    let bars = ProgressBars(isEnabled: !output.noProgress)
     let outcome = try demo(
       to: output.path(for: "demo"), replace: output.replace, force: output.force,
       formats: try output.formats, opened: { $0.sayWhatIsReplaced() },
-      elapsed: { images.elapsed }
+      elapsed: { bars.elapsed }
     ) { unit, done, total in
-      (unit == "images" ? images : products).update(done, of: total)
+      bars.update(unit, done, of: total)
     }
-    products.finish()
+    bars.finish()
     for (name, report) in outcome.reports {
       for note in report.notes { Terminal.detail("note: \(name): \(note)") }
     }

@@ -41,7 +41,7 @@ public struct LesionFigures {
       let panels = try models.map { model throws(ResultsError) -> [Figure.Panel] in
         let lesions = try lesions(table, model)
         guard lesions.contains(where: { accuracy.values[$0.row] != nil }) else { return [] }
-        let own = models.count > 1 ? model.value + ": " : ""
+        let own = models.count > 1 ? model.value : ""
         return [
           panel(
             model.value, own, Axis("Δ accuracy", unit: "pp", includesZero: true),

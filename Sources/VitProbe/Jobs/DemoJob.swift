@@ -18,6 +18,10 @@ public struct DemoJob: Sendable {
   public let features: FeatureJob
   /// The Hessian spectra of a few minibatches.
   public let hessian: HessianJob
+  /// Images that networks without their branches, and with noise, are run on: the first of them.
+  static let studyImages = 256
+  /// Images at each of the many places of a landscape.
+  static let landscapeImages = 48
 
   /// The demo.
   ///
@@ -65,12 +69,35 @@ public struct DemoJob: Sendable {
         ])
     }
     provenance.estimators.append("hessian: \(hessian.settings.json.compact)")
+    let lesions = try study(Self.studyImages) { try LesionEvaluation($0, by: .zero) }
+    let noise = try study(Self.studyImages) {
+      try RobustnessEvaluation(
+        $0, noise: FrequencyNoise(), (1...9).map { .frequencyNoise(Double($0) / 10) })
+    }
+    let axis = LandscapeStudy.axis(-1...1, count: 21)
+    let surface = try study(Self.landscapeImages) {
+      try LandscapeEvaluation($0, LandscapeEvaluation.Plan(axes: [axis, axis]))
+    }
+    if case .object(let members) = provenance.configuration {
+      provenance.configuration = .object(
+        members + [
+          settings(of: lesions.run, on: Self.studyImages),
+          settings(of: noise.run, on: Self.studyImages),
+          settings(of: surface.run, on: Self.landscapeImages),
+        ])
+    }
     let folder = try OutputFolder(
       path, identity: provenance.identity(of: "demo"), replace: replace, force: force)
     opened(folder)
     let outcome = try prepared.run { progress("images", $0, $1) }
     reports += outcome.reports
     reports.append(("hessian", try curvature { progress("products", $0, $1) }))
+    reports += try lesions.run.collect(progress: { progress("images of lesions", $0, $1) })
+      .outcome().reports
+    reports += try noise.run.collect(progress: { progress("noisy images", $0, $1) }).outcome()
+      .reports
+    reports += try surface.run.collect(progress: { progress("images of places", $0, $1) }).outcome()
+      .reports
     for (_, report) in reports { try report.write(to: folder, as: formats) }
     var manifest = provenance.manifest(
       images: outcome.images,
@@ -79,5 +106,23 @@ public struct DemoJob: Sendable {
       wallSeconds: elapsed())
     manifest.networks = NetworkOutline.merged(reports.flatMap(\.report.networks))
     return Outcome(reports: reports, files: try folder.finish(manifest), folder: folder.path)
+  }
+
+  /// A study of the subjects on the first images.
+  private func study<Evaluation: VariantEvaluation>(
+    _ images: Int, variants: @escaping @Sendable ([ModelSubject]) throws -> Evaluation
+  ) throws -> PreparedRun<EvaluationRun<Evaluation>> {
+    var order = features
+    order.data = [DataArgument(path: nil, limit: min(images, features.data[0].limit ?? images))]
+    order.analyses = []
+    return try EvaluationJob(order, variants: variants).prepare()
+  }
+
+  private func settings<Evaluation: VariantEvaluation>(
+    of run: EvaluationRun<Evaluation>, on images: Int
+  ) -> JSONValue.Member {
+    .init(
+      Evaluation.Study.name,
+      ["images": .integer(images), "study": run.evaluation.study.settings])
   }
 }
