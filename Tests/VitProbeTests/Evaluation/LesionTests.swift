@@ -184,7 +184,7 @@ import Testing
     let other = try EvaluationStudies.wrapped(Blockless(base: subject.network), as: subject)
     let same = try EvaluationStudies.wrapped(subject.network, as: subject)
     let data = try Samples.images(4)
-    let heads = subject.taps.contains { $0.tap.name.hasSuffix("attn_map") }
+    let heads = subject.taps.contains { $0.tap.name.hasSuffix("attn_branch") }
     let found = try losses(same, on: data, by: .mean, heads: heads)
     #expect(try found == losses(other, on: data, by: .mean, heads: heads))
     #expect(

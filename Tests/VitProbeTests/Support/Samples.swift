@@ -51,20 +51,20 @@ enum Samples {
     Family(
       architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 2),
     Family(
-      architecture: "sasa(stem=cifar,image=16,depths=1-1,width=8,heads=2,window=3,classes=7)",
+      architecture: "sasa(stem=cifar,image=32,depths=1-1,width=8,heads=2,window=3,classes=7)",
       maps: 2),
     Family(
       architecture: "convit(image=32,patch=8,dim=24,depth=2,heads=3,kernel=3,classes=7)", maps: 2),
     Family(
       architecture:
-        "aa_wide_resnet(image=8,depths=1-1,widths=4-4-8,keys=8-8-16,values=2-2-4,heads=2,"
-        + "classes=7)", maps: 6),
+        "aa_wide_resnet(form=paper,image=32,depths=1-1,widths=4-4-8,keys=160-8-8,values=1-2-4,heads=2,"
+        + "classes=7)", maps: 2),
     Family(
       architecture:
-        "attention_cnn(image=16,dim=8,depth=2,heads=3,mlp=12,positions=quadratic,classes=7)",
+        "attention_cnn(image=32,patch=4,dim=8,depth=2,heads=3,mlp=12,positions=quadratic,classes=7)",
       maps: 2),
     Family(
-      architecture: "resnet(stem=cifar,image=16,depths=2-1,block=basic,width=6,gate=nl,squeeze=4-8,"
+      architecture: "resnet(image=32,depths=2-1,block=basic,width=6,gate=nl,squeeze=4-8,"
         + "non-local=0,non-local-pool=false,classes=7)", maps: 4),
   ]
 
