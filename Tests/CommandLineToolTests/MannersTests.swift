@@ -112,7 +112,9 @@ import Testing
     #expect(try offered("cka", "positional@0", "A=di") == ["A=digits.npy"])
     #expect(try offered("hessian", "positional@0", "resnet18@d").contains("resnet18@digits.npy"))
     #expect(
-      try offered("run", "--analyses", "cka,") == ["cka,fourier", "cka,variance", "cka,attention"])
+      try offered("run", "--analyses", "cka,") == [
+        "cka,fourier", "cka,variance", "cka,attention", "cka,relations",
+      ])
     for shell in ["bash", "zsh", "fish"] {
       let script = try run(["--generate-completion-script", shell])
       #expect(script.code == 0 && script.output.contains("---completion"), "\(shell)")

@@ -38,9 +38,9 @@ enum RelationMeasure: Int, CaseIterable, Sendable {
     case .outside3: "Weight outside 3 x 3"
     case .outside5: "Weight outside 5 x 5"
     case .outside7: "Weight outside 7 x 7"
-    case .images: "Dynamic share"
-    case .places: "Share over places"
-    case .heads: "Share over channels"
+    case .images: "Variation over images"
+    case .places: "Variation over places"
+    case .heads: "Variation over channels"
     case .rank: "Effective rank"
     }
   }

@@ -50,7 +50,7 @@ public struct RelationsFigures {
   private func map(_ lines: [DepthLine], _ columns: Columns, _ counted: String) -> Figure? {
     let panels = [
       panel(
-        .outside3, .images, lines, columns,
+        .outside7, .images, lines, columns,
         corners: ["convolution", "dynamic convolution", "MLP over places", "attention"]),
       panel(
         .places, .heads, lines, columns,
@@ -71,10 +71,12 @@ public struct RelationsFigures {
     corners: [String]
   ) -> Figure.Panel? {
     var marks: [Mark] = zip(corners, [(0.0, 0.0), (0, 1), (1, 0), (1, 1)]).map { name, place in
-      // Words stand to the right of their place.
-      .note(x: place.0 == 0 ? 0.02 : 0.55, y: place.1 == 0 ? 0.03 : 1.02, text: name)
+      // Words stand to the right of their place, above and below all points.
+      .note(x: place.0 == 0 ? 0 : 0.56, y: place.1 == 0 ? -0.06 : 1.07, text: name)
     }
     var isEmpty = true
+    // A variance of few images may be above the mean square.
+    var top = 1.0
     for line in lines {
       let points = line.layers.compactMap { layer -> Point? in
         guard let across = columns.value(x, layer.rows[0]), let up = columns.value(y, layer.rows[0])
@@ -83,6 +85,7 @@ public struct RelationsFigures {
       }
       guard !points.isEmpty else { continue }
       isEmpty = false
+      top = points.reduce(top) { max($0, $1.y ?? 0) }
       var style = source.style(line.model)
       (style.width, style.opacity) = (0, 0.75)
       marks.append(.series(Series(line.model, points, style: style)))
@@ -90,7 +93,7 @@ public struct RelationsFigures {
     return isEmpty
       ? nil
       : Figure.Panel(
-        x: Axis(x.title, range: 0...1.05), y: Axis(y.title, range: 0...1.05), marks)
+        x: Axis(x.title, range: -0.04...1.08), y: Axis(y.title, range: -0.12...top + 0.12), marks)
   }
 
   // MARK: Over depth
