@@ -23,7 +23,7 @@ FONTS = {"liberation": "/usr/share/fonts/truetype/liberation", "dejavu": "/usr/s
 RESOLUTION, COLUMNS = 64, 8
 # Few colours make small files: grays, those of models full and paler, and steps of the colour scales.
 MODELS = ["1257c8", "c8500a", "45a08c", "55156e", "f0b41c"]
-GRAYS = [0, 38, 77, 110, 127, 165, 200, 222, 236, 245, 255]
+GRAYS = [0, 77, 127, 190, 236, 255]
 SCALES = [
     "000004", "1d1147", "51127c", "832681", "b73779", "e75263", "fc8961", "fec488", "fcfdbf",
     "0d0887", "4c02a1", "7e03a8", "a92395", "cc4778", "e56b5d", "f89540",
@@ -64,7 +64,7 @@ def palette():
         return [int(text[place:place + 2], 16) for place in (0, 2, 4)]
 
     colors = [[gray] * 3 for gray in GRAYS] + [parts(text) for text in SCALES]
-    for share in (1, 0.6, 0.3, 0.15):
+    for share in (1, 0.4, 0.15):
         colors += [[round(255 - share * (255 - part)) for part in parts(text)] for text in MODELS]
     whole = Image.new("P", (1, 1))
     whole.putpalette(sum(colors, []))
