@@ -170,7 +170,9 @@ import Testing
     let run = try samples.run(
       "run" + head, labels: ["m"], [("cka_curve", curve), ("attention", attention)])
     let html = try ReportPage(of: [run, run], version: "9").html
-    for title in ["Similarity to the last block", "Attention distance by layer and head"] {
+    for title in [
+      "Feature evolution: similarity to the last block", "Attention distance by layer and head",
+    ] {
       #expect(html.contains("<b>\(title)</b>"), "\(title)")
     }
     #expect(html.contains("<td><code>a_map, head 1</code></td>"))
