@@ -51,7 +51,7 @@ enum Samples {
     Family(
       architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 2),
     Family(
-      architecture: "sasa(stem=cifar,image=32,depths=1-1,width=8,heads=2,window=3,classes=7)",
+      architecture: "sasa(image=32,depths=1-1,width=8,heads=2,window=3,classes=7)",
       maps: 2),
     Family(
       architecture: "convit(image=32,patch=8,dim=24,depth=2,heads=3,kernel=3,classes=7)", maps: 2),
