@@ -30,7 +30,7 @@ import Testing
   }
 
   /// What `--dry-run` announces is what a run takes, on models of the size that people use.
-  @Test(arguments: [("vit_small_patch16_224@random", 4), ("resnet50@random", 8)])
+  @Test(arguments: [("vit_base_patch16_224@random", 4), ("resnet50@random", 8)])
   func memoryIsWhatWasAnnounced(subject: String, batchSize: Int) throws {
     let data = inputs.images(2 * batchSize)
     let arguments = [

@@ -123,7 +123,9 @@ import Testing
     var scales: [JSONValue] = []
     for panel in document["concat"]?.arrayValue ?? [] {
       for layer in panel["layer"]?.arrayValue ?? [] {
-        if let scale = layer["encoding"]?["color"]?["scale"] { scales.append(scale) }
+        for mark in layer["layer"]?.arrayValue ?? [layer] {
+          if let scale = mark["encoding"]?["color"]?["scale"] { scales.append(scale) }
+        }
       }
     }
     #expect(scales.count >= 6)

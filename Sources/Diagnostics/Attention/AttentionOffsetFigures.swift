@@ -85,7 +85,7 @@ public struct AttentionOffsetFigures {
         marks.append(
           .series(
             Series(
-              "Head \(number)", ellipse(shape, label: "head \(number)"),
+              "Head \(number)", ellipse(shape),
               style: Style(color: color, width: 1.4))))
         marks.append(
           .series(
@@ -113,24 +113,24 @@ public struct AttentionOffsetFigures {
     marks.append(
       .series(
         Series(
-          "All heads", ellipse(whole, label: "all heads"),
+          "All heads", ellipse(whole),
           style: Style(color: Style.category(1).color, width: 1.4))))
     return marks
   }
 
   /// The points at one standard deviation around a centre.
-  private func ellipse(_ shape: Shape, label: String) -> [Point] {
+  private func ellipse(_ shape: Shape) -> [Point] {
     let (mean, half) = ((shape.xx + shape.yy) / 2, (shape.xx - shape.yy) / 2)
     let root = (half * half + shape.xy * shape.xy).squareRoot()
     let (long, short) = (max(0, mean + root).squareRoot(), max(0, mean - root).squareRoot())
     let angle = atan2(shape.xy, half) / 2
-    let steps = 36
+    let steps = 24
     return (0...steps).map { step in
       let turn = 2 * Double.pi * Double(step % steps) / Double(steps)
       let (along, across) = (long * cos(turn), short * sin(turn))
       return Point(
         shape.x + along * cos(angle) - across * sin(angle),
-        shape.y + along * sin(angle) + across * cos(angle), label: label)
+        shape.y + along * sin(angle) + across * cos(angle), label: "")
     }
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import StrictJSON
 
 extension Figure {
@@ -157,9 +158,15 @@ private struct VegaPanel {
     ["data": ["values": .array(rows)], "mark": mark, "encoding": .object(encoding)]
   }
 
-  /// Null for what does not exist.
+  /// A value to six digits, more than a drawing shows; null for what does not exist.
   private func number(_ value: Double?) -> JSONValue {
-    value.flatMap { $0.isFinite ? .real($0) : nil } ?? .null
+    guard let value, value.isFinite else { return .null }
+    guard value != 0 else { return .real(0) }
+    let digits = 5 - log10(abs(value)).rounded(.down)
+    guard abs(digits) < 300 else { return .real(value) }
+    let scale = pow(10, abs(digits))
+    return .real(
+      digits >= 0 ? (value * scale).rounded() / scale : (value / scale).rounded() * scale)
   }
 
   // MARK: Marks
@@ -193,12 +200,18 @@ private struct VegaPanel {
     guard !plain.isEmpty else { return [] }
     let rows = plain.flatMap { series in
       series.points.map { point -> JSONValue in
-        [
-          "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
-          "low": number(point.low), "high": number(point.high), "label": .string(point.label),
-          "line": .bool(series.style.width > 0), "marked": .bool(series.style.marker != nil),
-          "hollow": .bool(series.style.isHollow),
+        var row: [JSONValue.Member] = [
+          .init("series", .string(series.name)), .init("x", number(point.x)),
+          .init("y", number(point.y)),
         ]
+        if point.low != nil || point.high != nil {
+          row += [.init("low", number(point.low)), .init("high", number(point.high))]
+        }
+        if !point.label.isEmpty { row.append(.init("label", .string(point.label))) }
+        if series.style.width > 0 { row.append(.init("line", true)) }
+        if series.style.marker != nil { row.append(.init("marked", true)) }
+        if series.style.isHollow { row.append(.init("hollow", true)) }
+        return .object(row)
       }
     }
     let color = JSONValue.Member("color", key.color)
@@ -208,15 +221,16 @@ private struct VegaPanel {
     var layers: [JSONValue] = []
     if plain.contains(where: { $0.points.contains { $0.low != nil } }) {
       let bands = plain.contains { $0.interval == .band }
-      layers.append(
-        layer(
-          rows,
-          bands ? ["type": "area", "opacity": 0.18] : ["type": "rule"],
-          [.init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]), color]))
+      layers.append([
+        "mark": bands ? ["type": "area", "opacity": 0.18] : ["type": "rule"],
+        "encoding": .object([
+          .init("x", x()), .init("y", y("low")), .init("y2", ["field": "high"]), color,
+        ]),
+      ])
     }
     layers.append(
       [
-        "data": ["values": .array(rows)], "transform": [["filter": "datum.line"]],
+        "transform": [["filter": "datum.line"]],
         "mark": ["type": "line", "clip": true],
         "encoding": .object([
           .init("x", x()), .init("y", y()), color,
@@ -226,7 +240,6 @@ private struct VegaPanel {
     for isHollow in [false, true] where plain.contains(where: { $0.style.isHollow == isHollow }) {
       layers.append(
         [
-          "data": ["values": .array(rows)],
           "transform": [
             ["filter": "datum.marked"],
             ["filter": .string(isHollow ? "datum.hollow" : "!datum.hollow")],
@@ -239,7 +252,7 @@ private struct VegaPanel {
           ]),
         ])
     }
-    return layers
+    return [["data": ["values": .array(rows)], "layer": .array(layers)]]
   }
 
   /// Series coloured by the colour bar: segments, because a line has one colour.
@@ -258,17 +271,20 @@ private struct VegaPanel {
         if index > 0 {
           let before = series.points[index - 1]
           if let y1 = before.y, let y2 = point.y, y1.isFinite, y2.isFinite {
-            segments.append([
-              "series": .string(series.name), "x": .real(before.x), "y": .real(y1),
-              "x2": .real(point.x), "y2": .real(y2),
-              "value": .real((value(index - 1) + value(index)) / 2),
-            ])
+            let name = series.inLegend ? [JSONValue.Member("series", .string(series.name))] : []
+            segments.append(
+              .object(
+                name + [
+                  .init("x", number(before.x)), .init("y", number(y1)),
+                  .init("x2", number(point.x)), .init("y2", number(y2)),
+                  .init("value", number((value(index - 1) + value(index)) / 2)),
+                ]))
           }
         }
         if series.style.marker != nil {
           points.append([
-            "series": .string(series.name), "x": .real(point.x), "y": number(point.y),
-            "value": .real(value(index)), "label": .string(point.label),
+            "series": .string(series.name), "x": number(point.x), "y": number(point.y),
+            "value": number(value(index)), "label": .string(point.label),
             "low": number(point.low), "high": number(point.high),
           ])
         }
@@ -316,7 +332,7 @@ private struct VegaPanel {
     let rows = areas.flatMap { area in
       area.points.map { point -> JSONValue in
         let y = frame.y.isLog ? point.y.map { max($0, frame.y.low) } : point.y
-        return ["series": .string(area.name), "x": .real(point.x), "y": number(y)]
+        return ["series": .string(area.name), "x": number(point.x), "y": number(y)]
       }
     }
     let base = frame.y.isLog ? frame.y.low : min(max(0, frame.y.low), frame.y.high)
