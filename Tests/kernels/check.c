@@ -189,6 +189,7 @@ static const struct {
     {"planes", test_planes},
     {"feature_maps", test_feature_maps},
     {"attention_maps", test_attention_maps},
+    {"connections", test_connections},
     {"krylov", test_krylov},
     {"products", test_products},
     {"local_mixing", test_local_mixing},

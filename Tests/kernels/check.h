@@ -55,6 +55,7 @@ void test_local_mixing(void);
 void test_planes(void);
 void test_feature_maps(void);
 void test_attention_maps(void);
+void test_connections(void);
 void test_krylov(void);
 void test_products(void);
 void test_winograd(void);
