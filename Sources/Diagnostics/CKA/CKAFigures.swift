@@ -98,7 +98,7 @@ public struct LayerSimilarities {
 
   /// What the table `cka` holds, pair by pair of models.
   ///
-  /// - Throws: ``ResultsError`` `.damaged` for a second value of one pair of layers.
+  /// - Throws: `ResultsError` `.damaged` for a second value of one pair of layers.
   public static func all(of source: FigureSource) throws(ResultsError) -> [LayerSimilarities] {
     guard let table = source.table("cka") else { return [] }
     let (first, second) = (try table.models("model_a"), try table.models("model_b"))
