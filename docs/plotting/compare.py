@@ -11,8 +11,8 @@ from pathlib import Path
 from figures import COLORS
 
 
-# Commands whose figures figures.py does not draw.
-OTHERS = ("lesion", "robustness", "landscape", "trajectory")
+# Figures that figures.py does not draw.
+OTHERS = ("attention_offsets", "relations")
 
 
 def colors(text):
