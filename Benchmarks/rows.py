@@ -179,7 +179,7 @@ def rows():
 
     # Bundled images, which have labels; a plane of few places and few branches have the rates of many.
     plane = ["{vitprobe}", "landscape", f"{CIFAR_RESNET}@random", "--data", "{bundled}", "--limit", "256",
-             "--batch-size", "64", "--grid", "5", "--threads", "{threads}", "-q", "--force",
+             "--batch-size", "64", "--crop-pct", "1", "--grid", "5", "--threads", "{threads}", "-q", "--force",
              "-o", "{scratch}/landscape"]
     yield Row("landscape-resnet18", "loss over a plane of 5x5 places: ResNet-18 32x32, 256 images, process "
               "start to files", "process", Side("vitprobe", plane),
