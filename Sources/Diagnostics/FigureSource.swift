@@ -58,6 +58,11 @@ public struct FigureSource: Sendable {
       settings: settings, networks: networks)
   }
 
+  /// A source of tables just made about the subjects of a plan.
+  init(_ tables: [Table], settings: JSONValue, plan: Plan) {
+    self.init(tables, settings: settings, networks: plan.subjects.map(NetworkOutline.init))
+  }
+
   /// A table, if there is one of that name.
   func table(_ name: String) -> (any TableRows)? { tables[name] }
 

@@ -35,7 +35,7 @@ struct AttentionReport {
     get throws {
       let tables = [table] + [AttentionOffsets(subjects, plan: plan).table].compactMap(\.self)
       let source = FigureSource(
-        tables, settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+        tables, settings: settings.json, plan: plan)
       return Report(
         tables: tables,
         figures: try AttentionFigures(source).all + AttentionOffsetFigures(source).all,

@@ -23,7 +23,7 @@ struct CKAReport {
     get throws {
       let tables = [pairTable, curveTable]
       let source = FigureSource(
-        tables, settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+        tables, settings: settings.json, plan: plan)
       return Report(
         tables: tables, figures: try CKAFigures(source).all, summary: summary, notes: notes,
         networks: source.networks)

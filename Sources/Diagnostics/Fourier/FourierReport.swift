@@ -29,7 +29,7 @@ struct FourierReport {
     get throws {
       let table = table
       let source = FigureSource(
-        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+        [table], settings: settings.json, plan: plan)
       return Report(
         tables: [table], figures: try FourierFigures(source).all,
         summary: summary(try DepthLine.all(table, of: source)), notes: notes,

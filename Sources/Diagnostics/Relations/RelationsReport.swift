@@ -88,7 +88,7 @@ struct RelationsReport {
     get throws {
       let table = table
       let source = FigureSource(
-        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+        [table], settings: settings.json, plan: plan)
       return Report(
         tables: [table], figures: try RelationsFigures(source).all, summary: summary, notes: notes,
         networks: source.networks)

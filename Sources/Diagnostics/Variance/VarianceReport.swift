@@ -31,7 +31,7 @@ struct VarianceReport {
     get throws {
       let table = table
       let source = FigureSource(
-        [table], settings: settings.json, networks: plan.subjects.map(NetworkOutline.init))
+        [table], settings: settings.json, plan: plan)
       return Report(
         tables: [table], figures: try VarianceFigures(source).all,
         summary: summary(try DepthLine.all(table, of: source)), notes: notes,
