@@ -91,6 +91,18 @@ public struct Plan: Sendable, Codable, Hashable {
     }
   }
 
+  /// What records say of each layer, in their order: `[subject][tap]`.
+  ///
+  /// - Parameter entries: a record's entries, one a layer of all subjects.
+  func byLayer<Record, Entry>(_ records: [Record], _ entries: (Record) -> [Entry]) -> [[[Entry]]] {
+    let rows = records.map(entries)
+    return zip(subjects, starts).map { subject, start in
+      subject.taps.indices.map { tap in
+        rows.compactMap { $0.indices.contains(start + tap) ? $0[start + tap] : nil }
+      }
+    }
+  }
+
   /// Whether a minibatch can have so many images.
   public func canHold(_ images: Int) -> Bool { images >= 0 && images <= batchSizes.max() ?? 0 }
 

@@ -12,16 +12,11 @@ struct AttentionReport {
     self.settings = settings
     self.plan = plan
     images = records.reduce(0) { $0 + $1.images }
-    let starts = plan.starts
-    subjects = plan.subjects.enumerated().map { index, subject in
+    subjects = zip(plan.subjects, plan.byLayer(records, \.layers)).map { subject, records in
       let layers = AttentionLayer.layers(of: subject, settings: settings)
       return AttentionResults(
         subject: subject,
-        layers: layers.enumerated().map { tap, layer in
-          let own = records.compactMap { record in
-            record.layers.indices.contains(starts[index] + tap)
-              ? record.layers[starts[index] + tap] : nil
-          }
+        layers: zip(layers, records).map { layer, own in
           let all = layer.cells.indices.map { AttentionEstimate($0, of: layer, own) }
           return AttentionResults.Layer(
             layer: layer, estimates: all.filter { !$0.statistic.isOffset },

@@ -13,14 +13,10 @@ struct FourierReport {
     self.settings = settings
     self.plan = plan
     images = records.reduce(0) { $0 + $1.images }
-    let starts = plan.starts
-    curves = plan.subjects.enumerated().map { index, subject in
-      subject.taps.enumerated().map { tap, planned in
-        let layer = starts[index] + tap
-        return FourierCurve(
-          records.compactMap {
-            $0.taps.indices.contains(layer) ? ($0.images, $0.taps[layer]) : nil
-          }, bins: MapGrid(planned).map { FourierBins($0, settings.variant) })
+    let sums = plan.byLayer(records) { record in record.taps.map { (record.images, $0) } }
+    curves = zip(plan.subjects, sums).map { subject, sums in
+      zip(subject.taps, sums).map { planned, sums in
+        FourierCurve(sums, bins: MapGrid(planned).map { FourierBins($0, settings.variant) })
       }
     }
   }

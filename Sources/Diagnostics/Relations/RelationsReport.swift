@@ -34,15 +34,8 @@ struct RelationsReport {
     self.settings = settings
     self.plan = plan
     images = records.reduce(0) { $0 + $1.images }
-    let starts = plan.starts
-    rows = plan.subjects.enumerated().map { index, subject in
-      subject.taps.enumerated().map { tap, planned in
-        let own = records.compactMap { record in
-          record.layers.indices.contains(starts[index] + tap)
-            ? record.layers[starts[index] + tap] : nil
-        }
-        return Self.row(RelationsLayer(planned), own, settings)
-      }
+    rows = zip(plan.subjects, plan.byLayer(records, \.layers)).map { subject, records in
+      zip(subject.taps, records).map { Self.row(RelationsLayer($0), $1, settings) }
     }
   }
 

@@ -15,14 +15,10 @@ struct VarianceReport {
     self.plan = plan
     images = records.reduce(0) { $0 + $1.images }
     batches = records.count
-    let starts = plan.starts
-    estimates = plan.subjects.enumerated().map { index, subject in
-      subject.taps.enumerated().map { tap, planned in
-        let layer = starts[index] + tap
-        return VarianceEstimate(
-          records.compactMap {
-            $0.taps.indices.contains(layer) ? ($0.images, $0.taps[layer]) : nil
-          }, grid: MapGrid(planned), variant: settings.variant)
+    let sums = plan.byLayer(records) { record in record.taps.map { (record.images, $0) } }
+    estimates = zip(plan.subjects, sums).map { subject, sums in
+      zip(subject.taps, sums).map { planned, sums in
+        VarianceEstimate(sums, grid: MapGrid(planned), variant: settings.variant)
       }
     }
   }
