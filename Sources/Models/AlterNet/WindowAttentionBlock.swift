@@ -52,7 +52,7 @@ struct WindowAttentionBlock: Sendable {
         support: .windows(mapHeight: height, mapWidth: width, stride: window),
         declared: .attention(
           tokens: area, seen: window * window, width: matrix[1], inner: matrix[0],
-          parameters: 2 * matrix.count + (2 * window - 1) * (2 * window - 1)))
+          parameters: 2 * query.parameterCount + (2 * window - 1) * (2 * window - 1)))
       return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
     }
     let plan = WindowPlan(

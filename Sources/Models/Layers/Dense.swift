@@ -5,6 +5,9 @@ struct Dense: Sendable {
   /// `[out, in]` and `[out]`.
   let weights: DenseWeights
 
+  /// How many parameters it has.
+  var parameterCount: Int { weights.weight.shape.count + (weights.bias?.shape.count ?? 0) }
+
   init(_ scope: Scope, _ inputs: Int, _ outputs: Int, bias: Bool = true) throws(ParameterError) {
     let weight = try scope.weight("weight", [outputs, inputs])
     weights = (weight, bias ? try scope.weight("bias", [outputs], .constant(0)) : nil)

@@ -57,14 +57,13 @@ struct NonLocal: Sendable {
     switch form {
     case .softmax:
       let isEven = !pools || height.isMultiple(of: 2) && width.isMultiple(of: 2)
-      let layers = [query.weights, key.weights]
       func connections() -> Connections {
         Connections(
           height: height, width: width,
           support: pools ? .cells(height: height / 2, width: width / 2) : .tokens,
           declared: .attention(
             tokens: height * width, keys: k.shape[1], width: x.shape[3], inner: q.shape[2],
-            parameters: layers.reduce(0) { $0 + $1.weight.shape.count + $1.weight.shape[0] }))
+            parameters: query.parameterCount + key.parameterCount))
       }
       mixed = attention(
         q, k, v, heads: 1, scale: scale, maps: isEven ? context.inner(map(connections())) : nil)

@@ -7,6 +7,9 @@ struct PatchEmbedding: Sendable {
   let weight: Tensor
   let bias: ChannelAffine?
 
+  /// How many parameters it has.
+  var parameterCount: Int { weight.shape.count + (bias?.shift.shape.count ?? 0) }
+
   init(
     _ scope: Scope, channels: Int, patch: Int, width: Int, bias hasBias: Bool = true
   ) throws(ParameterError) {

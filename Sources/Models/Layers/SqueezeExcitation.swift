@@ -26,13 +26,11 @@ struct SqueezeExcitation: Sendable {
   }
 
   private func connections(on map: Shape) -> Connections {
-    let all = [reduce.weights, expand.weights]
-    let products = all.reduce(0) { $0 + $1.weight.shape.count }
+    let products = reduce.weights.weight.shape.count + expand.weights.weight.shape.count
     return Connections(
       height: map[1], width: map[2], support: .taps(SlidingWindow(kernel: 1)),
       declared: Connections.Declaration(
-        .image, channels: map[3],
-        parameters: products + all.reduce(0) { $0 + ($1.bias?.shape.count ?? 0) },
+        .image, channels: map[3], parameters: reduce.parameterCount + expand.parameterCount,
         multiplyAdds: products + map[1] * map[2] * map[3]))
   }
 }

@@ -159,10 +159,10 @@ extension Connections.Declaration {
   /// - Parameters:
   ///   - extra: parameters beside those of queries and keys, such as biases of positions.
   static func attention(_ qkv: Dense, tokens: Int, seen: Int? = nil, plus extra: Int = 0) -> Self {
-    let (weight, bias) = (qkv.weights.weight.shape, qkv.weights.bias?.shape.count ?? 0)
+    let weight = qkv.weights.weight.shape
     return attention(
       tokens: tokens, seen: seen, width: weight[1], inner: weight[0] / 3,
-      parameters: (weight.count + bias) / 3 * 2 + extra)
+      parameters: qkv.parameterCount / 3 * 2 + extra)
   }
 
   /// What attention among tokens declares: products for queries and keys, scores, and the mixing of values.

@@ -145,15 +145,13 @@ private struct PVTBlock: Sendable {
     let queries = grid.prefix + grid.height * grid.width
     func mapTap() -> Tap {
       let own = reduction.map { $0.patches.patch }
-      let (q, kv) = (query.weights, keyValue.weights)
-      let made = [q.weight, q.bias, reduction?.patches.weight, reduction?.patches.bias?.shift]
-        .reduce(0) { $0 + ($1?.shape.count ?? 0) }
+      let reducing = reduction?.patches.parameterCount ?? 0
       let layout = Connections(
         height: grid.height, width: grid.width, prefix: grid.prefix,
         support: own.map { .cells(height: grid.height / $0, width: grid.width / $0) } ?? .tokens,
         declared: .attention(
           tokens: queries, keys: source.shape[1], width: width, inner: width,
-          parameters: made + (kv.weight.shape.count + (kv.bias?.shape.count ?? 0)) / 2))
+          parameters: reducing + query.parameterCount + keyValue.parameterCount / 2))
       return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: stage)
     }
     let mixed = attention(

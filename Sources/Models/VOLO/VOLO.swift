@@ -180,14 +180,12 @@ private struct Outlooker: Sendable {
     let means = map(x).averagedByTwo(keepingLast: true)
     let cells = means.shape[1] * means.shape[2]
     func mapTap() -> Tap {
-      let own = weights.weights
       let layout = Connections(
         height: 3, width: 3,
         support: .windows(mapHeight: height, mapWidth: across, stride: 2, padding: 1),
         declared: Connections.Declaration(
-          .place, channels: width,
-          parameters: own.weight.shape.count + (own.bias?.shape.count ?? 0),
-          multiplyAdds: cells * (own.weight.shape.count + 81 * width)))
+          .place, channels: width, parameters: weights.parameterCount,
+          multiplyAdds: cells * (weights.weights.weight.shape.count + 81 * width)))
       return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout), stage: 0)
     }
     var maps = (scale * weights(means)).reshaped([images * cells, heads, 9, 9]).softmax()
