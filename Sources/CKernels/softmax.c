@@ -36,6 +36,34 @@ CLONES void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float
   }
 }
 
+CLONES void ck_softmax_axis(const float *x, float *y, size_t outer, size_t count, size_t inner, float scale) {
+  enum { BLOCK = 64 };
+  for (size_t o = 0; o < outer; o++)
+    for (size_t first = 0; first < inner; first += BLOCK) {
+      size_t n = inner - first < BLOCK ? inner - first : BLOCK;
+      const float *in = x + o * count * inner + first;
+      float *out = y + o * count * inner + first;
+      float top[BLOCK], sum[BLOCK];
+      for (size_t i = 0; i < n; i++) top[i] = -INFINITY, sum[i] = 0;
+      for (size_t u = 0; u < count; u++)
+        for (size_t i = 0; i < n; i++) top[i] = in[u * inner + i] > top[i] ? in[u * inner + i] : top[i];
+      for (size_t i = 0; i < n; i++) top[i] *= scale;
+      for (size_t u = 0; u < count; u++) {
+        const float *from = in + u * inner;
+        float *to = out + u * inner;
+        IN_PLACE
+        for (size_t i = 0; i < n; i++) {
+          float e = vm_exp(from[i] * scale - top[i]);
+          to[i] = e;
+          sum[i] += e;
+        }
+      }
+      for (size_t i = 0; i < n; i++) sum[i] = 1.0f / sum[i];
+      for (size_t u = 0; u < count; u++)
+        for (size_t i = 0; i < n; i++) out[u * inner + i] *= sum[i];
+    }
+}
+
 CLONES void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows,
                                 size_t cols) {
   REASSOCIATE

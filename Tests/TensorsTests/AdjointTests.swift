@@ -14,7 +14,7 @@ import Testing
 
   static let window = SlidingWindow(kernel: (3, 2), stride: (2, 2), padding: (1, 0, 2, 1))
   static let weight = Tensor((0..<36).map { Float($0 % 7) - 3 }, shape: [3, 3, 2, 2])
-  static let taps = Tensor((0..<12).map { Float($0 % 5) - 2 }, shape: [3, 2, 2])
+  static let taps = Tensor((0..<12).map { Float($0 % 5) - 2 }, shape: [1, 1, 6, 2])
   static let map = Tensor((0..<80).map { Float($0 % 11) - 5 }, shape: [2, 5, 4, 2])
 
   static let pairs: [Pair] = [
@@ -28,12 +28,12 @@ import Testing
       adjoint: { ConvolutionWeightGradient(window: window, weight: [3, 3, 2, 2])(map, $0) }),
     .init(
       testDescription: "depthwise in its map", x: [2, 5, 4, 2], y: [2, 3, 2, 2],
-      forward: { Depthwise(window: window)($0, taps) },
-      adjoint: { DepthwiseInputGradient(window: window, input: [2, 5, 4, 2])($0, taps) }),
+      forward: { LocalMixing(window: window)($0, taps) },
+      adjoint: { LocalSpreading(window: window, map: [2, 5, 4, 2])($0, taps) }),
     .init(
-      testDescription: "depthwise in its weights", x: [3, 2, 2], y: [2, 3, 2, 2],
-      forward: { Depthwise(window: window)(map, $0) },
-      adjoint: { DepthwiseWeightGradient(window: window)(map, $0) }),
+      testDescription: "depthwise in its weights", x: [1, 1, 6, 2], y: [2, 3, 2, 2],
+      forward: { LocalMixing(window: window)(map, $0) },
+      adjoint: { LocalCorrelation(window: window, weights: [1, 1, 6, 2])(map, $0) }),
     .init(
       testDescription: "gather and scatter of rows", x: [2, 4, 3], y: [2, 6, 3],
       forward: { GatherRows(index: [3, 0, -1, 3, 1, 3], rowsIn: 4)($0) },

@@ -64,6 +64,21 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
         x: $0[0], normalization: norm($0[1], $0[2]), hidden: (($0[3], $0[4]), .gelu),
         weights: ($0[5], $0[6]), gain: $0[7], residual: $0[0])
     },
+    .init("local attention", [[2, 5, 7, 32], [2, 5, 7, 32], [2, 5, 7, 32], [25, 32]]) {
+      FusedLocalAttention(
+        queries: $0[0], keys: $0[1], values: $0[2], positions: $0[3],
+        window: SlidingWindow(kernel: 5, padding: 2), heads: 2, scale: 0.4)
+    },
+    .init("local attention of every channel", [[2, 5, 7, 20], [2, 5, 7, 20], [2, 5, 7, 20]]) {
+      FusedLocalAttention(
+        queries: $0[0], keys: $0[1], values: $0[2], positions: nil,
+        window: SlidingWindow(kernel: 3, padding: 1), heads: 20, scale: 0.4)
+    },
+    .init("mixing by kernels of places", [[2, 7, 6, 32], [2, 4, 3, 5], [36, 5], [36]]) {
+      FusedKernelMixing(
+        x: $0[0], source: $0[1], expand: ($0[2], $0[3]),
+        window: SlidingWindow(kernel: 3, stride: 2, padding: 1))
+    },
     .init("attention", [[3, 5, 6], [3, 4, 6], [3, 4, 6], [2, 5, 4]]) {
       FusedAttention(
         operands: .separate(q: $0[0], k: $0[1], v: $0[2]), heads: 2, scale: 0.4, bias: $0[3])

@@ -109,6 +109,26 @@ import Testing
     for (a, b) in zip(steps.values, recorded.values) { #expect(abs(a - b) <= 1e-6 * largest) }
   }
 
+  /// A row of the map at a time, its scores in cache; channels that make up whole vectors or not.
+  @Test(arguments: [(32, 2), (32, 32), (24, 4), (12, 12)])
+  mutating func localAttentionIsItsSteps(_ channels: Int, _ heads: Int) {
+    let shape: Shape = [2, 9, 11, channels]
+    let (q, k, v) = (random.normal(shape), random.normal(shape), random.normal(shape))
+    let positions = random.normal([25, channels])
+    func attention(_ maps: InnerTap?) -> Tensor {
+      localAttention(
+        queries: q, keys: k, values: v, window: SlidingWindow(kernel: 5, padding: 2),
+        heads: heads, scale: 0.4, positions: positions, maps: maps)
+    }
+    var sums: [Float] = []
+    let steps = attention { maps in
+      sums = maps.sum(axis: 3).values
+      return maps
+    }
+    #expect(bits(attention(nil)) == bits(steps))
+    #expect(sums.count == 2 * heads * 99 && sums.allSatisfy { abs($0 - 1) < 1e-5 })
+  }
+
   /// All rows of the windows in turn, cut where the map ends and where an image ends.
   @Test func runsOfWindowsAreTheirRows() {
     let layout = Self.windows

@@ -74,7 +74,7 @@ struct Random: RandomNumberGenerator {
 extension OperationCase {
   static let all: [OperationCase] =
     elementwise + products + reductions + layouts + rowwise + attentions + planes + convolutions
-    + poolings + localMixings + fused + general
+    + poolings + localMixings + localAttentions + fused + general
 
   private static let elementwise: [OperationCase] = [
     .init(
@@ -580,6 +580,34 @@ extension OperationCase {
         run: { LocalCorrelation(window: window, weights: plain.weights)($0[0], $0[1]) },
         reference: { plain.weightGradient($0[0], $0[1]) }),
     ]
+  }
+
+  /// Two heads in windows of 3 x 3, with and without vectors of offsets `[9, 4]`, and a softmax a channel.
+  private static let localAttentions: [OperationCase] = [(true, 2), (false, 2), (true, 4)].map {
+    hasPositions, heads in
+    let window = SlidingWindow(kernel: 3, padding: 1)
+    let plain = PlainLocalMixing(window: window, map: [1, 2, 3, 4], weights: [1, 6, 9, heads])
+    return .init(
+      name: "local attention of \(heads) heads, \(hasPositions ? "" : "no ")positions",
+      shapes: [plain.map, plain.map, plain.map] + (hasPositions ? [[9, 4]] : []),
+      run: {
+        localAttention(
+          queries: $0[0], keys: $0[1], values: $0[2], window: window, heads: heads, scale: 0.7,
+          positions: hasPositions ? $0[3] : nil)
+      },
+      reference: {
+        var scores = plain.weightGradient($0[1], $0[0])
+        if hasPositions {
+          let (queries, vectors, width) = ($0[0].reshaped([6, 4]), $0[3], 4 / heads)
+          let parts = (0..<heads).map { head in
+            queries.slice(1, head * width, width)
+              .matmul(vectors.slice(1, head * width, width).transposed()).reshaped([1, 6, 9, 1])
+          }
+          scores = scores + Reference.concatenated(parts, 3)
+        }
+        let weights = scores.map { 0.7 * $0 }.permuted([0, 1, 3, 2]).softmax()
+        return plain.results($0[2], weights.permuted([0, 1, 3, 2]))
+      })
   }
 
   private static let fused: [OperationCase] =

@@ -22,8 +22,8 @@ static void local(const struct ck_window *g, size_t groups, int by_image, int by
   for (size_t image = 0; image < g->n; image++)
     for (size_t p = 0; p < places; p++)
       for (size_t u = 0; u < taps; u++) {
-        long iy = (long)(p / g->ow * g->stride_h + u / g->kw) - g->pad_top;
-        long ix = (long)(p % g->ow * g->stride_w + u % g->kw) - g->pad_left;
+        long iy = (long)(p / g->ow * g->stride_h + u / g->kw * g->dilation_h) - g->pad_top;
+        long ix = (long)(p % g->ow * g->stride_w + u % g->kw * g->dilation_w) - g->pad_left;
         if (iy < 0 || ix < 0 || iy >= (long)g->h || ix >= (long)g->w) continue;
         for (size_t i = 0; i < c; i++) {
           size_t in = ((image * g->h + (size_t)iy) * g->w + (size_t)ix) * c + i, out = (image * places + p) * c + i;
@@ -60,16 +60,50 @@ static void local(const struct ck_window *g, size_t groups, int by_image, int by
   same("the last rows", piece + first * row, dw + first * row, (rows - first) * row * sizeof *dw);
 }
 
+static void relative(size_t places, size_t taps, size_t c, size_t groups) {
+  release("local_add_relative [%zu, %zu] of %zu channels in %zu groups", places, taps, c, groups);
+  size_t count = places * taps * groups, share = c / groups;
+  float *q = random_floats(places * c, -2, 2), *r = random_floats(taps * c, -2, 2), *w = random_floats(count, -2, 2);
+  const float *before = copy_floats(w, count);
+  ck_local_add_relative(q, r, w, places, taps, c, groups);
+  for (size_t p = 0; p < places; p++)
+    for (size_t u = 0; u < taps; u++)
+      for (size_t group = 0; group < groups; group++) {
+        size_t at = (p * taps + u) * groups + group;
+        double want = before[at], size = fabs((double)before[at]);
+        for (size_t i = group * share; i < (group + 1) * share; i++) {
+          double v = (double)q[p * c + i] * r[u * c + i];
+          want += v, size += fabs(v);
+        }
+        near(at, w[at], want, U * (double)(share + 1) * size);
+      }
+}
+
 void test_local_mixing(void) {
+  EACH(places, 0, 1, 5)
+  EACH(taps, 1, 9)
+  EACH(groups, 1, 4, 24) relative(places, taps, 24, groups);
   // n, h, w, c, oh, ow, kh, kw, strides, pads, dilations
   static const struct ck_window maps[] = {
       {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1},    {2, 5, 4, 6, 5, 4, 3, 3, 1, 1, 1, 1, 1, 1},
       {2, 7, 6, 68, 4, 3, 3, 3, 2, 2, 1, 1, 1, 1},   {1, 9, 5, 130, 3, 2, 2, 3, 3, 2, 0, 0, 1, 1},
       {2, 3, 3, 12, 3, 3, 7, 7, 1, 1, 3, 3, 1, 1},   {0, 4, 4, 4, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1},
       {1, 6, 6, 64, 6, 6, 5, 5, 1, 1, 2, 2, 1, 1},   {3, 4, 3, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1, 1},
+      {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1}, {2, 5, 4, 3, 5, 4, 3, 3, 1, 1, 1, 1, 1, 1},
+      {3, 7, 6, 17, 4, 3, 3, 3, 2, 2, 1, 1, 1, 1}, {2, 9, 5, 8, 3, 2, 2, 3, 3, 2, 0, 0, 1, 1},
+      {1, 4, 4, 33, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1}, {2, 3, 3, 5, 5, 6, 5, 7, 1, 1, 3, 5, 1, 1},
+      {1, 8, 8, 16, 2, 2, 4, 4, 4, 4, 0, 0, 1, 1}, {0, 4, 4, 3, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1},
+      {1, 2, 3, 7, 4, 5, 2, 2, 1, 1, 2, 2, 1, 1}, {2, 6, 6, 35, 3, 3, 2, 2, 2, 2, 0, 0, 1, 1},
+      {1, 13, 11, 2, 5, 4, 3, 5, 3, 3, 2, 3, 1, 1}, {1, 3, 3, 0, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1},
+      {2, 9, 8, 5, 5, 2, 3, 2, 1, 3, 0, 0, 2, 4}, {1, 5, 6, 16, 5, 6, 3, 3, 1, 1, 2, 2, 2, 2},
+      {1, 2, 3, 5, 6, 7, 1, 1, 1, 1, 2, 2, 1, 1}, {2, 4, 7, 9, 2, 5, 2, 2, 2, 1, 0, 1, 3, 4},
+      {2, 9, 17, 40, 9, 17, 7, 7, 1, 1, 3, 3, 1, 1}, {1, 5, 15, 16, 5, 15, 5, 9, 1, 1, 2, 4, 1, 1},
+      {2, 7, 19, 19, 4, 10, 3, 5, 2, 2, 1, 2, 1, 1}, {1, 6, 21, 33, 6, 19, 3, 3, 1, 1, 2, 1, 2, 2},
+      {2, 5, 16, 48, 5, 16, 7, 7, 1, 1, 3, 3, 1, 1}, {1, 9, 23, 64, 5, 12, 3, 3, 2, 2, 1, 1, 1, 1},
+      {1, 6, 22, 32, 6, 22, 3, 3, 1, 1, 2, 2, 2, 2},
   };
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-    EACH(groups, 1, 2, 4, 64, 68, 130)
+    EACH(groups, 1, 2, 3, 4, 5, 16, 32, 33, 40, 48, 64, 68, 130)
       for (int kind = 0; kind < 4; kind++)
         if (groups <= maps[i].c && maps[i].c % groups == 0) local(&maps[i], groups, kind & 1, kind >> 1);
 }

@@ -27,6 +27,27 @@ static void softmax(size_t rows, size_t cols, float scale) {
   same("in place", x, y, n * sizeof *y);
 }
 
+static void along(size_t outer, size_t count, size_t inner, float scale) {
+  release("softmax_axis [%zu, %zu, %zu] scale %g", outer, count, inner, (double)scale);
+  size_t n = outer * count * inner;
+  float *x = random_floats(n, -20, 20), *y = floats(n);
+  ck_softmax_axis(x, y, outer, count, inner, scale);
+  double relative = U * (3 * 40 * scale + 4) * 2 + U * (double)count;
+  for (size_t o = 0; o < outer; o++)
+    for (size_t i = 0; i < inner; i++) {
+      const float *in = x + o * count * inner + i;
+      double top = -INFINITY, sum = 0;
+      for (size_t u = 0; u < count; u++) top = fmax(top, in[u * inner]);
+      for (size_t u = 0; u < count; u++) sum += exp((in[u * inner] - top) * scale);
+      for (size_t u = 0; u < count; u++) {
+        double want = exp((in[u * inner] - top) * scale) / sum;
+        near(i, y[(o * count + u) * inner + i], want, relative * want + 0x1p-126);
+      }
+    }
+  ck_softmax_axis(x, x, outer, count, inner, scale);
+  same("in place", x, y, n * sizeof *y);
+}
+
 static void derivatives(size_t rows, size_t cols) {
   release("softmax_gradient, softmax_curvature [%zu, %zu]", rows, cols);
   size_t n = rows * cols;
@@ -60,6 +81,9 @@ static void derivatives(size_t rows, size_t cols) {
 }
 
 void test_softmax(void) {
+  EACH(outer, 0, 1, 3)
+  EACH(count, 1, 9, 49)
+  EACH(inner, 1, 3, 8, 64, 67, 130) along(outer, count, inner, count == 9 ? 0.125f : 1);
   EACH(rows, 0, 1, 3)
   EACH(cols, 0, 1, 2, 3, 7, 8, 15, 16, 17, 33, 50, 64, 65, 197, 1027) {
     softmax(rows, cols, 1);

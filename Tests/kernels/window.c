@@ -52,52 +52,6 @@ static void patches(const struct ck_window *g) {
   for (size_t i = 0; i < image; i++) untouched(i, last[i]);
 }
 
-static void depthwise(const struct ck_window *g) {
-  size_t c = g->c, taps = g->kh * g->kw;
-  size_t inputs = g->n * g->h * g->w * c, outputs = g->n * g->oh * g->ow * c;
-  float *x = random_floats(inputs, -2, 2), *w = random_floats(taps * c, -2, 2), *y = floats(outputs);
-  float *dy = random_floats(outputs, -2, 2), *dx = floats(inputs), *dw = floats(taps * c);
-  ck_depthwise(x, w, y, g, 0, g->n * g->oh);
-  ck_depthwise_input_gradient(dy, w, dx, g, 0, g->n * g->h);
-  for (size_t i = 0; i < taps * c; i++) dw[i] = 0;
-  for (size_t image = 0; image < g->n; image++) {
-    float *own = floats(taps * c);
-    ck_depthwise_weight_gradient(x, dy, own, g, image);
-    for (size_t i = 0; i < taps * c; i++) dw[i] += own[i];
-  }
-  size_t all = outputs + inputs + taps * c;
-  double *want = calloc(all + 1, sizeof *want), *sizes = calloc(all + 1, sizeof *sizes);
-  for (size_t t = 0; t < tap_count(g); t++) {
-    struct tap at = tap_at(g, t);
-    for (size_t i = 0; at.inside && i < c; i++) {
-      double a = (double)x[at.in + i] * w[at.weight + i], b = (double)dy[at.out + i] * w[at.weight + i];
-      double d = (double)x[at.in + i] * dy[at.out + i];
-      want[at.out + i] += a, sizes[at.out + i] += fabs(a);
-      want[outputs + at.in + i] += b, sizes[outputs + at.in + i] += fabs(b);
-      want[outputs + inputs + at.weight + i] += d, sizes[outputs + inputs + at.weight + i] += fabs(d);
-    }
-  }
-  for (size_t i = 0; i < outputs; i++) near(i, y[i], want[i], U * ((double)taps + 1) * sizes[i]);
-  want += outputs, sizes += outputs;
-  for (size_t i = 0; i < inputs; i++) near(i, dx[i], want[i], U * ((double)taps + 1) * sizes[i]);
-  want += inputs, sizes += inputs;
-  double terms = (double)(g->n * g->oh * g->ow) + 1;
-  for (size_t i = 0; i < taps * c; i++) near(i, dw[i], want[i], U * terms * sizes[i]);
-  free(want - outputs - inputs), free(sizes - outputs - inputs);
-
-  if (g->n < 2) return;
-  // All rows but some of the first image.
-  size_t skipped = (g->oh + 1) / 2, passed = (g->h + 1) / 2;
-  size_t one = skipped * g->ow * c, map = passed * g->w * c;
-  float *y1 = floats(outputs), *dx1 = floats(inputs);
-  ck_depthwise(x, w, y1, g, skipped, g->n * g->oh - skipped);
-  ck_depthwise_input_gradient(dy, w, dx1, g, passed, g->n * g->h - passed);
-  same("of the last rows", y1 + one, y + one, (outputs - one) * sizeof *y);
-  same("of the last rows", dx1 + map, dx + map, (inputs - map) * sizeof *dx);
-  for (size_t i = 0; i < one; i++) untouched(i, y1[i]);
-  for (size_t i = 0; i < map; i++) untouched(i, dx1[i]);
-}
-
 static void max_pool(const struct ck_window *g) {
   size_t c = g->c, inputs = g->n * g->h * g->w * c, outputs = g->n * g->oh * g->ow * c;
   size_t map = g->h * g->w * c, one = g->oh * g->ow * c;
@@ -230,8 +184,6 @@ void test_window(void) {
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
     release("im2col, col2im, map %zu", i);
     patches(&maps[i]);
-    release("depthwise and its gradients, map %zu", i);
-    depthwise(&maps[i]);
     release("max_pool, gather_indexed, scatter_indexed, map %zu", i);
     max_pool(&maps[i]);
   }

@@ -134,6 +134,8 @@ void ck_normalise_curvature(const float *x, const float *h, const float *u, floa
 
 // Softmax over each row of scale * x. In place allowed.
 void ck_softmax(const float *x, float *y, size_t rows, size_t cols, float scale);
+// Softmax of scale * x along the middle axis of [outer, count, inner]. In place allowed.
+void ck_softmax_axis(const float *x, float *y, size_t outer, size_t count, size_t inner, float scale);
 // y = p * (g - <p, g>) over each row. y may be g.
 void ck_softmax_gradient(const float *p, const float *g, float *y, size_t rows, size_t cols);
 // For a softmax p of s, a cotangent dp of p, a tangent ds of s, and e: in place,
@@ -195,23 +197,6 @@ void ck_im2col(const float *x, float *patches, const struct ck_window *g, size_t
 // Adds the patch matrix of images image0 ..< image0 + images back into x (its adjoint).
 void ck_col2im(const float *patches, float *x, const struct ck_window *g, size_t image0,
                size_t images);
-// Where the weights of a local mixing lie: w[image][place][kh * kw][groups], each group's for its
-// neighbouring channels. A step of 0: the same for all images, or all places.
-struct ck_local_weights {
-  size_t groups, image_step, place_step;
-};
-
-// y[n, p, c] = sum_u w[n, p, u, group of c] x[n, stride * p + u - pad, c], zero outside; rows row0 ..< row0 +
-// rows of the n * oh rows of y.
-void ck_local_mix(const float *x, const float *w, float *y, const struct ck_window *g,
-                  const struct ck_local_weights *l, size_t row0, size_t rows);
-// Its adjoint in x: rows row0 ..< row0 + rows of the n * h rows of x.
-void ck_local_spread(const float *y, const float *w, float *x, const struct ck_window *g,
-                     const struct ck_local_weights *l, size_t row0, size_t rows);
-// Its adjoint in w, from rows row0 ..< row0 + rows of y. Weights of all places of an image are overwritten at
-// its first place and summed from there on: such an image has to be given whole.
-void ck_local_correlate(const float *x, const float *y, float *w, const struct ck_window *g,
-                        const struct ck_local_weights *l, size_t row0, size_t rows);
 // Max pooling; index[n, oh, ow, c] is the flat offset within the image of the (first) largest value, and
 // may be NULL.
 void ck_max_pool(const float *x, float *y, int32_t *index, const struct ck_window *g, size_t image0,
@@ -237,17 +222,29 @@ void ck_resample_axis(const float *x, float *y, size_t outer, size_t count, size
 void ck_permute(const float *x, float *y, int rank, const size_t *shape, const int32_t *axes,
                 size_t lead);
 
-// MARK: depthwise.c
+// MARK: local_mixing.c
 
-// Rows row0 ..< row0 + rows of the n * oh of a depth-wise convolution; weight[kh, kw, c].
-void ck_depthwise(const float *x, const float *weight, float *y, const struct ck_window *g, size_t row0,
-                  size_t rows);
-// Its adjoint in the map: rows of the n * h.
-void ck_depthwise_input_gradient(const float *dy, const float *weight, float *dx,
-                                 const struct ck_window *g, size_t row0, size_t rows);
-// Its adjoint in the weights: dw[kh, kw, c] of one image.
-void ck_depthwise_weight_gradient(const float *x, const float *dy, float *dw, const struct ck_window *g,
-                                  size_t image);
+// Where the weights of a local mixing lie: w[image][place][kh * kw][groups], each group's for its
+// neighbouring channels. A step of 0: the same for all images, or all places.
+struct ck_local_weights {
+  size_t groups, image_step, place_step;
+};
+
+// y[n, p, c] = sum_u w[n, p, u, group of c] x[n, stride * p + dilation * u - pad, c], zero outside; rows row0 ..<
+// row0 + rows of the n * oh rows of y. With a group a channel and steps of 0: a depth-wise convolution.
+void ck_local_mix(const float *x, const float *w, float *y, const struct ck_window *g,
+                  const struct ck_local_weights *l, size_t row0, size_t rows);
+// Its adjoint in x: rows row0 ..< row0 + rows of the n * h rows of x.
+void ck_local_spread(const float *y, const float *w, float *x, const struct ck_window *g,
+                     const struct ck_local_weights *l, size_t row0, size_t rows);
+// Its adjoint in w, from rows row0 ..< row0 + rows of y. Weights of all places of an image are overwritten at
+// its first place and summed from there on: such an image has to be given whole.
+void ck_local_correlate(const float *x, const float *y, float *w, const struct ck_window *g,
+                        const struct ck_local_weights *l, size_t row0, size_t rows);
+
+// w[p, u, group] += the group's channels of q[p, c] times those of the tap's own vector r[u, c].
+void ck_local_add_relative(const float *q, const float *r, float *w, size_t places, size_t taps, size_t c,
+                           size_t groups);
 
 // MARK: planes.c
 

@@ -131,10 +131,7 @@ private struct LocalBranch: Sendable {
     map: (Connections) -> Tap
   ) -> Tensor {
     let inner = first(x, activation: .relu, context)
-    let weights = context.kernels(
-      map(kernels.connections(on: inner.shape, window: window)), kernels(inner, context),
-      images: x.shape[0])
-    var mixed = inner.locallyMixed(weights, window: window)
+    var mixed = kernels.mix(inner, window: window, context, map: map)
     if let bias { mixed = mixed + bias }
     return last(
       norm(mixed, activation: .relu, context), residual: residual, normed: branch, context)

@@ -1,33 +1,5 @@
 import Tensors
 
-/// Attention of each place of a map to the window around it: softmax over the window of `scale q·(k + r)`, `r` by the
-/// offset, then the mixture of values. What lies outside the map has keys and values of zero, and takes part.
-///
-/// - Parameters:
-///   - queries: `[N, H, W, C]`, as keys and values; heads side by side.
-///   - window: of stride 1, as large as the map behind it.
-///   - positions: `[C, taps]`, the vector of each offset; nil for none.
-///   - maps: gets `[N, heads, H W, taps]`.
-/// - Returns: `[N, H, W, C]`.
-func localAttention(
-  queries: Tensor, keys: Tensor, values: Tensor, window: SlidingWindow, heads: Int,
-  scale: Float = 1, positions: Tensor? = nil, maps: InnerTap? = nil
-) -> Tensor {
-  let shape = queries.shape
-  let (images, places, channels) = (shape[0], shape[1] * shape[2], shape[3])
-  var scores = keys.locallyCorrelated(with: queries, window: window, groups: heads)
-    .permuted([0, 3, 1, 2])
-  if let positions {
-    let width = channels / heads
-    let byHead = queries.reshaped([images, places, heads, width]).permuted([0, 2, 1, 3])
-    scores =
-      scores + byHead.matrixProduct(positions.reshaped([heads, width, positions.shape.last]))
-  }
-  var weights = scores.softmax(scale: scale)
-  if let maps { weights = maps(weights) }
-  return values.locallyMixed(weights.permuted([0, 2, 3, 1]), window: window)
-}
-
 extension Connections {
   /// Those of local attention on a map `[N, H, W, C]`.
   ///
@@ -76,7 +48,7 @@ struct StandAloneAttention: Sendable {
       .reshaped([half, 1, side]).expanded(to: everywhere)
     positions = Tensor.concatenated(
       [rows, columns].map { $0.reshaped([blocks, half / blocks, side * side]) }, axis: 1
-    ).reshaped([channels, side * side])
+    ).reshaped([channels, side * side]).permuted([1, 0])
   }
 
   /// A map `[N, H, W, C]` after attention.

@@ -18,13 +18,28 @@ enum LocalKernels: Sendable {
     return .fixed(weight.reshaped([1, 1, side * side, channels]))
   }
 
-  /// The weights for a map `[N, H, W, C]`.
-  func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
+  /// A map `[N, H, W, C]` mixed.
+  ///
+  /// - Parameters:
+  ///   - source: what places make kernels of, at the places of the result; nil: the map.
+  ///   - map: the tap of the kernels.
+  func mix(
+    _ x: Tensor, of source: Tensor? = nil, window: SlidingWindow, _ context: Context,
+    map: (Connections) -> Tap
+  ) -> Tensor {
+    func tap() -> Tap { map(connections(on: x.shape, window: window)) }
     switch self {
-    case .fixed(let weights): weights
+    case .fixed(let weights):
+      return x.locallyMixed(
+        context.kernels(tap(), weights, images: x.shape[0]), window: window)
     case .ofImage(let generator):
-      generator(x.globalAverage().reshaped([x.shape[0], 1, 1, x.shape[3]]), context)
-    case .ofPlace(let generator): generator(x, context)
+      let mean = x.globalAverage().reshaped([x.shape[0], 1, 1, x.shape[3]])
+      return x.locallyMixed(
+        context.kernels(tap(), generator(mean, context), images: x.shape[0]), window: window)
+    case .ofPlace(let generator):
+      return x.locallyMixed(
+        byKernelsOf: generator.reduced(source ?? x, context), expand: generator.byTap,
+        window: window, maps: context.inner(tap()))
     }
   }
 }
@@ -60,7 +75,8 @@ extension LocalKernels {
 /// Two products that make the kernels of a place of its channels: `expand(relu(norm(reduce(x))))`.
 struct KernelGenerator: Sendable {
   private let reduce: Reduction
-  private let expand: PatchEmbedding
+  /// `[groups * taps, reduced]` and its bias, the taps of a group together.
+  private let expand: DenseWeights
   private let taps: Int
 
   /// Parameters of both products and of the normalisation between them.
@@ -72,7 +88,7 @@ struct KernelGenerator: Sendable {
       case .biased(let convolution, _):
         convolution.weight.shape.count + 3 * convolution.weight.shape[0]
       }
-    return first + expand.weight.shape.count + (expand.bias?.shift.shape.count ?? 0)
+    return first + Dense(expand).parameterCount
   }
 
   /// Multiply-adds of the kernels of one place.
@@ -106,20 +122,32 @@ struct KernelGenerator: Sendable {
         try BatchNorm(norm, reduced))
       : .plain(try NormedConvolution(reduce, norm: norm, channels, reduced, kernel: 1))
     taps = side * side
-    self.expand = try PatchEmbedding(expand, channels: reduced, patch: 1, width: taps * groups)
+    self.expand = try Dense(pointwise: expand, reduced, taps * groups).weights
+  }
+
+  private var groups: Int { expand.weight.shape.rows / taps }
+
+  /// The second product with the groups of a tap together.
+  var byTap: DenseWeights {
+    func arranged(_ rows: Tensor) -> Tensor {
+      rows.reshaped([groups, taps, rows.shape.count / (groups * taps)]).permuted([1, 0, 2])
+        .reshaped(rows.shape)
+    }
+    return (arranged(expand.weight), expand.bias.map(arranged))
+  }
+
+  /// What kernels are a product of, for the places of a map `[N, H, W, C]`.
+  func reduced(_ x: Tensor, _ context: Context) -> Tensor {
+    switch reduce {
+    case .plain(let convolution): convolution(x, activation: .relu, context)
+    case .biased(let convolution, let norm):
+      norm(convolution(x), activation: .relu, context)
+    }
   }
 
   /// The kernels `[N, H * W, taps, groups]` of the places of a map `[N, H, W, C]`.
   func callAsFunction(_ x: Tensor, _ context: Context) -> Tensor {
-    let reduced =
-      switch reduce {
-      case .plain(let convolution): convolution(x, activation: .relu, context)
-      case .biased(let convolution, let norm):
-        norm(convolution(x), activation: .relu, context)
-      }
-    let kernels = expand(reduced)
-    return kernels.reshaped([
-      x.shape[0], x.shape[1] * x.shape[2], kernels.shape[3] / taps, taps,
-    ]).permuted([0, 1, 3, 2])
+    linear(reduced(x, context), expand.weight, bias: expand.bias)
+      .reshaped([x.shape[0], x.shape[1] * x.shape[2], groups, taps]).permuted([0, 1, 3, 2])
   }
 }

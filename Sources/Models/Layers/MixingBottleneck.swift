@@ -140,10 +140,8 @@ struct Involution: Sendable {
 
   /// A map `[N, H, W, C]` mixed.
   func callAsFunction(_ x: Tensor, _ context: Context, map: (Connections) -> Tap) -> Tensor {
-    let source = stride == 1 ? x : x.averagedByTwo(keepingLast: false)
-    let weights = context.kernels(
-      map(kernels.connections(on: x.shape, window: window)), kernels(source, context),
-      images: x.shape[0])
-    return x.locallyMixed(weights, window: window)
+    kernels.mix(
+      x, of: stride == 1 ? nil : x.averagedByTwo(keepingLast: false), window: window, context,
+      map: map)
   }
 }

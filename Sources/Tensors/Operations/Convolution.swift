@@ -287,7 +287,7 @@ struct FusedConvolution: FusedFunction {
       let (cols, width, code) = (y.shape.last, y.shape[2], activation.code)
       let (py, scale, shift) = (y.memory, affine.scale.memory, affine.shift.memory)
       let rest = residual.map(\.memory)
-      Depthwise(window: window).sweep(x, depthwiseKernels(weight), into: y) { first, count in
+      LocalMixing(window: window).sweep(x, depthwiseKernels(weight), into: y) { first, count in
         let at = first * width * cols
         ck_affine_epilogue(
           py + at, py + at, count * width, cols, scale.pointer, shift.pointer,

@@ -13,7 +13,7 @@ func groupedConvolution(
   if inputs == 1 {
     let channels =
       outputs == 1 ? x : x.picked(axis: 3, (0..<weight.shape[0]).map { Int32($0 / outputs) })
-    return channels.depthwise(depthwiseKernels(weight), window: window)
+    return channels.locallyMixed(depthwiseKernels(weight), window: window)
   }
   let together = (1...groups).last { groups.isMultiple(of: $0) && $0 * inputs <= 32 } ?? 1
   let parts = stride(from: 0, to: groups, by: together).map { first in

@@ -12,7 +12,6 @@ struct LocalMixing: Operation {
 
   func outputShape(_ x: [Shape]) -> Shape {
     let (height, width) = window.output(x[0])
-    precondition(window.dilation == (1, 1), "Taps of a local mixing lie side by side")
     precondition(
       x[1].rank == 4 && [1, x[0][0]].contains(x[1][0]) && [1, height * width].contains(x[1][1])
         && x[1][2] == window.taps && x[1][3] > 0 && x[0][3].isMultiple(of: x[1][3]),
@@ -21,13 +20,22 @@ struct LocalMixing: Operation {
   }
   func multiplyAdds(_ x: [Shape], _ y: Shape) -> Int { y.count.times(window.taps) }
 
-  func forward(_ x: [Tensor], into y: Tensor) {
-    let (geometry, weights) = (window.geometry(x[0].shape), x[1].shape.localWeights)
-    let (px, pw, py) = (x[0].memory, x[1].memory, y.memory)
-    Threads.forEachTile(of: geometry.n * geometry.oh, target: 4) { first, count in
-      withUnsafePointers(geometry, weights) {
+  func forward(_ x: [Tensor], into y: Tensor) { sweep(x[0], x[1], into: y) { _, _ in } }
+
+  /// - Parameters:
+  ///   - finish: what follows, on rows of the result while they are in cache: the number of the first among
+  ///     those of all images, and how many.
+  func sweep(
+    _ map: Tensor, _ weights: Tensor, into y: Tensor,
+    _ finish: @Sendable (_ first: Int, _ count: Int) -> Void
+  ) {
+    let (geometry, layout) = (window.geometry(map.shape), weights.shape.localWeights)
+    let (px, pw, py) = (map.memory, weights.memory, y.memory)
+    forEachMapRow(of: y.shape) { first, count in
+      withUnsafePointers(geometry, layout) {
         ck_local_mix(px.pointer, pw.pointer, py.pointer, $0, $1, first, count)
       }
+      finish(first, count)
     }
   }
 
@@ -57,7 +65,7 @@ struct LocalSpreading: Operation {
   func forward(_ x: [Tensor], into y: Tensor) {
     let (geometry, weights) = (window.geometry(map), x[1].shape.localWeights)
     let (px, pw, py) = (x[0].memory, x[1].memory, y.memory)
-    Threads.forEachTile(of: geometry.n * geometry.h, target: 4) { first, count in
+    forEachMapRow(of: map) { first, count in
       withUnsafePointers(geometry, weights) {
         ck_local_spread(px.pointer, pw.pointer, py.pointer, $0, $1, first, count)
       }
@@ -119,6 +127,20 @@ struct LocalCorrelation: Operation {
   }
 }
 
+/// Tiles of whole rows of maps `[N, H, W, C]`, about 2^14 values each, that stay in cache.
+private func forEachMapRow(
+  of shape: Shape, _ body: @Sendable (_ first: Int, _ count: Int) -> Void
+) {
+  Threads.forEachTile(
+    of: shape[0] * shape[1], target: max(1, (1 << 14) / max(1, shape[2] * shape[3])), body)
+}
+
+/// Weights `[out, kh, kw, 1]` of a convolution in groups of one channel, as those of ``LocalMixing``: `[1, 1, kh kw, out]`.
+func depthwiseKernels(_ weight: Tensor) -> Tensor {
+  weight.permuted([3, 1, 2, 0])
+    .reshaped([1, 1, weight.shape[1] * weight.shape[2], weight.shape[0]])
+}
+
 extension Shape {
   /// Where weights `[N or 1, P or 1, K, G]` of an image and a place lie. Of one place, the step is 0 either way.
   fileprivate var localWeights: ck_local_weights {
@@ -134,7 +156,7 @@ extension SlidingWindow {
   var taps: Int { kernelHeight * kernelWidth }
 }
 
-private func withUnsafePointers<A, B>(
+func withUnsafePointers<A, B>(
   _ a: A, _ b: B, _ body: (UnsafePointer<A>, UnsafePointer<B>) -> Void
 ) {
   withUnsafePointer(to: a) { a in withUnsafePointer(to: b) { body(a, $0) } }
@@ -148,6 +170,15 @@ extension Tensor {
   ///     neighbouring channels. N or P of 1: the same for all.
   public func locallyMixed(_ weights: Tensor, window: SlidingWindow) -> Tensor {
     LocalMixing(window: window)(self, weights)
+  }
+
+  /// Depth-wise convolution of a map `[N, H, W, C]` with weights `[kh, kw, C]`.
+  public func depthwise(_ weight: Tensor, window: SlidingWindow) -> Tensor {
+    precondition(
+      weight.shape.dimensions == [window.kernelHeight, window.kernelWidth, shape[3]],
+      "Depth-wise weights \(weight.shape) do not fit a map \(shape) under a window \(window.kernel)"
+    )
+    return locallyMixed(weight.reshaped([1, 1, window.taps, shape[3]]), window: window)
   }
 
   /// The products `[N, P, K, groups]` of each place of `queries` `[N, H', W', C]` with the places of its window

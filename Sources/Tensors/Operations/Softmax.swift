@@ -17,6 +17,27 @@ struct Softmax: Operation {
   }
 }
 
+/// Softmax of `scale * x` along an axis behind which there are others.
+struct SoftmaxAlong: Operation {
+  let axis: Int
+  var scale: Float = 1
+  func outputShape(_ x: [Shape]) -> Shape { x[0] }
+  func forward(_ x: [Tensor], into y: Tensor) {
+    let extents = y.shape.dimensions
+    let (count, inner) = (extents[axis], extents[(axis + 1)...].reduce(1, *))
+    let (px, py, each) = (x[0].memory, y.memory, count * inner)
+    guard y.shape.count > 0 else { return }
+    Threads.forEachTile(of: y.shape.count / each, target: max(1, (1 << 14) / each)) {
+      ck_softmax_axis(px + $0 * each, py + $0 * each, $1, count, inner, scale)
+    }
+  }
+  func kept(needs: [Bool]) -> SavedValues { .output }
+  func vjp(_ x: [Tensor], _ y: Tensor, _ dy: Tensor, needs: [Bool]) -> [(any Cotangent)?] {
+    let dx = y * (dy - (y * dy).sum(axis: axis, keepingAxis: true))
+    return [scale == 1 ? dx : scale * dx]
+  }
+}
+
 /// `p (g - <p, g>)` row by row: the cotangent of a softmax with result `p`.
 struct SoftmaxGradient: Operation {
   func outputShape(_ x: [Shape]) -> Shape { x[0] }
@@ -53,14 +74,17 @@ extension Tensor {
   /// Softmax over the last axis of `scale * self`.
   public func softmax(scale: Float = 1) -> Tensor { Softmax(scale: scale)(self) }
 
-  /// Softmax along an axis.
-  public func softmax(axis: Int) -> Tensor { alongLast(axis) { $0.softmax() } }
+  /// Softmax along an axis of `scale * self`.
+  public func softmax(axis: Int, scale: Float = 1) -> Tensor {
+    let axis = axis < 0 ? shape.rank + axis : axis
+    return axis == shape.rank - 1
+      ? softmax(scale: scale) : SoftmaxAlong(axis: axis, scale: scale)(self)
+  }
 
   /// The logarithm of the softmax along an axis.
-  public func logSoftmax(axis: Int) -> Tensor { alongLast(axis) { $0 - $0.logSumExp() } }
-
-  private func alongLast(_ axis: Int, _ body: (Tensor) -> Tensor) -> Tensor {
-    body(movingAxis(axis, to: -1)).movingAxis(-1, to: axis)
+  public func logSoftmax(axis: Int) -> Tensor {
+    let last = movingAxis(axis, to: -1)
+    return (last - last.logSumExp()).movingAxis(-1, to: axis)
   }
 
   /// `log(sum(exp(x)))` over the last axis, which stays with extent 1.
