@@ -259,7 +259,7 @@ def augmented_taps(model, depths):
     return taps
 
 
-def augmented(module):
+def augmented(module, full):
     sizes = {"published": ([4, 8, 8, 12], [8, 16, 16, 24], [2, 2, 4, 4]), "paper": ([4, 8, 8, 12], [160, 8, 8, 12], [1, 2, 4, 4])}
     for form, (widths, keys, values) in sizes.items():
         depths = [1, 2, 1]
@@ -274,6 +274,14 @@ def augmented(module):
                      values=[2 if form == "published" else 1, 2, 2])
         model = augmented_model(module, form, [1, 1], small["widths"], 2, small["keys"], small["values"], 8, 5)
         record(f"augmented-{form}", "aa_wide_resnet", "Attention-Augmented-Conv2d", small, model, (2, 3, 8, 8), (AUGMENTED,))
+    if full:
+        # The published one has 206 million parameters.
+        model = augmented_model(module, "paper", [4, 4, 4], [16, 160, 320, 640], 8, [160] * 4, [1, 16, 32, 64], 32, 100)
+        keys, integers = fill(model)
+        taps = augmented_taps(model, [4, 4, 4])
+        evaluate(model, taps, (1, 3, 32, 32))
+        write("full-aa_wide_resnet28_10_cifar100", "aa_wide_resnet", "Attention-Augmented-Conv2d", {}, keys,
+              (1, 3, 32, 32), taps, (AUGMENTED,), integers, limit=512)
 
 
 # ---------------------------------------------------------------- attention-cnn
@@ -398,7 +406,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     torch.set_num_threads(1)
     sasa(published_sasa(options.sasa), options.full)
-    augmented(augmented_modules(options.augmented))
+    augmented(augmented_modules(options.augmented), options.full)
     attention_cnn(options.attention_cnn, options.full)
     use_checkout(options.hdv)
     convit(options.full)

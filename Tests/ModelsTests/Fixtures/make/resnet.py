@@ -268,13 +268,13 @@ def main():
     parser.add_argument("--full", action="store_true")
     args = parser.parse_args()
     if args.full:
-        for name in ["resnet18", "resnet50"]:
+        for name in ["resnet18", "resnet50", "seresnet50"]:
             model = timm.create_model(name)
             keys, integers = fill(model)
             taps = plain_taps(model)
             shape = (1, 3, 224, 224)
             evaluate("", model, taps, shape)
-            write(f"full-{name}", "resnet", "timm", dict(image=[224, 224], variant=name[6:], stem="imagenet", classes=1000),
+            write(f"full-{name}", "resnet", "timm", dict(image=[224, 224], variant=name.removeprefix("resnet"), stem="imagenet", classes=1000),
                   keys, shape, taps, (), integers, limit=1024)
         return
     if args.non_local:
