@@ -76,6 +76,7 @@ import Testing
       ])
     let folder = inputs.scratch.file("vitprobe-out/hessian")
     try FilledFolder.expectFilesToBeDocumented(folder, of: "hessian")
+    try FilledFolder.expectNoOtherFilesToBeDocumented(folder, of: "hessian")
     try FilledFolder.expectPageToDrawTheSame(folder)
     func text(_ name: String) -> String {
       String(

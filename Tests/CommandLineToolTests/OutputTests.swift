@@ -24,7 +24,9 @@ import Testing
         command, Inputs.vit, "--data", data, "-o", command, "--batch-size", "8")
       #expect(result.code == 0, "\(result.errors)")
       #expect(inputs.scratch.names(in: command) == files)
-      try FilledFolder.expectFilesToBeDocumented(inputs.scratch.file(command), of: command)
+      let folder = inputs.scratch.file(command)
+      try FilledFolder.expectFilesToBeDocumented(folder, of: command)
+      try FilledFolder.expectNoOtherFilesToBeDocumented(folder, of: command)
       let all = files.filter { $0.hasSuffix(".csv") }.map { text("\(command)/\($0)") }
       #expect(all.allSatisfy { $0.contains("v,") })
     }
@@ -56,13 +58,21 @@ import Testing
     #expect(inputs.scratch.names(in: "attention") == files)
     let folder = inputs.scratch.file("attention")
     try FilledFolder.expectFilesToBeDocumented(folder, of: "attention")
+    try FilledFolder.expectNoOtherFilesToBeDocumented(folder, of: "attention")
     try FilledFolder.expectPageToDrawTheSame(folder)
     let together = try inputs.run(
       "run", Inputs.vit, Inputs.resnet, "--data", data, "-o", "run", "--batch-size", "8",
       "--analyses", "cka,fourier,variance,attention")
     #expect(together.code == 0, "\(together.errors)")
     let whole = inputs.scratch.file("run")
+    try FilledFolder.expectFilesToBeDocumented(whole, of: "run")
     try FilledFolder.expectPageToDrawTheSame(whole)
+    let relations = try inputs.run(
+      "relations", Inputs.vit, Inputs.resnet, "--data", data, "-o", "relations")
+    #expect(relations.code == 0, "\(relations.errors)")
+    let third = inputs.scratch.file("relations")
+    try FilledFolder.expectFilesToBeDocumented(third, of: "relations")
+    try FilledFolder.expectNoOtherFilesToBeDocumented(third, of: "relations")
     try FilledFolder.expectOneLook(
       whole, models: ["v", "r"],
       staged: ["cka_curve", "fourier_depth", "variance", "attention_token_similarity"])
@@ -273,6 +283,7 @@ import Testing
         + options, in: inputs.scratch.path)
     #expect(capture.code == 0, "\(capture.errors)")
     #expect(inputs.scratch.names(in: "b") == ["features.safetensors", "run.json"])
+    try FilledFolder.expectFilesToBeDocumented(inputs.scratch.file("b"), of: "capture")
     for threads in ["1", "2", "3"] {
       let again = try Program.run(
         ["run", "b/features.safetensors", "-o", "c", "--threads", threads] + options,

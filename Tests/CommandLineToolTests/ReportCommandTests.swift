@@ -27,6 +27,8 @@ import Testing
     #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
     #expect(page.contains("<title>vitprobe: demo</title>"))
     #expect(scratch.names() == ["report.html"])
+    try FilledFolder.expectFilesToBeDocumented(Self.demo, of: "demo")
+    try FilledFolder.expectFilesToBeDocumented(scratch.path, of: "report")
     let stream = try report(Self.demo, "-o", "-")
     #expect(stream.output == page)
 

@@ -54,15 +54,29 @@ enum FilledFolder {
     #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4)
     .joined(separator: "/") + "/docs/output.md"
 
+  /// The names of files, without endings, in the row of a command in the table of `docs/output.md`, and in the rows of
+  /// the commands that it names.
+  static func documentedNames(of command: String) throws -> Set<String> {
+    let text = String(decoding: try #require(Scratch.read(page)), as: UTF8.self)
+    func names(_ command: String) -> Set<String>? {
+      guard let row = text.split(separator: "\n").first(where: { $0.hasPrefix("| `\(command)` |") })
+      else { return nil }
+      let quoted = row.split(separator: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }
+        .map { String($0.element.split(separator: ".")[0]) }.dropFirst()
+      var all = Set(quoted)
+      if row.contains("those of") {
+        for other in quoted { all.formUnion(names(other) ?? []) }
+      }
+      return all
+    }
+    return try #require(names(command), "\(command)")
+  }
+
   /// Every file stands in the row of the command in the table of `docs/output.md`.
   static func expectFilesToBeDocumented(_ folder: String, of command: String) throws {
-    let text = String(decoding: try #require(Scratch.read(page)), as: UTF8.self)
-    let row = try #require(
-      text.split(separator: "\n").first { $0.hasPrefix("| `\(command)` |") }, "\(command)")
-    let patterns = row.split(separator: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }
-      .map { $0.element.split(separator: ".")[0] }
+    let patterns = try documentedNames(of: command)
     for name in Scratch.entries(folder).sorted() where name != "run.json" && name != "metrics.csv" {
-      let stem = name.split(separator: ".")[0]
+      let stem = String(name.split(separator: ".")[0])
       let isThere = patterns.contains { pattern in
         pattern == stem
           || ["MODEL", "STATISTIC"].contains { word in
@@ -74,6 +88,21 @@ enum FilledFolder {
           }
       }
       #expect(isThere, "\(name) of \(command)")
+    }
+  }
+
+  /// Every name in the row of the command stands for a file of the folder.
+  static func expectNoOtherFilesToBeDocumented(
+    _ folder: String, of command: String, but rare: Set<String> = []
+  ) throws {
+    let stems = Scratch.entries(folder).map { String($0.split(separator: ".")[0]) }
+    for pattern in try documentedNames(of: command).subtracting(rare) {
+      let prefix = ["_MODEL", "_STATISTIC"].compactMap { pattern.firstRange(of: $0)?.lowerBound }
+        .min().map { pattern[..<$0] }
+      let isThere = stems.contains { stem in
+        prefix.map { stem.hasPrefix($0 + "_") } ?? (stem == pattern)
+      }
+      #expect(isThere, "\(pattern) of \(command)")
     }
   }
 }
