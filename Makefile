@@ -7,7 +7,7 @@ MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: demo test mpi-test kernel-test build setup install uninstall package docs bench instructions fuzz \
+.PHONY: demo test mpi-test mpi-build kernel-test build setup install uninstall package docs bench instructions fuzz \
   fuzz-smoke asan tsan lint clean
 
 demo: build
@@ -27,9 +27,12 @@ test: setup
 	  swift test --skip-build --quiet --filter 'ProductTests|WinogradTests|TapwiseConvolutionTests' || exit 1; done
 
 # The build with Open MPI, under mpirun, against the one without (about a minute once it is built).
-mpi-test: build
-	$(MAKE) setup PACKAGES="$(PACKAGES) $(MPI_PACKAGES)"
+mpi-test: build mpi-build
 	Tests/mpi/check.sh $(PROGRAM)
+
+mpi-build:
+	$(MAKE) setup PACKAGES="$(PACKAGES) $(MPI_PACKAGES)"
+	Tests/mpi/check.sh --build
 
 # The C kernels against plain sums, on each set of instructions of this processor; on NEON where
 # gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static are installed.

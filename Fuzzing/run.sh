@@ -9,7 +9,7 @@
 # --smoke is for every change: compiled without optimisation, which takes a third of the time, and
 # starting from the corpus and one seed each time.
 #
-# --available only says whether the toolchain can link libFuzzer.
+# --build, behind --smoke, only builds. --available only says whether the toolchain can link libFuzzer.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -39,6 +39,11 @@ case ${1:-} in
     rm -rf "$build/inputs"
     ;;
 esac
+only_builds=
+if [ "${1:-}" = --build ]; then
+  only_builds=1
+  shift
+fi
 seconds=${1:-10}
 shift || true
 if [ $# -gt 0 ]; then
@@ -53,6 +58,7 @@ inputs=${VITPROBE_FUZZ:-$build/inputs}
 swift build -c release --product fuzz --sanitize=address --scratch-path "$build" \
   -Xswiftc -sanitize=fuzzer "${flags[@]}" \
   -Xcc -fsanitize=fuzzer-no-link -Xcc -Wno-unused-command-line-argument
+[ -z "$only_builds" ] || exit 0
 
 failed=0
 printf '%-12s %12s %10s %8s\n' target inputs inputs/s edges

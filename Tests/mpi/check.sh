@@ -2,12 +2,14 @@
 # The build with the trait MPI under mpirun, against a build without it: values, failures, signals.
 #
 #   Tests/mpi/check.sh [PLAIN]    PLAIN: the program built without MPI (.build/release/vitprobe)
+#   Tests/mpi/check.sh --build    only the build
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-plain=$(realpath "${1:-.build/release/vitprobe}")
 # Without optimisation of the Swift code and with its checks, which takes a third of the time; the sums are
 # made in C.
 swift build -c release --product vitprobe --traits MPI --scratch-path .build-mpi -Xswiftc -Onone
+[ "${1:-}" != --build ] || exit 0
+plain=$(realpath "${1:-.build/release/vitprobe}")
 program=$PWD/.build-mpi/release/vitprobe
 
 folder=$(mktemp -d)
