@@ -200,7 +200,7 @@ def maps_of(taps, model):
 
 
 def gated():
-    """timm's blocks with non-local and context gates; of the last kind logits alone."""
+    """timm's blocks with non-local and context gates."""
     for kind in ["nl", "gc", "gca"]:
         model = timm.create_model("resnet18", **NARROW, block_args=dict(attn_layer=kind))
         keys, integers = fill(model)
@@ -208,8 +208,6 @@ def gated():
         if kind == "nl":
             maps_of(taps, model)
         evaluate("", model, taps, (1, 3, 33, 33))
-        if kind == "gca":
-            taps.values = {"logits": taps.values["logits"]}
         write(f"resnet-timm-{kind}", "resnet", "timm", dict(image=[33, 33], classes=5), keys, (1, 3, 33, 33), taps, (), integers,
               limit=400)
 
@@ -250,8 +248,6 @@ def non_local(path):
                 map_of(taps, getattr(model, f"layer{s}")[1], f"layer{s}.1")
         form = "mean" if name == "dot" else "softmax"
         evaluate("", model, taps, (1, 3, 33, 33))
-        if name != "pooled":  # the other blocks are the same
-            taps.values = {k: v for k, v in taps.values.items() if ".1.attn_" in k or k in ("layer2.1", "layer3.1", "logits")}
         write(f"resnet-non-local-{name}", "resnet", "timm", {"image": [33, 33], "classes": 5, "non-local-form": form}, keys,
               (1, 3, 33, 33), taps, (NON_LOCAL,), integers, limit=400)
     # Both places of such a block in two stages, for derivatives.
