@@ -16,7 +16,9 @@ func tests(
   _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"]
 ) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
+    name: name, dependencies: dependencies, exclude: exclude,
+    // What values are compared with is plain sums, which take most of the time of the tests.
+    swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))])
 }
 
 let package = Package(
