@@ -63,6 +63,7 @@ enum FilledFolder {
       else { return nil }
       let quoted = row.split(separator: "`").enumerated().filter { !$0.offset.isMultiple(of: 2) }
         .map { String($0.element.split(separator: ".")[0]) }.dropFirst()
+        .filter { !$0.hasPrefix("-") }
       var all = Set(quoted)
       if row.contains("those of") {
         for other in quoted { all.formUnion(names(other) ?? []) }
