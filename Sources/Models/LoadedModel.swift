@@ -1,7 +1,7 @@
 import Tensors
 
 /// A model with its weights, and how it came to be.
-public struct LoadedModel: Network {
+public struct LoadedModel: ModelNetwork {
   /// The forward pass.
   public let model: any VisionModel
   /// Its architecture, hyper-parameters as found.
@@ -15,13 +15,6 @@ public struct LoadedModel: Network {
 
   /// What it takes.
   public var inputShape: ImageShape { architecture.inputShape }
-  /// How many classes the head tells apart; nil for a backbone without a head.
-  public var classCount: Int? { model.classCount }
-
-  /// The logits `[N, classes]` of normalised images `[N, H, W, C]`.
-  public func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
-    model(images, context)
-  }
 
   /// The same architecture with other weights.
   public func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {

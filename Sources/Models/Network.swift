@@ -55,15 +55,37 @@ extension Network {
     try rebuilt(from: GivenParameters(tensors))
   }
 
-  /// No blocks.
-  public func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
-
   /// Without anybody who looks.
   public func callAsFunction(_ images: Tensor) -> Tensor { self(images, Context()) }
 }
 
+/// A network whose pass is a model's: its classes and blocks are those of the model.
+public protocol ModelNetwork: Network {
+  /// The forward pass.
+  var model: any VisionModel { get }
+}
+
+extension ModelNetwork {
+  /// How many classes the model's head tells apart; nil without a head.
+  public var classCount: Int? { model.classCount }
+
+  /// The model's output.
+  public func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
+    model(images, context)
+  }
+
+  /// A pass of the model up to its first block; nil for a model without blocks.
+  public func begin(_ images: Tensor, _ context: Context) -> PartialPass? {
+    func begun(_ model: some VisionModel) -> PartialPass? {
+      model.blockCount == 0
+        ? nil : PartialPass(model, before: 0, model.embed(images, context))
+    }
+    return begun(model)
+  }
+}
+
 /// The network that an architecture's configuration makes of weights.
-struct ArchitectureNetwork: Network {
+struct ArchitectureNetwork: ModelNetwork {
   let architecture: Architecture
   let model: any VisionModel
   let parameters: [NamedParameter]
@@ -76,15 +98,6 @@ struct ArchitectureNetwork: Network {
   }
 
   var inputShape: ImageShape { architecture.inputShape }
-  var classCount: Int? { model.classCount }
-  func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor { model(images, context) }
-
-  func begin(_ images: Tensor, _ context: Context) -> PartialPass? {
-    func begun(_ model: some VisionModel) -> PartialPass {
-      PartialPass(model, before: 0, model.embed(images, context))
-    }
-    return begun(model)
-  }
 
   func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
     try ArchitectureNetwork(architecture, source)

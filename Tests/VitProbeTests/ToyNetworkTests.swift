@@ -32,6 +32,8 @@ private struct ToyNetwork: Network {
     try ToyNetwork(from: source)
   }
 
+  func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
+
   func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
     guard let mix = weights["mix"], let hidden = weights["hidden"], let head = weights["head"]
     else {

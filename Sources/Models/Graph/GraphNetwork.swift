@@ -2,18 +2,17 @@ import Checkpoints
 import Tensors
 
 /// A network that was exported from PyTorch as a graph: `torch.export` wrote it, ``GraphPlan`` is its steps.
-struct GraphNetwork: Network {
+struct GraphNetwork: ModelNetwork {
   let plan: GraphPlan
   let inputShape: ImageShape
-  let classCount: Int?
   let parameters: [NamedParameter]
-  private let model: GraphModel
+  let model: any VisionModel
 
   /// Builds the network from weights, and carries out what depends on no image.
   init(
     _ plan: GraphPlan, inputShape: ImageShape, classCount: Int?, _ source: any ParameterSource
   ) throws(ParameterError) {
-    (self.plan, self.inputShape, self.classCount) = (plan, inputShape, classCount)
+    (self.plan, self.inputShape) = (plan, inputShape)
     var slots = [Tensor?](repeating: nil, count: plan.slots)
     for (slot, tensor) in plan.constants { slots[slot] = tensor }
     var parameters: [NamedParameter] = []
@@ -32,13 +31,6 @@ struct GraphNetwork: Network {
       slots[step.output] = step.run(step.inputs.compactMap { slots[$0] }, GraphPass(images: 1))
     }
     model = GraphModel(plan: plan, prepared: slots, classCount: classCount)
-  }
-
-  func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor { model(images, context) }
-
-  func begin(_ images: Tensor, _ context: Context) -> PartialPass? {
-    plan.blockEnds.isEmpty
-      ? nil : PartialPass(model, before: 0, model.embed(images, context))
   }
 
   func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {

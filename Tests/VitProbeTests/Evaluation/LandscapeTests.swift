@@ -251,6 +251,8 @@ import Testing
       try TwoLayers(from: source)
     }
 
+    func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
+
     func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
       let hidden = linear(images, parameters[0].tensor, bias: nil, activation: .relu)
       return context.tap(

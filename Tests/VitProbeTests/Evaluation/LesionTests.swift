@@ -2,6 +2,7 @@ import Diagnostics
 import Images
 import Models
 import Reports
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -15,10 +16,48 @@ import Testing
     var inputShape: ImageShape { base.inputShape }
     var classCount: Int? { base.classCount }
     var parameters: [NamedParameter] { base.parameters }
+    func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
+
     func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor { base(images, context) }
     func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
       Blockless(base: try base.rebuilt(from: source))
     }
+  }
+
+  /// A network that counts the blocks that it runs.
+  private struct Counting: ModelNetwork {
+    let base: any ModelNetwork
+    let model: any VisionModel
+    var inputShape: ImageShape { base.inputShape }
+    var parameters: [NamedParameter] { base.parameters }
+
+    init(_ base: any ModelNetwork, _ count: @escaping @Sendable () -> Void) {
+      func counted(_ model: some VisionModel) -> any VisionModel {
+        CountingModel(base: model, count: count)
+      }
+      (self.base, model) = (base, counted(base.model))
+    }
+
+    func rebuilt(from source: any ParameterSource) throws(ParameterError) -> any Network {
+      try base.rebuilt(from: source)
+    }
+  }
+
+  private struct CountingModel<Base: VisionModel>: VisionModel {
+    let base: Base
+    let count: @Sendable () -> Void
+    var blockCount: Int { base.blockCount }
+    var classCount: Int? { base.classCount }
+    func embed(_ images: Tensor, _ context: Context) -> Base.State { base.embed(images, context) }
+    func block(_ index: Int, _ state: Base.State, _ context: Context) -> Base.State {
+      count()
+      return base.block(index, state, context)
+    }
+    func finish(_ state: Base.State, _ context: Context) -> Tensor {
+      count()
+      return base.finish(state, context)
+    }
+    func head(_ state: Base.State, _ context: Context) -> Tensor { base.head(state, context) }
   }
 
   private func losses(
@@ -194,6 +233,34 @@ import Testing
     let evaluation = try LesionEvaluation([other], by: .zero)
     #expect(evaluation.notes == ["m has no blocks to go on from: each lesion costs a whole pass"])
     #expect(try LesionEvaluation([same], by: .zero).notes.isEmpty)
+  }
+
+  /// A lesion costs the blocks from its own on: those before come of the pass of the network as it is.
+  @Test func lesionsCostWhatComesBehindThem() throws {
+    let architecture = "vit(image=32,patch=8,dim=24,depth=4,heads=3,classes=7)"
+    let subject = try Samples.model(architecture)
+    let network = try #require(subject.network as? any ModelNetwork)
+    let (blocks, minibatches) = (4, 2)
+    let counter = Mutex(0)
+    let counted = try EvaluationStudies.wrapped(
+      Counting(network) { counter.withLock { $0 += 1 } }, as: subject)
+    let found = try losses(counted, on: Samples.images(10))
+    #expect(found.count == 1 + 2 * blocks)
+    // Two branches a block: 1 + L (blocks + 1) / (2 blocks) passes in place of 1 + L.
+    #expect(counter.withLock { $0 } == minibatches * (blocks + blocks * (blocks + 1)))
+  }
+
+  /// Models begin a pass as their users get them: of a checkpoint or of random numbers, not rebuilt alone.
+  @Test(arguments: Samples.families)
+  func loadedModelsHaveBlocks(family: Samples.Family) throws {
+    let subject = try Samples.model(family.architecture)
+    let images = try subject.images(
+      of: Samples.images(2).batch(
+        0, of: BatchPlan(count: 2, batchSize: 2, minimum: 1), decoding: true, onBadImage: .fail
+      ) { Threads.forEach($0, $1) }.batch)
+    let pass = try #require(subject.network.begin(images, Context()))
+    #expect(pass.blockCount > 1)
+    #expect(pass.next().finish().values == subject.network(images).values)
   }
 
   /// Where all images are the same, their mean changes nothing.

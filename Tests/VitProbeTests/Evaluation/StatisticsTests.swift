@@ -31,6 +31,8 @@ import Testing
       try Normalized(from: source)
     }
 
+    func begin(_ images: Tensor, _ context: Context) -> PartialPass? { nil }
+
     func callAsFunction(_ images: Tensor, _ context: Context) -> Tensor {
       context.tap(
         Tap("logits", .logits, layout: .vector),
