@@ -39,7 +39,7 @@ struct RunExecution<Work: RecordedJob> {
       return try collect(log, bar)
     }
     for note in log?.lateNotes ?? [] { Terminal.note("note: \(note)") }
-    let skipped = records.tally.skipped
+    let skipped = try records.tally().skipped
     for image in skipped { Terminal.note("skipped \(image.id): \(image.reason)") }
     if let (folder, log) = place, let shard = prepared.run.shard {
       let files = try prepared.writeShard(

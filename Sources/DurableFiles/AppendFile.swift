@@ -9,8 +9,8 @@ public final class AppendFile {
   public let path: String
   private let calls: FileSystemCalls
   private var file: Int32
-  /// Bytes of whole pieces.
-  private var length: Int
+  /// Bytes of whole pieces: where the next begins.
+  public private(set) var length: Int
   private var isBroken = false
 
   /// Makes a file that begins with `head`, in the place of whatever file stands there. It appears

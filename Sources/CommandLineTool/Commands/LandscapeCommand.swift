@@ -53,7 +53,8 @@ struct GridOptions: ParsableArguments {
       guard parts.count == 2, let low = parts[0], let high = parts[1], low < high, low.isFinite,
         high.isFinite
       else {
-        throw ValidationError("--extent \"\(extent)\": expected two numbers, as in -0.5,0.5")
+        throw ValidationError(
+          "--extent \"\(extent)\": expected two numbers, the lower first, as in -0.5,0.5")
       }
       return low...high
     }

@@ -142,7 +142,7 @@ public struct FeatureCapture: Sendable {
     let writer: FeatureFileWriter
     let shown: Shown
 
-    var units: [WorkUnit] { capture.batches.batches.indices.map { WorkUnit(batch: $0) } }
+    var units: UnitPlan { UnitPlan([WorkUnit()], on: Array(capture.batches.batches.indices)) }
     func cost(of unit: WorkUnit) -> Int { capture.batches.batches[unit.batch].count }
     func width(of count: Int) -> Int { 1 }
 

@@ -42,10 +42,12 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
   public static var name: String { Study.name }
   /// Variants may be many, and minibatches few.
   public static var sharesVariants: Bool { true }
+  /// They are as many as places of a landscape times minibatches.
+  public static var leavesRecords: Bool { true }
   /// What the records depend on.
   public let settings: Settings
   /// Model by model, the network as it is first.
-  public let units: [WorkUnit]
+  public let units: UnitPlan
   /// How many further numbers a record has, for each thing done to each model.
   private let measureCounts: [[Intervention: Int]]
 
@@ -67,13 +69,12 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
           )
         }, uniquingKeysWith: { first, _ in first })
     }
-    units = settings.subjects.indices.flatMap { model in
-      Self.interventions(settings.study, model).flatMap { intervention in
-        settings.batchImages.indices.map {
-          WorkUnit(point: model, intervention: intervention, batch: $0)
+    units = UnitPlan(
+      settings.subjects.indices.flatMap { model in
+        Self.interventions(settings.study, model).map {
+          WorkUnit(point: model, intervention: $0)
         }
-      }
-    }
+      }, on: Array(settings.batchImages.indices))
   }
 
   /// What is done to a model, nothing first.
@@ -91,37 +92,43 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
         == (record.scores.count > 0 ? measureCounts[unit.point][unit.intervention] ?? 0 : 0)
   }
 
-  /// Bytes that the record of a variant on a minibatch takes until the report, whatever its images: in a table that
-  /// is half empty, beside the unit's name.
-  static func bytes(measures: Int) -> Int {
-    2 * (MemoryLayout<EvaluationRecord>.stride + MemoryLayout<WorkUnit>.stride)
-      + MemoryLayout<WorkUnit>.stride + (measures > 0 ? 32 + 8 * measures : 0)
+  /// Bytes that a variant takes until the report: its place in the plan, sums over all its images, and for each
+  /// minibatch where its record is in the file, and further numbers.
+  static func bytes(minibatches: Int, measures: Int) -> Int {
+    let plan = 2 * MemoryLayout<WorkUnit>.stride + Self.nameBytes
+    let sums = 2 * (MemoryLayout<ScoreSums>.stride + MemoryLayout<WeightNorms?>.stride)
+    let each = RunRecords<Self>.bytesOfAUnit + (measures > 0 ? 32 + 8 * measures : 0)
+    return plan + sums + minibatches * each
   }
 
+  /// Bytes of a variant's name wherever it is listed, by which its records are found.
+  private static var nameBytes: Int { 512 }
+
   /// Minibatches that every variant of every model has been looked at on.
-  private func complete(_ records: [(unit: WorkUnit, record: EvaluationRecord)]) -> Set<Int> {
-    let needed = units.count / settings.batchImages.count
-    let found = records.reduce(into: [Int: Int]()) { $0[$1.unit.batch, default: 0] += 1 }
-    return Set(found.filter { $0.value == needed }.keys)
+  private func complete(_ records: RunRecords<Self>) -> Set<Int> {
+    var found = [Int](repeating: 0, count: settings.batchImages.count)
+    for unit in records.known { found[unit.batch] += 1 }
+    return Set(found.indices.filter { found[$0] == units.rows.count })
   }
 
   /// Images that every variant has been looked at on; where there are none, as in a shard that has its share of
   /// the variants, those of any.
-  public func tally(_ records: [(unit: WorkUnit, record: EvaluationRecord)]) -> RunTally {
+  public func tally(_ records: RunRecords<Self>) throws -> RunTally {
     let complete = complete(records)
     var seen: Set<Int> = []
-    let first = records.filter {
-      (complete.isEmpty || complete.contains($0.unit.batch)) && seen.insert($0.unit.batch).inserted
-    }.map(\.record)
-    return RunTally(
-      images: first.reduce(0) { $0 + $1.images }, total: settings.batchImages.reduce(0, +),
-      skipped: first.flatMap(\.skipped).sorted { $0.position < $1.position })
+    var tally = RunTally(images: 0, total: settings.batchImages.reduce(0, +))
+    for unit in records.known
+    where (complete.isEmpty || complete.contains(unit.batch)) && seen.insert(unit.batch).inserted {
+      guard let record = try records.record(of: unit) else { continue }
+      tally.images += record.images
+      tally.skipped += record.skipped
+    }
+    tally.skipped.sort { $0.position < $1.position }
+    return tally
   }
 
   /// The study's report on the minibatches that are complete, so that all differences are of the same images.
-  public func report(
-    _ records: [(unit: WorkUnit, record: EvaluationRecord)]
-  ) throws -> RunReport {
+  public func report(_ records: RunRecords<Self>) throws -> RunReport {
     let complete = complete(records)
     guard !complete.isEmpty else {
       throw VitProbeError(.badData, "no minibatch has been looked at with every variant")
@@ -131,7 +138,8 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     var measures: [Int: [Intervention: [[Double]]]] = [:]
     var (labelled, images) = (0, 0)
     var remarks: [ImageRemark] = []
-    for (unit, record) in records where complete.contains(unit.batch) {
+    try records.forEach { unit, record in
+      guard complete.contains(unit.batch) else { return }
       scores[unit.point, default: [:]][unit.intervention, default: ScoreSums()]
         .add(record.scores)
       if let norms = record.weights {
@@ -140,7 +148,7 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
       if let own = record.measures {
         measures[unit.point, default: [:]][unit.intervention, default: []].append(own)
       }
-      guard unit.point == 0, unit.intervention == .none else { continue }
+      guard unit.point == 0, unit.intervention == .none else { return }
       labelled += record.scores.count
       images += record.images
       remarks += record.remarks

@@ -111,21 +111,22 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     }
     let units = units
     return RunEstimate(
-      images: Set(units.map(\.batch)).reduce(0) { $0 + batches.batches[$1].count },
+      images: units.batches.reduce(0) { $0 + batches.batches[$1].count },
       batches: units.count,
       largestBatch: largest, passBytes: pass, parameterBytes: parameters, analysisBytes: held,
       sharedBytes: bytesInHand, recordBytes: recordBytes, threads: Threads.count,
       maximumMemory: options.maximumMemory)
   }
 
-  /// Bytes of all records: they grow with the minibatches of variants, not with the images.
+  /// Bytes that are kept of all variants until the report.
   private var recordBytes: Int {
-    let study = evaluation.study
-    return units.reduce(0) { sum, unit in
-      let place = places[unit.point][unit.intervention] ?? 0
+    let (units, study) = (units, evaluation.study)
+    return units.rows.reduce(0) { sum, row in
+      let place = places[row.point][row.intervention] ?? 0
       return sum
         + EvaluationRecords<Evaluation.Study>.bytes(
-          measures: study.measureCount(of: unit.point, variant: place > 0 ? place - 1 : nil))
+          minibatches: units.batches.count,
+          measures: study.measureCount(of: row.point, variant: place > 0 ? place - 1 : nil))
     }
   }
 
@@ -136,20 +137,15 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
 
   /// A few minibatches after the other, so that one is decoded once for all variants, and variant by variant
   /// within these, so that a variant is made once for all of them.
-  public var units: [WorkUnit] {
-    let step = max(1, batchesAtOnce)
-    let firsts = interventions.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+  public var units: UnitPlan {
     let share = shard?.share(ofMinibatches: batchCount)
-    let all = (0..<batchCount).filter { share?.contains(minibatch: $0) ?? true }
-    return stride(from: 0, to: all.count, by: step).flatMap { start in
-      let group = all[start..<min(start + step, all.count)]
-      return subjects.indices.flatMap { model in
-        interventions[model].enumerated().flatMap { place, intervention in
-          share?.contains(variant: firsts[model] + place) ?? true
-            ? group.map { WorkUnit(point: model, intervention: intervention, batch: $0) } : []
-        }
-      }
+    let rows = subjects.indices.flatMap { model in
+      interventions[model].map { WorkUnit(point: model, intervention: $0) }
     }
+    return UnitPlan(
+      rows.indices.filter { share?.contains(variant: $0) ?? true }.map { rows[$0] },
+      on: (0..<batchCount).filter { share?.contains(minibatch: $0) ?? true },
+      atOnce: batchesAtOnce)
   }
 
   /// What units are called.

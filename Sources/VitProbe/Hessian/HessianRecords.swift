@@ -54,10 +54,8 @@ public struct HessianRecords: RecordKind {
   }
 
   /// Model by model.
-  public var units: [WorkUnit] {
-    settings.subjects.indices.flatMap { model in
-      (0..<batches).map { WorkUnit(point: model, batch: $0) }
-    }
+  public var units: UnitPlan {
+    UnitPlan(settings.subjects.indices.map { WorkUnit(point: $0) }, on: Array(0..<batches))
   }
 
   /// One a model.
@@ -74,9 +72,9 @@ public struct HessianRecords: RecordKind {
   }
 
   /// Images that every model has been looked at on.
-  public func tally(_ records: [(unit: WorkUnit, record: HessianRecord)]) -> RunTally {
+  public func tally(_ records: RunRecords<Self>) -> RunTally {
     let total = settings.batchImages.reduce(0, +)
-    let models = records.reduce(into: [Int: Int]()) { $0[$1.unit.batch, default: 0] += 1 }
+    let models = records.known.reduce(into: [Int: Int]()) { $0[$1.batch, default: 0] += 1 }
     let complete = models.filter { $0.value == settings.subjects.count }.keys
     let images =
       settings.hessian.scope == .batch
@@ -85,7 +83,8 @@ public struct HessianRecords: RecordKind {
   }
 
   /// All models in one report.
-  public func report(_ records: [(unit: WorkUnit, record: HessianRecord)]) throws -> RunReport {
+  public func report(_ records: RunRecords<Self>) throws -> RunReport {
+    let records = try records.all()
     guard !records.isEmpty else { throw VitProbeError(.badData, "there is no record to report on") }
     let subjects = settings.subjects.enumerated().map { index, model in
       HessianReport.Subject(

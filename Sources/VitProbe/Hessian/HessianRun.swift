@@ -123,10 +123,9 @@ public struct HessianRun: RecordedJob {
   // MARK: The job
 
   /// A Hessian for each model and minibatch, or one for each model.
-  public var units: [WorkUnit] {
-    subjects.indices.flatMap { model in
-      (settings.scope == .batch ? numbers : [0]).map { WorkUnit(point: model, batch: $0) }
-    }
+  public var units: UnitPlan {
+    UnitPlan(
+      subjects.indices.map { WorkUnit(point: $0) }, on: settings.scope == .batch ? numbers : [0])
   }
 
   /// What units are called.

@@ -10,7 +10,7 @@ public struct WorkUnit: Sendable, Hashable {
   public var batch: Int
 
   /// A unit of the given identity.
-  public init(point: Int = 0, intervention: Intervention = .none, batch: Int) {
+  public init(point: Int = 0, intervention: Intervention = .none, batch: Int = 0) {
     self.point = point
     self.intervention = intervention
     self.batch = batch
@@ -41,7 +41,7 @@ public protocol Job: Sendable {
   associatedtype Record: Sendable
 
   /// Every unit of this run, in order.
-  var units: [WorkUnit] { get }
+  var units: UnitPlan { get }
   /// What units are, in words: `minibatches`.
   var unitName: String { get }
   /// How much of the work a unit is; for most jobs its images.

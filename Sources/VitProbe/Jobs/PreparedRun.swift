@@ -56,7 +56,7 @@ public struct PreparedRun<Work: RecordedJob>: Sendable {
     _ records: RunRecords<Work.Kind>, to folder: OutputFolder, wallSeconds: Double, log: RecordLog
   ) throws -> [String] {
     try folder.write(log.sealed(), to: log.shardFileName)
-    let tally = records.tally
+    let tally = try records.tally()
     var manifest = manifest(log)
     manifest.imageCount = tally.images
     manifest.skipped = tally.skipped.map(Manifest.Skip.init)

@@ -14,13 +14,15 @@ public protocol RecordKind: Sendable {
   static var name: String { get }
   /// Whether shards may have shares of what is done on a minibatch, and not of minibatches alone.
   static var sharesVariants: Bool { get }
+  /// Whether records may be so many that saved ones are left in their file until the report, and read one by one.
+  static var leavesRecords: Bool { get }
 
   /// - Throws: ``VitProbeError`` `.badData` for settings that no run could have had.
   init(_ settings: Settings) throws(VitProbeError)
   /// What the records depend on.
   var settings: Settings { get }
-  /// Every unit of the whole run, in the order in which records are reported.
-  var units: [WorkUnit] { get }
+  /// Every unit of the whole run, in the order in which records are reported: of minibatches from 0 on.
+  var units: UnitPlan { get }
 
   /// The names of the documents that make the record of a unit.
   func documents(of unit: WorkUnit) -> [String]
@@ -34,16 +36,20 @@ public protocol RecordKind: Sendable {
   func isValid(_ record: Record, of unit: WorkUnit) -> Bool
 
   /// The images behind some records.
-  func tally(_ records: [(unit: WorkUnit, record: Record)]) -> RunTally
-  /// Tables and figures from records in order.
+  ///
+  /// - Throws: what reading a record throws.
+  func tally(_ records: RunRecords<Self>) throws -> RunTally
+  /// Tables and figures from records.
   ///
   /// - Throws: ``VitProbeError`` `.badData` if they are too few.
-  func report(_ records: [(unit: WorkUnit, record: Record)]) throws -> RunReport
+  func report(_ records: RunRecords<Self>) throws -> RunReport
 }
 
 extension RecordKind {
   /// Of minibatches alone.
   public static var sharesVariants: Bool { false }
+  /// They are few.
+  public static var leavesRecords: Bool { false }
 }
 
 extension RecordKind where Record: Codable {

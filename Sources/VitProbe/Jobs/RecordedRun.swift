@@ -7,17 +7,17 @@ struct RecordedRun<Work: RecordedJob> {
   /// Where records are kept, and those of an earlier run are found.
   let log: RecordLog?
 
-  /// - Parameters: as of ``UnitLoop/run(without:shouldStop:progress:keep:)``.
+  /// - Parameters: as of ``UnitLoop/run(_:shouldStop:progress:keep:)``.
   func callAsFunction(
     shouldStop: () -> Bool = { false }, progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> RunRecords<Work.Kind> {
-    var records = RunRecords(try job.kind(log?.provenance.inputs ?? []))
-    for entry in log?.earlier ?? [] { try records.restore(entry, from: "the records") }
-    try UnitLoop(job: job, log: log).run(
-      without: records.done, shouldStop: shouldStop, progress: progress
-    ) { unit, record in
-      records.add(record, of: unit)
-      try log?.append(records.entry(unit))
+    var records = RunRecords(try job.kind(log?.provenance.inputs ?? []), savedIn: log)
+    try records.restoreEarlier()
+    let units = job.units
+    let todo = units.indices.filter { !records.contains(units[$0]) }
+    try UnitLoop(job: job, log: log).run(todo, shouldStop: shouldStop, progress: progress) {
+      unit, record in
+      try records.add(record, of: unit)
     }
     return records
   }

@@ -26,16 +26,17 @@ struct UnitLoop<Work: Job> {
     var steps: StepCount
   }
 
-  /// Makes the records of all units but the `known` ones.
+  /// Makes the records of units.
   ///
   /// - Parameters:
+  ///   - todo: the places of those that are to be made, in order; nil for all.
   ///   - shouldStop: asked before each unit, and before each step of one.
   ///   - progress: told what is done and what there is to do, in steps if the job counts them, else
   ///     in its costs.
   ///   - keep: takes each record; one at a time.
   /// - Throws: ``Interruption`` if it was stopped; the error of the first unit that failed.
   func run(
-    without known: Set<WorkUnit> = [], shouldStop: () -> Bool = { false },
+    _ todo: [Int]? = nil, shouldStop: () -> Bool = { false },
     progress: (Int, Int) -> Void = { _, _ in },
     keep: (WorkUnit, Work.Record) throws -> Void
   ) throws {
@@ -43,22 +44,25 @@ struct UnitLoop<Work: Job> {
       try withoutActuallyEscaping(progress) { progress in
         try withoutActuallyEscaping(keep) { keep in
           try run(
-            known, Callbacks(shouldStop: shouldStop, progress: progress, keep: keep))
+            todo ?? Array(job.units.indices),
+            Callbacks(shouldStop: shouldStop, progress: progress, keep: keep))
         }
       }
     }
   }
 
-  private func run(_ known: Set<WorkUnit>, _ callbacks: Callbacks) throws {
+  private func run(_ todo: [Int], _ callbacks: Callbacks) throws {
     let units = job.units
-    let todo = units.filter { !known.contains($0) }
-    let total = units.reduce(0) { $0 + job.cost(of: $1) }
+    func cost(_ places: some Sequence<Int>) -> Int {
+      places.reduce(0) { $0 + job.cost(of: units[$1]) }
+    }
+    let total = cost(units.indices)
     let width = min(try job.width(of: todo.count), max(1, todo.count))
     // Steps of a unit that spans several minibatches count for each of them.
-    let weight = todo.first.map(job.cost) ?? 1
+    let weight = todo.first.map { cost([$0]) } ?? 1
     let state = Mutex(
       State(
-        done: units.count - todo.count, cost: total - todo.reduce(0) { $0 + job.cost(of: $1) },
+        done: units.count - todo.count, cost: total - cost(todo),
         steps: StepCount(
           units: todo.count, planned: job.stepsOfAUnit ?? 0, atOnce: width)))
 
@@ -77,7 +81,7 @@ struct UnitLoop<Work: Job> {
         return !state.isStopped
       }
       guard goesOn else { return }
-      let unit = todo[place]
+      let unit = units[todo[place]]
       do {
         var own = 0
         let hand = UnitInHand(threads: width > 1 ? 1 : Threads.count, log: log) {

@@ -16,6 +16,18 @@ public struct RecordEntry: Sendable, Equatable {
   var recordParts: [RecordPart] { documents.map { RecordPart(batch: batch, name: $0.name) } }
 }
 
+/// Where in a file of records an entry's line is.
+struct RecordPlace: Sendable, Hashable {
+  let offset: Int
+  /// Bytes, the line's end among them; none of no entry.
+  let length: Int
+
+  /// Of no entry.
+  static let none = RecordPlace(offset: 0, length: 0)
+
+  var isEmpty: Bool { length == 0 }
+}
+
 /// A document of a minibatch, by its place.
 struct RecordPart: Sendable, Hashable {
   let batch: Int

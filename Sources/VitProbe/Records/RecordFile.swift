@@ -14,6 +14,8 @@ struct RecordFile: Sendable {
 
   let header: RecordHeader
   private(set) var entries: [RecordEntry]
+  /// Where each of them is.
+  let places: [RecordPlace]
   /// Bytes up to the end of the last whole record.
   let soundLength: Int
   /// Bytes behind it: what was being written when the process died.
@@ -77,6 +79,7 @@ struct RecordFile: Sendable {
     self.header = header
 
     var entries: [RecordEntry] = []
+    var places: [RecordPlace] = []
     var parts: Set<RecordPart> = []
     var sound = lines[3].range.upperBound + 1
     var broken: Int?
@@ -99,8 +102,10 @@ struct RecordFile: Sendable {
       }
       entries.append(entry)
       sound = line.range.upperBound + 1
+      places.append(
+        RecordPlace(offset: line.range.lowerBound, length: line.range.count + 1))
     }
-    self.entries = entries
+    (self.entries, self.places) = (entries, places)
     soundLength = sound
     tornLength = bytes.count - sound
   }
@@ -121,6 +126,12 @@ struct RecordFile: Sendable {
 
   private static func line(_ payload: [UInt8]) -> [UInt8] {
     checksum(payload) + [UInt8(ascii: "\t")] + payload + [UInt8(ascii: "\n")]
+  }
+
+  /// The record of a line with its end; nil if it is damaged.
+  static func entry(ofLine line: [UInt8], batches: Int) -> RecordEntry? {
+    guard line.last == UInt8(ascii: "\n") else { return nil }
+    return payload(line.dropLast()).flatMap { entry($0, batches: batches) }
   }
 
   private static func entry(_ payload: ArraySlice<UInt8>, batches: Int) -> RecordEntry? {

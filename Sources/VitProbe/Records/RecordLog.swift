@@ -20,7 +20,7 @@ public enum RecordsFound: Sendable {
 public final class RecordLog: Sendable {
   private struct State {
     var file: AppendFile?
-    var entries: [RecordEntry]
+    var reader: RegularFile?
     var saved: Int
     var lastSync: ContinuousClock.Instant
   }
@@ -29,11 +29,11 @@ public final class RecordLog: Sendable {
   public let notes: [String]
   let header: RecordHeader
   let provenance: Provenance
-  /// What an earlier run left, for this one to go on from.
-  let earlier: [RecordEntry]
+  /// Where the records of an earlier run are, for this one to go on from.
+  let earlier: [RecordPlace]
   /// The products of the solver in hand, where one takes long enough for them to be kept.
   let products: HessianProductLog?
-  private let path: String
+  let path: String
   private let productsPath: String
   private let state: Mutex<State>
 
@@ -52,20 +52,24 @@ public final class RecordLog: Sendable {
     productsPath = OutputFolder.productsPath(in: folder)
     let found = try AppendFile.contents(path)
     var notes: [String] = []
-    var earlier: [RecordEntry] = []
+    var records: RecordFile?
     var file: AppendFile?
     if policy != .replace {
       if let found {
-        let records = try Self.read(found, path, for: header, &notes)
-        earlier = records.entries
-        file = try AppendFile(continuing: path, after: records.soundLength)
+        let known = try Self.read(found, path, for: header, &notes)
+        file = try AppendFile(continuing: path, after: known.soundLength)
+        records = known
       } else if policy == .resume, let shard = header.outline.shard,
         case let finished = folder + "/" + shard.fileName,
         let found = try AppendFile.contents(finished)
       {
-        earlier = try Self.read(found, finished, for: header, &notes).entries
+        let known = try Self.read(found, finished, for: header, &notes)
+        let bytes = try RecordFile.bytes(header, known.entries)
+        file = try AppendFile(creating: path, head: bytes)
+        records = try RecordFile(parsing: bytes, path: path)
       }
     }
+    let earlier = records?.entries ?? []
     let log = products.map {
       HessianProductLog(
         in: folder, header: header, resuming: policy != .replace && found != nil, ranks: $0.ranks,
@@ -87,12 +91,9 @@ public final class RecordLog: Sendable {
           ?? "nothing to go on from in \(folder): starting from the first minibatch")
     }
     self.notes = notes
-    self.earlier = earlier
+    self.earlier = records?.places ?? []
     self.products = log
-    let isShard = header.outline.shard != nil
-    state = Mutex(
-      State(file: file, entries: isShard ? earlier : [], saved: earlier.count, lastSync: .now)
-    )
+    state = Mutex(State(file: file, saved: earlier.count, lastSync: .now))
   }
 
   /// What a run goes on from, in words; nil if there is nothing.
@@ -165,20 +166,55 @@ public final class RecordLog: Sendable {
   }
 
   /// Saves what was found out on one minibatch.
-  func append(_ entry: RecordEntry) throws {
+  ///
+  /// - Returns: where it is.
+  @discardableResult
+  func append(_ entry: RecordEntry) throws -> RecordPlace {
     try state.withLock { state in
       let file = try state.file ?? AppendFile(creating: path, head: RecordFile.bytes(header))
       state.file = file
-      try file.append(RecordFile.bytes(entry))
+      let line = RecordFile.bytes(entry)
+      let place = RecordPlace(offset: file.length, length: line.count)
+      try file.append(line)
       state.saved += 1
-      if header.outline.shard != nil { state.entries.append(entry) }
       // A process that dies loses nothing; against a machine that does, every few seconds will do.
       let now = ContinuousClock.now
       if now - state.lastSync > .seconds(5) {
         state.lastSync = now
         try file.sync()
       }
+      return place
     }
+  }
+
+  /// Reads a record that was saved.
+  ///
+  /// - Throws: `FileError` for a file that cannot be read, ``VitProbeError`` `.badData` for another record than was
+  ///   written there.
+  func entry(at place: RecordPlace) throws -> RecordEntry {
+    let reader = try state.withLock { state throws(FileError) in
+      if let reader = state.reader { return reader }
+      do throws(RegularFile.Failure) {
+        let reader = try RegularFile(path)
+        state.reader = reader
+        return reader
+      } catch {
+        throw FileError(error, path: path)
+      }
+    }
+    let line: [UInt8]
+    do throws(SystemError) {
+      line = try reader.bytes(at: place.offset, upTo: place.length)
+    } catch {
+      throw error.error(.io, path, "cannot read it")
+    }
+    guard let entry = RecordFile.entry(ofLine: line, batches: header.outline.batches) else {
+      throw VitProbeError(
+        .badData,
+        "\(path): the record at byte \(place.offset) is not the one that was written there; something else "
+          + "has changed the file while the run went on")
+    }
+    return entry
   }
 
   /// Makes everything saved so far durable.
@@ -194,7 +230,8 @@ public final class RecordLog: Sendable {
 
   /// The finished file of a shard.
   func sealed() throws -> [UInt8] {
-    try RecordFile.bytes(header, state.withLock { $0.entries })
+    guard state.withLock({ $0.file != nil }) else { return try RecordFile.bytes(header, []) }
+    return try RecordFile.bytes(header, RecordFile(reading: path).entries)
   }
 
   /// Removes the hidden files, once the results stand in their place.
@@ -203,7 +240,7 @@ public final class RecordLog: Sendable {
     AppendFile.remove(productsPath)
     state.withLock { state in
       state.file?.remove()
-      state.file = nil
+      (state.file, state.reader) = (nil, nil)
     }
   }
 }

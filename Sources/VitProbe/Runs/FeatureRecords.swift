@@ -51,7 +51,7 @@ public struct FeatureRecords: RecordKind {
   }
 
   /// The minibatches.
-  public var units: [WorkUnit] { plan.batchSizes.indices.map { WorkUnit(batch: $0) } }
+  public var units: UnitPlan { UnitPlan([WorkUnit()], on: Array(plan.batchSizes.indices)) }
 
   /// The minibatch, then each analysis.
   public func documents(of unit: WorkUnit) -> [String] { names }
@@ -98,8 +98,8 @@ public struct FeatureRecords: RecordKind {
   public func isValid(_ record: FeatureRecord, of unit: WorkUnit) -> Bool { true }
 
   /// The images that were analysed and those that could not be read.
-  public func tally(_ records: [(unit: WorkUnit, record: FeatureRecord)]) -> RunTally {
-    let batches = records.map(\.record.minibatch)
+  public func tally(_ records: RunRecords<Self>) throws -> RunTally {
+    let batches = try records.all().map(\.record.minibatch)
     return RunTally(
       images: batches.reduce(0) { $0 + ($1.isLeftOut ? 0 : $1.images) },
       total: plan.batchSizes.reduce(0, +),
@@ -107,7 +107,8 @@ public struct FeatureRecords: RecordKind {
   }
 
   /// A report an analysis.
-  public func report(_ records: [(unit: WorkUnit, record: FeatureRecord)]) throws -> RunReport {
+  public func report(_ records: RunRecords<Self>) throws -> RunReport {
+    let records = try records.all()
     let used = records.map(\.record).filter { !$0.minibatch.isLeftOut }
     guard !used.isEmpty else {
       throw VitProbeError(.badData, "no minibatch has \(minimum.count) images that can be read")

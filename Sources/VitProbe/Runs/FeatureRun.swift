@@ -160,9 +160,8 @@ public struct FeatureRun: RecordedJob {
   public var shard: Shard? { options.shard }
 
   /// The minibatches of the run or its shard.
-  public var units: [WorkUnit] {
-    batches.batches.indices.filter { options.shard?.contains($0) ?? true }
-      .map { WorkUnit(batch: $0) }
+  public var units: UnitPlan {
+    UnitPlan([WorkUnit()], on: batches.batches.indices.filter { shard?.contains($0) ?? true })
   }
 
   /// Images.

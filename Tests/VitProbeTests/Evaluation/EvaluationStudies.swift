@@ -120,7 +120,7 @@ enum EvaluationStudies {
     }
   }
 
-  private static func log<Evaluation: VariantEvaluation>(
+  static func log<Evaluation: VariantEvaluation>(
     _ run: EvaluationRun<Evaluation>, _ folder: String, resuming: Bool = false
   ) throws -> RecordLog {
     try RecordLog(

@@ -3,6 +3,7 @@ import Images
 import Models
 import Reports
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VitProbe
@@ -289,6 +290,31 @@ import Testing
     }
     #expect(mesh.joined().count { $0.y == nil } == 6 && mesh.joined().count == 24)
     #expect(whole.grids[0].fields[0].values.count(where: \.isNaN) == 3)
+  }
+
+  /// Saved records are not held: the report reads them from their file, and says so where it was changed meanwhile.
+  @Test func recordsAreReadFromTheirFile() throws {
+    let subject = try Samples.model(Samples.vit)
+    let scratch = Scratch()
+    let run = try EvaluationStudies.run(
+      [subject], on: Samples.images(9), LandscapeEvaluation([subject], plan([[0, 0.5, 1]])),
+      batchSize: 4)
+    let held = try run.collect()
+    let log = try EvaluationStudies.log(run, scratch.path)
+    let records = try run.collect(keeping: log)
+    #expect(held.heldCount == 8 && records.heldCount == 0)
+    let units = try run.kind([]).units
+    #expect(Array(records.known) == Array(units))
+    let (one, other) = try (records.outcome(), held.outcome())
+    #expect(RecordStudy.files(one) == RecordStudy.files(other))
+    var bytes = try #require(Scratch.read(log.path))
+    bytes[bytes.count - 9] ^= 1
+    scratch.write(bytes, as: ".vitprobe-records")
+    let refused = failure { _ = try records.outcome() }
+    #expect(refused?.kind == .badData)
+    #expect(
+      refused?.message.contains("is not the one that was written there") == true,
+      "\(refused?.message ?? "nothing thrown")")
   }
 
   @Test func threadsShardsAndInterruptionsChangeNothing() throws {

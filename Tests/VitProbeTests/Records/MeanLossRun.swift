@@ -16,11 +16,10 @@ struct MeanLossRun: RecordedJob {
   var loss = TrainingLoss()
   var shard: Shard?
 
-  var units: [WorkUnit] {
-    points.indices.flatMap { point in
-      batches.batches.indices.filter { shard?.contains($0) ?? true }
-        .map { WorkUnit(point: point, batch: $0) }
-    }
+  var units: UnitPlan {
+    UnitPlan(
+      points.indices.map { WorkUnit(point: $0) },
+      on: batches.batches.indices.filter { shard?.contains($0) ?? true })
   }
 
   /// Images.
@@ -80,10 +79,9 @@ struct MeanLosses: RecordKind {
 
   init(_ settings: Settings) { self.settings = settings }
 
-  var units: [WorkUnit] {
-    settings.points.indices.flatMap { point in
-      settings.batchImages.indices.map { WorkUnit(point: point, batch: $0) }
-    }
+  var units: UnitPlan {
+    UnitPlan(
+      settings.points.indices.map { WorkUnit(point: $0) }, on: Array(settings.batchImages.indices))
   }
 
   func isValid(_ record: Record, of unit: WorkUnit) -> Bool {
@@ -91,13 +89,14 @@ struct MeanLosses: RecordKind {
   }
 
   /// Images that every point has been looked at on.
-  func tally(_ records: [(unit: WorkUnit, record: Record)]) -> RunTally {
-    let images = records.reduce(0) { $0 + $1.record.images }
+  func tally(_ records: RunRecords<Self>) throws -> RunTally {
+    let images = try records.all().reduce(0) { $0 + $1.record.images }
     return RunTally(
       images: images / max(1, settings.points.count), total: settings.batchImages.reduce(0, +))
   }
 
-  func report(_ records: [(unit: WorkUnit, record: Record)]) throws -> RunReport {
+  func report(_ records: RunRecords<Self>) throws -> RunReport {
+    let records = try records.all()
     var table = Table(
       "mean_loss",
       columns: [
