@@ -49,7 +49,7 @@ shift || true
 if [ $# -gt 0 ]; then
   targets=("$@")
 else
-  targets=(safetensors numpy torch pickle stream deflated tied graph json config png jpeg netpbm bmp tiff
+  targets=(safetensors numpy torch pickle stream deflated tied graph onnx json config png jpeg netpbm bmp tiff
     webp idx cifar array labels features taps subject)
 fi
 inputs=${VITPROBE_FUZZ:-$build/inputs}

@@ -25,6 +25,8 @@ public struct Checkpoint: Sendable {
     case pickle
     /// What `torch.export.save` writes (`.pt2`): a ZIP archive with a graph, and each weight a member.
     case exported = "pt2"
+    /// An ONNX model: a graph in Protocol Buffers, with its weights or with files of weights beside it.
+    case onnx
   }
 
   /// The path that was opened.
@@ -44,7 +46,7 @@ public struct Checkpoint: Sendable {
   public let tensors: [TensorEntry]
   /// For files of `torch.save`: where the tensors were, and what was left aside.
   public let torch: TorchContents?
-  /// For files of `torch.export.save`: the graph.
+  /// For files of `torch.export.save` and ONNX models: the graph.
   public let program: ExportedProgram?
   /// What a reader of the results should know: bytes that were passed over, names that stand for other
   /// names.
@@ -74,7 +76,7 @@ public struct Checkpoint: Sendable {
   /// The tensor by that name.
   public subscript(name: String) -> TensorEntry? { places[name].map { tensors[$0] } }
 
-  /// Opens a safetensors, `.npy`, `.npz`, `torch.save`, `torch.export.save` or pickle file, or a Hugging
+  /// Opens a safetensors, `.npy`, `.npz`, `torch.save`, `torch.export.save`, ONNX or pickle file, or a Hugging
   /// Face folder.
   ///
   /// - Parameters:
@@ -125,6 +127,11 @@ public struct Checkpoint: Sendable {
           path: file.path, format: .npz, files: [file.path],
           tensors: try NumpyArchive(archive).tensors, notes: trailingNote(archive.trailing))
       }
+    case .onnx:
+      let contents = try ONNXGraphReader.contents(file)
+      checkpoint = Checkpoint(
+        path: file.path, format: .onnx, files: contents.files, tensors: contents.tensors,
+        program: contents.program, notes: contents.notes)
     case .torchStream:
       let stream = try TorchStream(file)
       checkpoint = Checkpoint(

@@ -84,3 +84,31 @@ public enum ElementType: String, Sendable, CaseIterable, CustomStringConvertible
     return bits.isMultiple(of: 8) ? bits / 8 : nil
   }
 }
+
+extension ElementType {
+  /// The type of a number of ONNX's `TensorProto.DataType`; nil for one that no file of tensors has.
+  public init?(onnxCode code: Int) {
+    switch code {
+    case 1: self = .float32
+    case 2: self = .uint8
+    case 3: self = .int8
+    case 4: self = .uint16
+    case 5: self = .int16
+    case 6: self = .int32
+    case 7: self = .int64
+    case 9: self = .bool
+    case 10: self = .float16
+    case 11: self = .float64
+    case 12: self = .uint32
+    case 13: self = .uint64
+    case 14: self = .complex64
+    case 16: self = .bfloat16
+    case 17: self = .float8E4M3
+    case 18: self = .float8E4M3FNUZ
+    case 19: self = .float8E5M2
+    case 20: self = .float8E5M2FNUZ
+    case 24: self = .float8E8M0
+    default: return nil
+    }
+  }
+}

@@ -8,6 +8,7 @@ enum FileSignature {
   case torchStream
   /// A Python pickle by itself.
   case pickle
+  case onnx
 
   init(_ file: MappedFile) throws(CheckpointError) {
     defer { withExtendedLifetime(file) {} }
@@ -20,6 +21,8 @@ enum FileSignature {
       self = .torchStream
     } else if Self.isSafetensors(bytes) {
       self = .safetensors
+    } else if Self.isONNX(bytes) {
+      self = .onnx
     } else if let foreign = ForeignFormat.first(of: file) {
       throw foreign.refusal(file.path)
     } else if bytes.count >= 9, bytes[8] == UInt8(ascii: "{") {
@@ -28,6 +31,8 @@ enum FileSignature {
       self = .pickle
     } else if file.path.hasSuffix(".safetensors") {
       self = .safetensors
+    } else if file.path.hasSuffix(".onnx") {
+      self = .onnx
     } else if let foreign = ForeignFormat.byName(file.path) {
       throw foreign.refusal(file.path)
     } else {
@@ -37,6 +42,12 @@ enum FileSignature {
         advice: "Check that this is the file you meant"
       ).refusal(file.path)
     }
+  }
+
+  /// The version of the format, then the producer, its version, a domain, a text, the graph or the operations.
+  private static func isONNX(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.count > 16 && bytes[0] == 0x08 && (2...32).contains(bytes[1])
+      && [0x12, 0x1A, 0x22, 0x28, 0x3A, 0x42].contains(bytes[2])
   }
 
   /// A header of the length that the first eight bytes say.

@@ -93,15 +93,6 @@ struct ForeignFormat: Sendable {
       // saved_model_schema_version = 1, then the first graph.
       signs: { $0.count > 16 && $0[0] == 0x08 && $0[1] == 1 && $0[2] == 0x12 }),
     ForeignFormat(
-      "an ONNX model", extensions: [".onnx"],
-      advice:
-        "Save the state dict of the network that was exported; ONNX graphs are not read",
-      // ir_version, then the name of the producer, its version, a domain or the graph.
-      signs: {
-        $0.count > 16 && $0[0] == 0x08 && (2...32).contains($0[1])
-          && [0x12, 0x1A, 0x22, 0x28, 0x3A, 0x42].contains($0[2])
-      }),
-    ForeignFormat(
       "a TensorFlow graph (.pb)", extensions: [".pb", ".pbtxt", ".meta"],
       advice: "Load it with TensorFlow and save its variables with numpy.savez"),
     ForeignFormat(

@@ -26,7 +26,7 @@ struct HuggingFaceFolder {
     ),
     (
       "model.onnx", "a folder with an ONNX model alone",
-      "Save the state dict of the network that was exported"
+      "Name the file in it: model.onnx"
     ),
   ]
 

@@ -21,6 +21,7 @@ enum SettingFlags {
     "labels": "--labels",
     "labelsAreSorted": "--labels-as-sorted",
     "layers": "--layers",
+    "layouts": "--layout",
     "limit": "--limit",
     "mapSize": "--map-size",
     "maximumIterations": "--max-iter",

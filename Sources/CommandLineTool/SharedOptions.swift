@@ -10,7 +10,6 @@ import VitProbe
 extension TapOrdering: ExpressibleByArgument {}
 extension BadImagePolicy: ExpressibleByArgument {}
 extension ReportFormat: ExpressibleByArgument {}
-extension FeatureLayout.Map: ExpressibleByArgument {}
 
 /// How much is said, and where results go; for every command that fills a folder.
 struct FolderOptions: ParsableArguments {
@@ -130,8 +129,11 @@ struct LayerOptions: ParsableArguments {
       valueName: "GLOB"))
   var layers: [String] = []
 
-  @Option(help: "Layout of maps in feature files: nchw or nhwc.")
-  var layout = FeatureLayout.Map.nchw
+  @Option(
+    help: ArgumentHelp(
+      "Layout of maps in feature files, nchw (default) or nhwc; in an exported graph, of layers whose names match; repeatable.",
+      valueName: "LAYOUT|GLOB=LAYOUT"))
+  var layout: [String] = []
 
   @Option(
     help: ArgumentHelp(
@@ -155,6 +157,29 @@ struct LayerOptions: ParsableArguments {
       throw ValidationError("--prefix-tokens \(prefixTokens): at least 0 is needed")
     }
     for text in kind { _ = try kind(text) }
+    _ = try layouts()
+  }
+
+  /// Of feature files, and of layers of a graph.
+  private func layouts() throws -> (
+    map: FeatureLayout.Map, layers: [GraphOverrides.Layout]
+  ) {
+    var (map, layers) = (FeatureLayout.Map.nchw, [GraphOverrides.Layout]())
+    for text in layout {
+      if let own = FeatureLayout.Map(rawValue: text) {
+        map = own
+      } else if let equals = text.lastIndex(of: "="), equals != text.startIndex,
+        let axes = GraphOverrides.Layout.Axes(
+          rawValue: String(text[text.index(after: equals)...]))
+      {
+        layers.append(GraphOverrides.Layout(pattern: String(text[..<equals]), axes: axes))
+      } else {
+        let known = GraphOverrides.Layout.Axes.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError(
+          "--layout \"\(text)\" is neither nchw or nhwc nor GLOB=LAYOUT with a layout of \(known)")
+      }
+    }
+    return (map, layers)
   }
 
   private func kind(_ text: String) throws -> GraphOverrides.Kind {
@@ -169,7 +194,10 @@ struct LayerOptions: ParsableArguments {
 
   func apply(to job: inout FeatureJob) {
     job.taps = TapSelection(ordering: taps, layers: layers)
-    job.features.map = layout
+    if let layouts = try? layouts() {
+      job.features.map = layouts.map
+      job.features.graph.layouts = layouts.layers
+    }
     job.features.prefixTokens = prefixTokens
     job.features.graph.kinds = kind.compactMap { try? kind($0) }
     job.features.graph.blocks = blocks

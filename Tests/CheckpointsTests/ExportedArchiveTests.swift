@@ -82,7 +82,7 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
       #expect(try checkpoint["w"]?.floats() == [1, 2, 3, 4])
       #expect(try checkpoint["w"]?.payload().isMapped == true)
       let program = try #require(checkpoint.program)
-      #expect(program.schemaVersion == "8.20" && program.torchVersion == "2.15.0")
+      #expect(program.writer == .torch(version: "2.15.0", schema: "8.20"))
       #expect(program.inputs == [.parameter("p_w", tensor: "w"), .user("x")])
       #expect(program.outputs == [.user(.tensor("add"), key: nil)])
       let node = try #require(program.nodes.first)

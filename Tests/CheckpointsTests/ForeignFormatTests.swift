@@ -29,9 +29,6 @@ private let files: [HostileFile] = [
     "checkpoint list", text("model_checkpoint_path: \"model.ckpt-100\"\n"), .unsupported,
     says: "TensorFlow"),
   .init(
-    "ONNX", [8, 7, 0x12, 7] + text("pytorch") + [0x1A, 3] + text("2.0:"), .unsupported,
-    says: "ONNX"),
-  .init(
     "SavedModel", [8, 1, 0x12, 0x90, 3] + [UInt8](repeating: 10, count: 32), .unsupported,
     says: "SavedModel"),
   .init(

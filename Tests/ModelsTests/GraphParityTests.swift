@@ -8,27 +8,40 @@ import Testing
 @Suite struct GraphParityTests {
   static let names = Fixture.names(of: ["graph"])
 
+  /// - Parameter name: with the extension, unless that is `.pt2`.
   static func load(_ name: String, _ overrides: GraphOverrides = GraphOverrides()) throws
     -> LoadedGraph
   {
-    let checkpoint = try Checkpoint.open(Fixture.folder + name + ".pt2")
+    let checkpoint = try Checkpoint.open(
+      Fixture.folder + name + (name.hasSuffix(".onnx") ? "" : ".pt2"))
     let program = try #require(checkpoint.program)
     return try GraphLoader.load(checkpoint, program, overrides: overrides) { $0 == $1 }
   }
 
   @Test(.serialized, arguments: names)
   func modulesGiveWhatHooksSee(_ name: String) throws {
-    let fixture = try Fixture(name)
+    // All but identities and modules of several results.
+    #expect(
+      try Self.compare(Self.load(name).network, Fixture(name)) >= Self.leastCompared[name] ?? .max)
+  }
+
+  /// Holds every module's output against a fixture's values; gives how many there were.
+  ///
+  /// - Parameter skipping: modules whose output is another than hooks see.
+  static func compare(
+    _ network: any Network, _ fixture: Fixture, skipping: Set<String> = []
+  ) throws -> Int {
+    let name = fixture.name
     let recorder = Recorder()
-    let network = try Self.load(name).network
     let output = network(try fixture.input(), Context(probe: recorder))
-    let logits = try #require(fixture.checkpoint["logits"])
-    #expect(output.shape.dimensions == logits.shape)
-    expectClose(output.values, try logits.floats(), "\(name) logits")
+    if let logits = fixture.checkpoint["logits"] {
+      #expect(output.shape.dimensions == logits.shape)
+      expectClose(output.values, try logits.floats(), "\(name) logits")
+    }
     let layouts = Dictionary(
       recorder.taps.map { ($0.name, $0.layout) }, uniquingKeysWith: { first, _ in first })
     var compared = 0
-    for member in try fixture.json("taps").objectValue ?? [] {
+    for member in try fixture.json("taps").objectValue ?? [] where !skipping.contains(member.name) {
       // Modules without operations leave no trace in a graph.
       guard let value = recorder.values[member.name], let layout = layouts[member.name] else {
         continue
@@ -52,8 +65,7 @@ import Testing
       }
       compared += 1
     }
-    // All but identities and modules of several results.
-    #expect(compared >= Self.leastCompared[name] ?? .max)
+    return compared
   }
 
   /// How many modules of each fixture are compared at the least.
@@ -63,7 +75,7 @@ import Testing
     "graph-multihead": 25, "graph-multihead-open": 16, "graph-swinv2": 45,
   ]
 
-  private func expectClose(_ values: [Float], _ golden: [Float], _ place: String) {
+  private static func expectClose(_ values: [Float], _ golden: [Float], _ place: String) {
     guard values.count == golden.count else {
       Issue.record("\(place): \(values.count) values for \(golden.count)")
       return
@@ -133,6 +145,23 @@ import Testing
     #expect(summary.taps.first { $0.tap.name == "blocks.0.mlp" }?.tap.kind == .conv)
     #expect(summary.taps(.block).map(\.tap.name) == ["blocks.1.mlp_res"])
     #expect(loaded.report.provenance.filter { $0.source == .given }.count == 2)
+  }
+
+  @Test func layoutsAreFollowedWhereTheyFit() throws {
+    var overrides = GraphOverrides()
+    overrides.layouts = [
+      .init(pattern: "norm", axes: .none), .init(pattern: "blocks.0", axes: .tokensLast),
+    ]
+    overrides.prefixTokens = 0
+    let vit = try ModelSummary(Self.load("graph-vit", overrides).network)
+    #expect(vit.taps.first { $0.tap.name == "norm" }?.tap.layout == .unknown)
+    // Of 17 tokens of 16 channels, as if these were the places.
+    let block = try #require(vit.taps.first { $0.tap.name == "blocks.0" })
+    #expect(block.tap.layout == .tokens(height: 4, width: 4, prefix: 0))
+    #expect(block.shape == [1, 16, 17])
+    overrides.layouts = [.init(pattern: "norm", axes: .map)]
+    let error = #expect(throws: ModelError.self) { try Self.load("graph-vit", overrides) }
+    #expect(error?.description.contains("`layouts` map of [N, 17, 16]") == true)
   }
 }
 

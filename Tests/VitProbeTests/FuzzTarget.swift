@@ -23,6 +23,8 @@ enum FuzzTarget: String, CaseIterable {
   case tied
   /// The document of an exported graph, in an archive with weights of zero as it asks for.
   case graph
+  /// An ONNX model.
+  case onnx
   /// One JSON document.
   case json
   /// `config.json` beside the weights of a small network, of every family in turn.
@@ -54,6 +56,7 @@ enum FuzzTarget: String, CaseIterable {
       onFile(Self.archive(storing: bytes)) { try Self.readCheckpoint($0) }
     case .tied: onFile(Self.tensors(describedBy: bytes)) { try Self.readCheckpoint($0) }
     case .graph: onFile(Self.exported(graph: bytes)) { try Self.readGraph($0) }
+    case .onnx: onFile(bytes) { try Self.readGraph($0) }
     case .json: Self.readJSON(bytes)
     case .config:
       for folder in FuzzFolder.all {
@@ -118,6 +121,8 @@ enum FuzzTarget: String, CaseIterable {
   private static func readGraph(_ path: String) throws {
     let checkpoint = try Checkpoint.open(path)
     guard let program = checkpoint.program else { return }
+    for tensor in checkpoint.tensors.prefix(64)
+    where tensor.dtype.isConvertible && tensor.byteCount <= 1 << 20 { _ = try tensor.floats() }
     _ = GraphOperations(program).unknown
     _ = try GraphLoader.load(checkpoint, program) { $0 == $1 }
   }

@@ -1,11 +1,16 @@
 """Exports models with random weights and compares every module's output with PyTorch's forward hooks.
 
-    python compare.py VITPROBE [MODEL ...]      # needs torch, timm, torchvision, transformers, safetensors
+    python compare.py VITPROBE [--dynamo | --legacy] [MODEL ...]
+    # needs torch, timm, torchvision, transformers, safetensors; for ONNX onnx and onnxscript
 
-Graphs are exported for one image and run on two. Prints a row a model: modules compared, the largest difference over
-them in units of the module's largest magnitude, that of the result, and modules without a tap.
+Graphs are exported for one image and run on two: as `.pt2`, or as ONNX by the exporter on `torch.export` (opset 18) or
+the older one (opset 17). Prints a row a model: modules compared, the largest difference over them in units of the
+module's largest magnitude, that of the result, and modules without a tap. Convolutions that the older exporter joins
+with the normalisation behind them are not compared.
 """
 
+import contextlib
+import io
 import subprocess
 import sys
 import tempfile
@@ -134,19 +139,49 @@ def distance(a, b):
     return float(np.abs(a.reshape(b.shape) - b).max() / max(np.abs(b).max(), 1e-30))
 
 
+def export(model, x, folder, way):
+    """The exported file, and the modules whose values are not their own."""
+    if way == "pt2":
+        torch.export.save(torch.export.export(model, (x,)), folder / "m.pt2")
+        return folder / "m.pt2", set()
+    import onnx
+
+    path = folder / "m.onnx"
+    opset = 18 if way == "dynamo" else 17
+    more = {"verbose": False} if way == "dynamo" else {}
+    torch.onnx.export(model, (x,), path, dynamo=way == "dynamo", opset_version=opset, **more)
+    scopes = [node.name.split("/")[1:-1] for node in onnx.load(path, load_external_data=False).graph.node
+              if node.op_type == "Conv" and node.input[1].startswith("onnx::Conv")]
+    joined = set()
+    for parts in scopes:
+        name = ""
+        for part in parts:
+            cuts = [0] + [place + 1 for place, letter in enumerate(name) if letter == "."]
+            cut = next((cut for cut in cuts if part.startswith(name[cut:] + ".")), None) if name else None
+            name = name[:cut] + part if cut is not None else f"{name}.{part}".strip(".")
+        joined.add(name)
+    return path, joined
+
+
 def main():
-    program, names = sys.argv[1], sys.argv[2:] or [*TIMM, *HUGGING_FACE, *TORCHVISION]
+    ways = [argument[2:] for argument in sys.argv if argument.startswith("--")] or ["pt2"]
+    program, *names = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    names = names or [*TIMM, *HUGGING_FACE, *TORCHVISION]
     torch.set_num_threads(1)
     print("| model | modules | largest difference | result | without a tap |\n| --- | --- | --- | --- | --- |")
     for name in names:
         model, x = build(name)
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
-            with torch.no_grad():
-                torch.export.save(torch.export.export(model, (x[:1],)), folder / "m.pt2")
+            try:
+                with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+                    path, joined = export(model, x[:1], folder, ways[0])
+            except Exception as error:
+                print(f"| `{name}` | – | not exported: {type(error).__name__} | – | – |", flush=True)
+                continue
             np.save(folder / "x.npy", x.numpy())
             run = subprocess.run(
-                [program, "capture", folder / "m.pt2", "--data", folder / "x.npy", "--mean", "0", "--std", "1",
+                [program, "capture", path, "--data", folder / "x.npy", "--mean", "0", "--std", "1",
                  "--taps", "all", "-o", folder / "out"], capture_output=True, text=True)
             if run.returncode:
                 reason = run.stderr.strip().splitlines()[-1].replace(str(folder) + "/", "")
@@ -154,7 +189,8 @@ def main():
                 continue
             own = load_file(folder / "out/features.safetensors")
         outputs, result = hooked(model, x)
-        seen = {key: distance(own[key], value) for key, value in outputs.items() if key in own}
+        seen = {key: distance(own[key], value) for key, value in outputs.items()
+                if key in own and key not in joined}
         print(f"| `{name}` | {len(seen)} | {max(seen.values()):.1e} | {distance(own['logits'], result):.1e} | "
               f"{len(outputs) - len(seen)} |", flush=True)
 

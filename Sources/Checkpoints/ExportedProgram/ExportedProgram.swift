@@ -1,14 +1,12 @@
-/// A network as `torch.export` wrote it: operations in the order in which they are carried out, each with its
-/// arguments, the modules that it stands in, and where the tensors come from.
+/// A network as an exporter wrote it: operations in the order in which they are carried out, each with its arguments,
+/// the modules that it stands in, and where the tensors come from.
 ///
 /// Every value has one name and is made before it is used.
 public struct ExportedProgram: Sendable {
   /// The member of the archive that holds the graph.
   public let member: String
-  /// The version of the file's schema, `major.minor`.
-  public let schemaVersion: String
-  /// The version of PyTorch that wrote it.
-  public let torchVersion: String
+  /// Who wrote it, and in which language.
+  public let writer: Writer
   /// What the graph is given, in order.
   public let inputs: [Input]
   /// What it gives, in order.
@@ -20,12 +18,52 @@ public struct ExportedProgram: Sendable {
   /// The names of `named_modules()`, without the root.
   public let modules: [String]
 
+  /// The same graph of other operations.
+  public func with(nodes: [Node]) -> ExportedProgram {
+    ExportedProgram(
+      member: member, writer: writer, inputs: inputs, outputs: outputs, nodes: nodes,
+      values: values, modules: modules)
+  }
+
+  /// The most operations that a graph may have: far beyond the largest network, and few enough for all that is done
+  /// with them.
+  static let maximumNodes = 200_000
+
+  /// Who wrote a graph, and what its operations are those of.
+  public enum Writer: Sendable, Equatable {
+    /// `torch.export`: its version, and that of the file's schema, `major.minor`.
+    case torch(version: String, schema: String)
+    /// An exporter to ONNX with its version, and the version of the operations.
+    case onnx(producer: String, opset: Int)
+
+    /// The program, for readers.
+    public var program: String {
+      switch self {
+      case .torch(let version, _): "PyTorch \(version)"
+      case .onnx(let producer, _): producer
+      }
+    }
+
+    /// The language, for readers.
+    public var language: String {
+      switch self {
+      case .torch(_, let schema): "schema \(schema)"
+      case .onnx(_, let opset): "ONNX, opset \(opset)"
+      }
+    }
+  }
+
   /// The type and extents of a tensor.
   public struct Value: Sendable, Equatable {
     /// The type of the elements.
     public let dtype: ElementType
     /// The extents.
     public let sizes: [Extent]
+
+    /// Whether all extents are numbers.
+    var isFixed: Bool {
+      sizes.allSatisfy { if case .fixed = $0 { true } else { false } }
+    }
   }
 
   /// An extent: a number, or an expression of what was left open at export.
@@ -71,6 +109,14 @@ public struct ExportedProgram: Sendable {
     /// The calls of modules that it stands in, outermost first, the root left out.
     public let modules: [ModuleCall]
 
+    /// An operation of its parts.
+    public init(
+      target: String, arguments: [NamedArgument], outputs: [Argument], modules: [ModuleCall]
+    ) {
+      (self.target, self.arguments) = (target, arguments)
+      (self.outputs, self.modules) = (outputs, modules)
+    }
+
     /// The innermost module's name; empty for the root.
     public var module: String { modules.last?.module ?? "" }
   }
@@ -81,6 +127,9 @@ public struct ExportedProgram: Sendable {
     public let name: String
     /// Its value.
     public let value: Argument
+
+    /// An argument of its parts.
+    public init(name: String, value: Argument) { (self.name, self.value) = (name, value) }
   }
 
   /// One call of a module.

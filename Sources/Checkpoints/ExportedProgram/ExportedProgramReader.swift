@@ -7,15 +7,18 @@ import StrictJSON
 /// made once, before it is used.
 struct ExportedProgramReader {
   static let supportedMajor = 8
-  /// Far beyond the largest network, and few enough for all that is done with them.
-  private static let maximumNodes = 200_000
 
   private let file: String
   private let member: String
-  /// Names of values that exist so far.
-  private var defined: Set<String> = []
+  private var names: ValueNames
 
-  init(file: String, member: String) { (self.file, self.member) = (file, member) }
+  init(file: String, member: String) {
+    (self.file, self.member) = (file, member)
+    names = ValueNames { place, found, expected in
+      CheckpointError(
+        .malformed, file: file, place: "\(member): \(place)", found: found, expected: expected)
+    }
+  }
 
   mutating func program(_ document: JSONValue) throws(CheckpointError) -> ExportedProgram {
     let version = try object(document["schema_version"], "schema_version")
@@ -34,10 +37,10 @@ struct ExportedProgramReader {
     let values = try values(graph["tensor_values"])
     let inputs = try inputs(signature["input_specs"])
     let listed = try list(graph["nodes"], "nodes")
-    guard listed.count <= Self.maximumNodes else {
+    guard listed.count <= ExportedProgram.maximumNodes else {
       throw CheckpointError(
         .limitExceeded, file: file, place: member, found: "a graph of \(listed.count) operations",
-        expected: "at most \(Self.maximumNodes)")
+        expected: "at most \(ExportedProgram.maximumNodes)")
     }
     var nodes: [ExportedProgram.Node] = []
     nodes.reserveCapacity(listed.count)
@@ -45,9 +48,11 @@ struct ExportedProgramReader {
     let calls = try list(module["module_call_graph"], "module_call_graph")
     let keys = outputKeys(calls.first { $0["fqn"]?.stringValue == "" })
     return ExportedProgram(
-      member: member, schemaVersion: "\(major).\(minor)",
-      torchVersion: document["torch_version"]?.stringValue ?? "unknown", inputs: inputs,
-      outputs: try outputs(signature["output_specs"], keys: keys), nodes: nodes, values: values,
+      member: member,
+      writer: .torch(
+        version: document["torch_version"]?.stringValue ?? "unknown", schema: "\(major).\(minor)"),
+      inputs: inputs, outputs: try outputs(signature["output_specs"], keys: keys), nodes: nodes,
+      values: values,
       modules: calls.compactMap { $0["fqn"]?.stringValue }.filter { !$0.isEmpty })
   }
 
@@ -147,7 +152,7 @@ struct ExportedProgramReader {
       }
       switch inputs[inputs.count - 1] {
       case .parameter(let name, _), .buffer(let name, _), .constant(let name, _):
-        try define(name, place)
+        try names.define(name, place)
       default: break
       }
     }
@@ -172,7 +177,7 @@ struct ExportedProgramReader {
       let key = keys.flatMap { $0.count == users ? $0[position] : nil }
       position += 1
       let result = try argument(value["arg"], "output \(index)")
-      try require(result, "output \(index)")
+      try names.require(result, "output \(index)")
       outputs.append(.user(result, key: key))
     }
     return outputs
@@ -206,7 +211,7 @@ struct ExportedProgramReader {
     var arguments: [ExportedProgram.NamedArgument] = []
     for entry in try list(json["inputs"], place + ".inputs") {
       let value = try argument(entry["arg"], place)
-      try require(value, place)
+      try names.require(value, place)
       let name = try string(entry["name"], place + ".inputs.name")
       guard !arguments.contains(where: { $0.name == name && !name.isEmpty }) else {
         throw failure(place, "the argument \"\(name)\" a second time", "each argument once")
@@ -244,9 +249,9 @@ struct ExportedProgramReader {
   ) throws(CheckpointError) -> ExportedProgram.Argument {
     let value = try argument(json, place)
     switch value {
-    case .tensor(let name), .symbol(let name): try define(name, place)
+    case .tensor(let name), .symbol(let name): try names.define(name, place)
     case .list(let items):
-      for case .tensor(let name) in items { try define(name, place) }
+      for case .tensor(let name) in items { try names.define(name, place) }
     default: break
     }
     return value
@@ -311,28 +316,6 @@ struct ExportedProgramReader {
     case "as_scalar_type": return .dtype(Self.elementType(try integer(value, place)))
     case "as_device", "as_layout", "as_memory_format": return .placement
     default: return .other(kind: kind)
-    }
-  }
-
-  // MARK: Names
-
-  private mutating func define(_ name: String, _ place: String) throws(CheckpointError) {
-    guard defined.insert(name).inserted else {
-      throw failure(place, "the value \"\(name)\" a second time", "each value made once")
-    }
-  }
-
-  /// Makes sure that the values which an argument names exist.
-  private func require(
-    _ argument: ExportedProgram.Argument, _ place: String
-  ) throws(CheckpointError) {
-    switch argument {
-    case .tensor(let name), .symbol(let name):
-      guard defined.contains(name) else {
-        throw failure(place, "the value \"\(name)\"", "one that was made before")
-      }
-    case .list(let items): for item in items { try require(item, place) }
-    default: break
     }
   }
 

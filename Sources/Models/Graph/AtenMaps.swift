@@ -16,8 +16,7 @@ extension AtenOperations {
       if case .text(let way) = try call["padding"] {
         try window.pad(way)
       } else {
-        let (rows, columns) = try call.pair("padding", [0, 0])
-        window.padding = (rows, columns, rows, columns)
+        window.padding = try call.padding()
       }
       return [.value(try convolution(call, map, window, groups: try call.int("groups", 1)))]
     },
@@ -219,6 +218,15 @@ extension AtenOperations {
   private static func resampled(
     _ call: AtenCall, _ way: (_ alignsCorners: Bool) -> Interpolation
   ) throws(GraphError) -> [GraphOperand] {
+    if call.operation == "upsample_nearest2d",
+      let array = try call.compiler.known(try call["self"]),
+      array.rank == 4, case .none = try call["scale_factors"], case .none = try call["scales_h"],
+      case .none = try call["scales_w"]
+    {
+      // A mask: each place takes the value of one.
+      let (height, width) = try call.outputSize("output_size")
+      return [.known(try array.nearest(axis: 2, height).nearest(axis: 3, width))]
+    }
     let map = try call.map(call.firstName)
     let interpolation = way(try call.bool("align_corners", false))
     var scales: (height: Double?, width: Double?) = (nil, nil)
@@ -320,9 +328,16 @@ extension AtenCall {
     window.kernel = kernel
     window.stride = try pair("stride", stride)
     window.dilation = try pair("dilation", [1, 1])
-    let (rows, columns) = try pair("padding", [0, 0])
-    window.padding = (rows, columns, rows, columns)
+    window.padding = try padding()
     return window
+  }
+
+  /// What is put above, left, below and right of a map: four numbers, or two for both sides each.
+  func padding() throws(GraphError) -> (Int, Int, Int, Int) {
+    let told = try ints("padding", [0])
+    if told.count == 4 { return (told[0], told[1], told[2], told[3]) }
+    let (rows, columns) = try pair("padding", [0, 0])
+    return (rows, columns, rows, columns)
   }
 
   /// Rows and columns of a result.
@@ -332,5 +347,14 @@ extension AtenCall {
       throw GraphError("\(name) of \(rows) x \(columns)", expected: "extents from 1 on")
     }
     return (rows, columns)
+  }
+}
+
+extension HostArray {
+  /// An axis of so many places, each with the value of the nearest before it, as PyTorch rounds.
+  fileprivate func nearest(axis: Int, _ count: Int) throws(GraphError) -> HostArray {
+    let scale = Float(shape[axis]) / Float(count)
+    return try picked(
+      axis: axis, (0..<count).map { min(Int((Float($0) * scale).rounded(.down)), shape[axis] - 1) })
   }
 }

@@ -50,7 +50,9 @@ public struct GraphOperations: Sendable {
     entries = found.map { name, value in
       Entry(
         name: name, count: value.count,
-        isKnown: AtenOperations.table[AtenCall.base(of: name).name] != nil, modules: value.modules)
+        isKnown: ONNXOperations.table[name] != nil
+          || AtenOperations.table[AtenCall.base(of: name).name] != nil,
+        modules: value.modules)
     }.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
   }
 }

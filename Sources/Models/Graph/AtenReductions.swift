@@ -96,9 +96,22 @@ extension AtenOperations {
 
 extension HostArray {
   func summed(_ axes: [Int], keeps: Bool) throws(GraphError) -> HostArray {
+    try folded(axes, keeps: keeps, by: 1) { _, sum, value in sum + value }
+  }
+
+  /// The values along axes combined one after the other, and divided in the end.
+  ///
+  /// - Parameter combine: the result so far (0 at the first) with the next value.
+  func folded(
+    _ axes: [Int], keeps: Bool, by divisor: Double,
+    _ combine: (_ isFirst: Bool, Double, Double) -> Double
+  ) throws(GraphError) -> HostArray {
     var target = shape
     for axis in axes { target[axis] = 1 }
-    var sums = [Double](repeating: 0, count: target.reduce(1, *))
+    let count = target.reduce(1, *)
+    var (results, isFirst) = (
+      [Double](repeating: 0, count: count), [Bool](repeating: true, count: count)
+    )
     for (index, value) in values.enumerated() {
       var (rest, place, step) = (index, 0, 1)
       for axis in shape.indices.reversed() {
@@ -107,10 +120,11 @@ extension HostArray {
         if target[axis] > 1 { place += own * step }
         step *= target[axis]
       }
-      sums[place] += value
+      results[place] = combine(isFirst[place], results[place], value)
+      isFirst[place] = false
     }
     let kind = kind == .bool ? .integer : self.kind
-    let kept = HostArray(kind, target, sums.map(kind.rounded))
+    let kept = HostArray(kind, target, results.map { kind.rounded($0 / divisor) })
     if keeps { return kept }
     return kept.reshaped(shape.indices.filter { !axes.contains($0) }.map { shape[$0] })
   }

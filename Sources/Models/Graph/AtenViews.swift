@@ -345,10 +345,10 @@ extension AtenOperations {
     func place(_ index: Int) -> Int { min(max(index < 0 ? index + whole : index, 0), whole) }
     let (first, last) = (place(start), place(end ?? whole))
     let count = max(0, (last - first + step - 1) / step)
-    guard count > 0 else { throw GraphError("an empty part of an axis of \(whole)") }
     if case .known(let array) = operand {
       return .known(array.sliced(axis: axis, start: first, count: count, step: step))
     }
+    guard count > 0 else { throw GraphError("an empty part of an axis of \(whole)") }
     let compiler = call.compiler
     return .value(try compiler.sliced(try compiler.value(operand), axis, first, count, step: step))
   }

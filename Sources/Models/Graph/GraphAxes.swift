@@ -116,7 +116,12 @@ struct GraphAxes {
     case "permute", "transpose", "t":
       // The same slot in another order.
       return permuted(node, first.axes) ?? unknown
-    case "matmul", "bmm":
+    case "matmul", "mm", "bmm":
+      if inputs.count == 1, first.axes.count == value.rank,
+        case .tensor(let name)? = node.arguments.first?.value, operands[name]?.isDependent ?? false
+      {
+        return Array(first.axes.dropLast()) + [.channels]
+      }
       guard inputs.count == 2, first.axes.count == value.rank, inputs[1].axes.count == value.rank
       else { break }
       return Array(first.axes.dropLast()) + [inputs[1].axes[value.rank - 1]]

@@ -8,9 +8,19 @@ import Tensors
 /// preparation. Shapes are checked before the engine sees them; the engine then runs each step on shapes alone,
 /// which gives the extents of its result.
 final class GraphCompiler {
-  let program: ExportedProgram
+  /// The graph; once it is compiled, with its operations as they were carried out: those of ONNX are those of PyTorch
+  /// that they amount to.
+  private(set) var program: ExportedProgram
+  private var carriedOut: [ExportedProgram.Node] = []
+  private let memory: GraphMemory
+  private let needed: [Bool]
   /// How many images the graph was exported for; nil if that was left open.
   var exportedImages: Int?
+  /// Whether that number only stands for any: in ONNX extents are values of tensors, and arithmetic on them is done with
+  /// a number.
+  var isOpen = false
+  /// The number that stands for any: a prime that no extent of a network is a multiple of.
+  let standIn: Int
   var plan = GraphPlan()
   /// What each name stands for.
   var operands: [String: GraphOperand] = [:]
@@ -36,8 +46,10 @@ final class GraphCompiler {
   /// The most bytes that the preparation may make.
   private static let maximumPreparation = 8 << 30
 
-  init(_ checkpoint: Checkpoint, _ program: ExportedProgram) {
-    (self.checkpoint, self.program) = (checkpoint, program)
+  init(_ checkpoint: Checkpoint, _ program: ExportedProgram, standIn: Int = 1021) {
+    (self.checkpoint, self.program, self.standIn) = (checkpoint, program, standIn)
+    needed = Self.neededNodes(program)
+    memory = GraphMemory(program, needed: needed)
     tapped = Set(GraphModules(program).outputs.map(\.value))
   }
 
@@ -56,27 +68,17 @@ final class GraphCompiler {
   func compile() throws(ModelError) {
     try requireKnownOperations()
     try defineInputs()
-    let needed = neededNodes()
-    let memory = GraphMemory(program, needed: needed)
-    for (index, entry) in program.nodes.enumerated() where needed[index] {
-      node = index
-      let call = AtenCall(entry, self)
+    carriedOut.reserveCapacity(program.nodes.count)
+    for (index, entry) in program.nodes.enumerated() {
+      guard needed[index] else {
+        carriedOut.append(entry)
+        continue
+      }
       do {
-        guard let operation = AtenOperations.table[call.operation] else { continue }
-        let written = call.isInPlace ? try writtenValues(entry, index, memory) : []
-        let results = try operation(call)
-        try bind(entry, results)
-        axes.note(entry, operands)
-        flow.note(entry, index, isInPlace: call.isInPlace, operands)
-        if call.isInPlace, case .tensor(let name)? = entry.arguments.first?.value,
-          var result = results.first
-        {
-          operands[name] = result
-          if case .tensor(let made)? = entry.outputs.first { axes[name] = axes[made] }
-          for view in written {
-            result = try AtenOperations.writtenBack(result, AtenCall(view.node, self))
-            operands[view.source] = result
-          }
+        if let translation = ONNXOperations.table[entry.target] {
+          try ONNXCall(entry, self).translate(translation)
+        } else {
+          try carryOut(entry)
         }
       } catch let error as GraphError {
         throw error.at(place(of: entry))
@@ -84,12 +86,53 @@ final class GraphCompiler {
         throw ModelError(.unreadable, place: place(of: entry), found: "\(error)")
       }
     }
+    program = program.with(nodes: carriedOut)
+  }
+
+  /// Makes the steps of one operation of PyTorch.
+  func carryOut(_ entry: ExportedProgram.Node) throws {
+    node = carriedOut.count
+    carriedOut.append(entry)
+    let call = AtenCall(entry, self)
+    guard let operation = AtenOperations.table[call.operation] else { return }
+    let written = call.isInPlace ? try writtenValues(entry, node, memory) : []
+    let results = try operation(call)
+    try bind(entry, results)
+    axes.note(entry, operands)
+    flow.note(entry, node, isInPlace: call.isInPlace, operands)
+    if call.isInPlace, case .tensor(let name)? = entry.arguments.first?.value,
+      var result = results.first
+    {
+      operands[name] = result
+      if case .tensor(let made)? = entry.outputs.first { axes[name] = axes[made] }
+      for view in written {
+        result = try AtenOperations.writtenBack(result, AtenCall(view.node, self))
+        operands[view.source] = result
+      }
+    }
+  }
+
+  /// Whether the same numbers meet the images' values as in another compilation.
+  func hasSameNumbers(as other: GraphCompiler) -> Bool {
+    func numbers(_ compiler: GraphCompiler) -> [Double] {
+      var numbers = compiler.plan.constants.flatMap { $0.tensor.values.map(Double.init) }
+      for node in compiler.program.nodes {
+        for case .real(let number) in node.arguments.map(\.value) { numbers.append(number) }
+      }
+      return numbers
+    }
+    return numbers(self) == numbers(other)
   }
 
   /// Where an operation stands, for messages.
   func place(of node: ExportedProgram.Node) -> String {
     let module = node.module.isEmpty ? "the model itself" : node.module
     return "\(checkpoint.path): \(node.target) in \(module)"
+  }
+
+  /// The operation among those carried out that makes a value; nil for what was given.
+  func maker(of name: String) -> ExportedProgram.Node? {
+    carriedOut.last { $0.outputs.contains(.tensor(name)) }
   }
 
   private func bind(
@@ -175,7 +218,7 @@ final class GraphCompiler {
   }
 
   /// Which operations the outputs depend on. What writes in place counts for whoever reads after it.
-  private func neededNodes() -> [Bool] {
+  private static func neededNodes(_ program: ExportedProgram) -> [Bool] {
     var needed = [Bool](repeating: false, count: program.nodes.count)
     var names: Set<String> = []
     for case .user(let value, _) in program.outputs { value.collect(into: &names) }

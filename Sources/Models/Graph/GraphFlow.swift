@@ -95,6 +95,15 @@ struct GraphFlow {
       else { return .convolution(isSpatial: true) }
       return .convolution(isSpatial: shape[2] * shape[3] > 1)
     case "linear", "addmm": return .linear
+    // A product with parameters is a layer, whatever the exporter calls it.
+    case "matmul", "mm":
+      let isLayer = node.arguments.contains { argument in
+        guard case .tensor(let name) = argument.value, let operand = operands[name] else {
+          return false
+        }
+        return !operand.isDependent && operand.dimensions?.count == 2
+      }
+      return isLayer ? .linear : .other
     case "scaled_dot_product_attention": return .attention
     case "softmax", "_softmax": return .softmax
     case "layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm": return .norm

@@ -25,8 +25,11 @@ extension GraphCompiler {
       case .other(_, let kind): throw failure("an input that is \(kind)", "images alone")
       }
     }
-    guard let images = users.first, users.count == 1, let value = program.values[images] else {
+    guard let images = users.first, users.count == 1 else {
       throw failure("\(users.count) input tensors", "one, of images")
+    }
+    guard let value = program.values[images] else {
+      throw failure("an input without extents", "images [N, C, H, W]")
     }
     var extents: [Int] = []
     for (axis, size) in value.sizes.enumerated() {
@@ -46,6 +49,8 @@ extension GraphCompiler {
     if case .fixed(let images) = value.sizes[0] {
       guard images > 0 else { throw failure("a batch of no images", "one image or more") }
       exportedImages = images
+    } else if case .onnx = program.writer {
+      (exportedImages, isOpen) = (standIn, true)
     }
     extents[0] = 1
     shapes = [Tensor(abstract: Shape([1, extents[2], extents[3], extents[1]]), meter: meter)]

@@ -27,6 +27,16 @@ public enum GraphLoader {
   ) throws(ModelError) -> LoadedGraph {
     let compiler = GraphCompiler(checkpoint, program)
     try compiler.compile()
+    if compiler.isOpen {
+      let other = GraphCompiler(checkpoint, program, standIn: 1031)
+      try other.compile()
+      guard compiler.hasSameNumbers(as: other) else {
+        throw ModelError(
+          .unrecognised, place: checkpoint.path,
+          found: "values that depend on the number of images",
+          expected: "images that stay apart", advice: "Export the model for one image")
+      }
+    }
     var plan = compiler.plan
     let output = try chosenOutput(compiler, checkpoint)
     var structure = GraphStructure(compiler, overrides, matches: matches)
@@ -38,7 +48,7 @@ public enum GraphLoader {
     plan.output.extents = compiler.extents(
       output.value.dimensions, order: Array(0..<output.value.rank), batchAxis: 0)
     plan.noteReleases()
-    structure.place(on: &plan)
+    try structure.place(on: &plan)
     try requireFollowsImages(plan, compiler, checkpoint)
     let input = compiler.inputShape
     let network: GraphNetwork
@@ -51,11 +61,11 @@ public enum GraphLoader {
     }
     var report = LoadReport(
       source: checkpoint.path, family: "graph",
-      architecture: "graph(\(program.nodes.count) operations of PyTorch \(program.torchVersion))",
+      architecture: "graph(\(program.nodes.count) operations of \(program.writer.program))",
       variant: nil, keyMapping: "own")
     report.matched = network.parameters.count
     report.warnings = checkpoint.notes + compiler.notes + structure.notes + [output.note]
-    let images = compiler.exportedImages
+    let images = compiler.isOpen ? nil : compiler.exportedImages
     report.warnings.append(
       images.map { "exported for \($0) image(s), and run on any number" }
         ?? "exported for any number of images")

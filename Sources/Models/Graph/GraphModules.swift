@@ -32,6 +32,7 @@ struct GraphModules {
       for argument in node.arguments { argument.value.collect(into: &read) }
       for name in read { readers[name, default: []].append(index) }
     }
+    let dependent = Self.dependentValues(program)
     var results: Set<String> = []
     for case .user(let value, _) in program.outputs { value.collect(into: &results) }
     var calls: [ExportedProgram.ModuleCall: [String]] = [:]
@@ -52,7 +53,7 @@ struct GraphModules {
           order.append(call)
         }
         ends[call] = index
-        for name in names {
+        for name in names where dependent.contains(name) {
           let isRead =
             results.contains(name)
             || (readers[name] ?? []).contains { !program.nodes[$0].modules.contains(call) }
@@ -74,5 +75,18 @@ struct GraphModules {
       ($0.node, -$0.call.module.count) < ($1.node, -$1.call.module.count)
     }
     self.silent = silent
+  }
+
+  /// Names of what is made of the images' values, rather than of constants and extents.
+  private static func dependentValues(_ program: ExportedProgram) -> Set<String> {
+    var dependent: Set<String> = []
+    for case .user(let name) in program.inputs { dependent.insert(name) }
+    for node in program.nodes where !["onnx.Shape", "onnx.Size"].contains(node.target) {
+      var read: Set<String> = []
+      for argument in node.arguments { argument.value.collect(into: &read) }
+      guard !read.isDisjoint(with: dependent) else { continue }
+      for output in node.outputs { output.collect(into: &dependent) }
+    }
+    return dependent
   }
 }

@@ -41,7 +41,9 @@ struct GraphStructure {
   // MARK: Taps
 
   /// Puts all taps on the plan.
-  mutating func place(on plan: inout GraphPlan) {
+  ///
+  /// - Throws: ``ModelError`` for a layout that was asked for and that a value cannot have.
+  mutating func place(on plan: inout GraphPlan) throws(ModelError) {
     var steps: [Int: Int] = [:]
     for (index, step) in plan.steps.enumerated() { steps[step.output] = index }
     func step(of name: String) -> Int? {
@@ -53,8 +55,8 @@ struct GraphStructure {
     func add(
       _ name: String, of value: String, _ kind: Tap.Kind, _ roles: Tap.Roles,
       isStaged: Bool = true
-    ) {
-      taps.append((value, tap(unique(name), of: value, kind, roles, isStaged: isStaged)))
+    ) throws(ModelError) {
+      taps.append((value, try tap(unique(name), of: value, kind, roles, isStaged: isStaged)))
     }
     let blocks = self.blocks()
     // Of several modules with one value, a block carries the roles, else the outermost.
@@ -106,12 +108,12 @@ struct GraphStructure {
     }
     let takenBlocks = Set(sums.filter { $0.roles.contains(.block) }.map(\.value))
     for branch in branches where ends[branch.value]?.value != nil || step(of: branch.value) != nil {
-      add(branch.name, of: branch.value, branch.kind, .branch)
+      try add(branch.name, of: branch.value, branch.kind, .branch)
     }
     // Modules have their own names before anything else has.
     let taken = moduleNames
     for sum in sums {
-      add(
+      try add(
         taken.contains(sum.name) ? sum.name + "#sum" : sum.name, of: sum.value, sum.kind, sum.roles)
     }
     for output in modules.outputs {
@@ -123,7 +125,7 @@ struct GraphStructure {
       {
         own.insert(.block)
       }
-      add(
+      try add(
         output.name, of: output.value,
         isOwner ? kinds[output.value] ?? kind(of: output) : kind(of: output),
         own,
@@ -133,7 +135,7 @@ struct GraphStructure {
       guard let index = step(of: value), let held = compiler.made[value] else {
         continue
       }
-      plan.steps[index].taps.append(graphTap(tap, held, compiler.axes[value] ?? []))
+      plan.steps[index].taps.append(try graphTap(tap, held, axes(of: value, tap: tap.name)))
     }
     for index in plan.steps.indices { placeMaps(&plan.steps[index]) }
     cut(&plan, blocks)
@@ -193,16 +195,31 @@ struct GraphStructure {
     return nil
   }
 
-  private func tap(
-    _ name: String, of value: String, _ kind: Tap.Kind, _ roles: Tap.Roles, isStaged: Bool
-  ) -> Tap {
-    let kind = overrides.kinds.last { matches($0.pattern, name) }?.kind ?? kind
-    let stage = isStaged && grids.count > 1 ? grid(of: value).flatMap(grids.firstIndex) : nil
-    return Tap(name, kind, layout: layout(of: value), stage: stage, roles: roles)
+  /// What the axes of a tap's value are: as was said of it, or as they were followed.
+  private func axes(of value: String, tap name: String) throws(ModelError) -> [GraphAxis] {
+    guard let layout = overrides.layouts.last(where: { matches($0.pattern, name) }),
+      let held = compiler.made[value]
+    else { return compiler.axes[value] ?? [] }
+    guard let axes = layout.axes(of: held, prefix: overrides.prefixTokens ?? 0) else {
+      throw ModelError(
+        .conflict, place: "layer \"\(name)\"",
+        found: "`layouts` \(layout.axes.rawValue) of \(held.text)",
+        expected: "a layout of as many axes; of tokens a square grid behind `prefixTokens`")
+    }
+    return axes
   }
 
-  private func layout(of name: String) -> Tap.Layout {
-    guard let axes = compiler.axes[name], let value = compiler.made[name],
+  private func tap(
+    _ name: String, of value: String, _ kind: Tap.Kind, _ roles: Tap.Roles, isStaged: Bool
+  ) throws(ModelError) -> Tap {
+    let kind = overrides.kinds.last { matches($0.pattern, name) }?.kind ?? kind
+    let stage = isStaged && grids.count > 1 ? grid(of: value).flatMap(grids.firstIndex) : nil
+    let axes = try axes(of: value, tap: name)
+    return Tap(name, kind, layout: layout(of: value, axes), stage: stage, roles: roles)
+  }
+
+  private func layout(of name: String, _ axes: [GraphAxis]) -> Tap.Layout {
+    guard let value = compiler.made[name],
       let images = value.batchAxis, value.dimensions[images] == 1
     else { return .unknown }
     switch Self.ordered(axes) {

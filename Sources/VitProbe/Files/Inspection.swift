@@ -21,10 +21,11 @@ public struct Inspection: Sendable {
   public init(_ path: String, selection: WeightsSelection = WeightsSelection()) throws {
     checkpoint = try Checkpoint.open(path, entry: selection.entry)
     if let program = checkpoint.program {
+      let overrides = try GraphSideFile(beside: path)?.overrides ?? GraphOverrides()
       detection = .graph(
         program,
         Result { [checkpoint] () throws(ModelError) in
-          try GraphLoader.load(checkpoint, program) { Glob($0).matches($1) }
+          try GraphLoader.load(checkpoint, program, overrides: overrides) { Glob($0).matches($1) }
         })
       return
     }
@@ -54,7 +55,7 @@ public struct Inspection: Sendable {
       for note in checkpoint.notes { row("note", note) }
     case .graph(let program, let loaded):
       let operations = GraphOperations(program)
-      row("written by", "PyTorch \(program.torchVersion), schema \(program.schemaVersion)")
+      row("written by", "\(program.writer.program), \(program.writer.language)")
       row("operations", "\(program.nodes.count), of \(operations.entries.count) kinds")
       row("modules", "\(program.modules.count)")
       switch loaded {
@@ -173,11 +174,13 @@ public struct Inspection: Sendable {
     case .unknown(let reason): members.append(.init("not_recognised", .string(reason)))
     case .features(let subject): members.append(.init("features", subject.description))
     case .graph(let program, let loaded):
-      members += [
-        .init("schema", .string(program.schemaVersion)),
-        .init("torch", .string(program.torchVersion)),
-        .init("operations", operations?.json ?? .null),
-      ]
+      switch program.writer {
+      case .torch(let version, let schema):
+        members += [.init("schema", .string(schema)), .init("torch", .string(version))]
+      case .onnx(let producer, let opset):
+        members += [.init("opset", .integer(opset)), .init("producer", .string(producer))]
+      }
+      members.append(.init("operations", operations?.json ?? .null))
       switch loaded {
       case .failure(let error): members.append(.init("not_runnable", .string(error.description)))
       case .success(let graph):

@@ -112,7 +112,7 @@ public struct SubjectArgument: Sendable, Hashable {
       while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
       let name = trimmed.split(separator: "/").last.map(String.init) ?? path
       for suffix in [
-        ".pth.tar", ".safetensors", ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".npz", ".npy",
+        ".pth.tar", ".safetensors", ".pth", ".pt", ".pt2", ".onnx", ".ckpt", ".bin", ".npz", ".npy",
       ]
       where name.hasSuffix(suffix) && name.count > suffix.count {
         return String(name.dropLast(suffix.count))

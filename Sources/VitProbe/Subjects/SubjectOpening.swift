@@ -6,7 +6,7 @@ import Models
 /// A file that says it holds features, as those of `capture` do, is one; any other is taken for
 /// weights first, and for features if it is of no known family and has no tensor of rank 1.
 ///
-/// A file of `torch.export.save` is the network of its graph, or of an architecture that is named.
+/// A file of `torch.export.save` or an ONNX model is the network of its graph, or of an architecture that is named.
 ///
 /// - Parameters:
 ///   - label: the name in tables; if nil, what the file says, else its stem.
@@ -33,16 +33,21 @@ public func openSubject(
   if let program = checkpoint.program, architecture == nil {
     var overrides = features.graph
     if overrides.prefixTokens == nil { overrides.prefixTokens = features.prefixTokens }
+    let beside = try GraphSideFile(beside: path)
+    if let beside { overrides = beside.adding(overrides) }
     let loaded = try GraphLoader.load(checkpoint, program, overrides: overrides) {
       Glob($0).matches($1)
     }
+    var report = loaded.report
+    if let beside { report.warnings.append("what layers are was read from \(beside.path)") }
     return try ModelSubject(
-      loaded.network, report: loaded.report, preprocessing: loaded.preprocessing, label: name,
-      inputFiles: checkpoint.files, overrides: preprocessing)
+      loaded.network, report: report, preprocessing: loaded.preprocessing, label: name,
+      inputFiles: checkpoint.files + (beside.map { [$0.path] } ?? []), overrides: preprocessing)
   }
   guard features.graph.isEmpty else {
     throw VitProbeError(
-      .usage, "\(argument.text) is no exported graph: `kinds` and `blocks` are for graphs")
+      .usage,
+      "\(argument.text) is no exported graph: `kinds`, `layouts` and `blocks` are for graphs")
   }
   func featureSubject() throws(CheckpointError) -> FeatureSubject {
     try FeatureSubject(

@@ -3,9 +3,10 @@
 Writes `graph-NAME.pt2`, as `torch.export.save` does but without example inputs, stack traces and the space between
 members, and `graph-NAME.safetensors` with the values: `tap/NAME` for each module (float32 from float64; values of
 more than 400 elements as `sample/NAME`: element k is number z_k mod numel, 48 of them), `logits`, and in the metadata
-the shapes. Parameters and input follow the fill of `fixture.py`.
+the shapes. Parameters and input follow the fill of `fixture.py`. Of some `graph-NAME-EXPORTER.onnx` too, by both
+exporters of PyTorch, without texts; the values of the same modules are theirs.
 
-    python graphs.py [NAME...]  # needs torch, timm, torchvision, scipy and safetensors
+    python graphs.py [NAME...]  # needs torch, timm, torchvision, scipy, safetensors, onnx and onnxscript
 """
 
 import io
@@ -15,6 +16,7 @@ import sys
 import zipfile
 
 import numpy as np
+import onnx
 import scipy
 import timm
 import torch
@@ -188,6 +190,35 @@ def stripped(data):
     return out.getvalue()
 
 
+# Exporters by model.
+ONNX = {
+    "twice": ("dynamo", "legacy"), "vit": ("dynamo",), "multihead-open": ("legacy",),
+}
+
+
+def write_onnx(model, x, name, exporter, isOpen):
+    """An ONNX model without what tells of the machine that wrote it and without file positions."""
+    path = OUT / f"graph-{name}-{exporter}.onnx"
+    results = ["features", "logits"] if name == "twice" else ["logits"]
+    if exporter == "dynamo":
+        torch.onnx.export(model, (x,), path, dynamo=True, opset_version=18, external_data=False, verbose=False,
+                          output_names=results, dynamic_shapes=({0: "batch"},) if isOpen else None)
+    else:
+        torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17, input_names=["x"],
+                          output_names=results, dynamic_axes={"x": {0: "batch"}} if isOpen else None)
+    graph = onnx.load(path)
+    kept = ("pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy",
+            "pkg.torch.export.graph_signature.InputSpec.kind")
+    del graph.graph.metadata_props[:]
+    for item in [*graph.graph.node, *graph.graph.value_info]:
+        pairs = [(pair.key, pair.value) for pair in item.metadata_props if pair.key in kept]
+        del item.metadata_props[:]
+        for key, value in pairs:
+            item.metadata_props.add(key=key, value=value)
+        item.doc_string = ""
+    onnx.save(graph, path)
+
+
 def spectrum(model, x):
     """The mean cross-entropy of the images as classes 0 and 1, and both ends of the spectrum of its Hessian by all
     parameters: scipy over double backward, float64."""
@@ -228,6 +259,8 @@ for name, (make, size, isOpen) in MODELS.items():
     file = io.BytesIO()
     torch.export.save(program, file)
     (OUT / f"graph-{name}.pt2").write_bytes(stripped(file.getvalue()))
+    for exporter in ONNX.get(name, ()):
+        write_onnx(model, x if isOpen else x[:1], name, exporter, isOpen)
     outputs, logits = hooked(model.double(), x.double())
     tensors, taps = {"logits": logits.float().contiguous()}, {}
     for tap, value in outputs.items():
