@@ -21,7 +21,7 @@ public struct DemoJob: Sendable {
   /// Images that networks without their branches, and with noise, are run on: the first of them.
   static let studyImages = 256
   /// Images at each of the many places of a landscape.
-  static let landscapeImages = 48
+  static let landscapeImages = 32
 
   /// The demo.
   ///
