@@ -13,12 +13,12 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 func tests(
-  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"]
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = ["Fixtures"],
+  swiftSettings settings: [SwiftSetting] = []
 ) -> Target {
   .testTarget(
     name: name, dependencies: dependencies, exclude: exclude,
-    // What values are compared with is plain sums, which take most of the time of the tests.
-    swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))])
+    swiftSettings: swiftSettings + settings)
 }
 
 let package = Package(
@@ -112,7 +112,10 @@ let package = Package(
       swiftSettings: swiftSettings),
     tests("DurableFilesTests", ["DurableFiles", "TestSupport"], exclude: []),
     tests("StrictJSONTests", ["StrictJSON"], exclude: []),
-    tests("TensorsTests", ["Tensors"]),
+    // Plain sums are what operations are compared with, at many places: optimised, they take a fortieth of the time.
+    tests(
+      "TensorsTests", ["Tensors"],
+      swiftSettings: [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     tests("CheckpointsTests", ["Checkpoints", "StrictJSON", "TestSupport"]),
     tests("ImagesTests", ["Images"]),
     tests(
