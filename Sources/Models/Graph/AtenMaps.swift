@@ -218,15 +218,6 @@ extension AtenOperations {
   private static func resampled(
     _ call: AtenCall, _ way: (_ alignsCorners: Bool) -> Interpolation
   ) throws(GraphError) -> [GraphOperand] {
-    if call.operation == "upsample_nearest2d",
-      let array = try call.compiler.known(try call["self"]),
-      array.rank == 4, case .none = try call["scale_factors"], case .none = try call["scales_h"],
-      case .none = try call["scales_w"]
-    {
-      // A mask: each place takes the value of one.
-      let (height, width) = try call.outputSize("output_size")
-      return [.known(try array.nearest(axis: 2, height).nearest(axis: 3, width))]
-    }
     let map = try call.map(call.firstName)
     let interpolation = way(try call.bool("align_corners", false))
     var scales: (height: Double?, width: Double?) = (nil, nil)
@@ -347,14 +338,5 @@ extension AtenCall {
       throw GraphError("\(name) of \(rows) x \(columns)", expected: "extents from 1 on")
     }
     return (rows, columns)
-  }
-}
-
-extension HostArray {
-  /// An axis of so many places, each with the value of the nearest before it, as PyTorch rounds.
-  fileprivate func nearest(axis: Int, _ count: Int) throws(GraphError) -> HostArray {
-    let scale = Float(shape[axis]) / Float(count)
-    return try picked(
-      axis: axis, (0..<count).map { min(Int((Float($0) * scale).rounded(.down)), shape[axis] - 1) })
   }
 }
