@@ -30,7 +30,7 @@ struct ProtobufReader {
       let length = try varint()
       guard length <= UInt64(bytes.count - position) else {
         throw CheckpointError(
-          .truncated, file: file.path, place: "byte \(offset(place))",
+          .truncated, file: file.path, place: "byte \(offset(place)) of the ONNX model",
           found: "field \(number) of \(message) with \(length) bytes",
           expected: "at most the \(bytes.count - position) that are left of the message",
           advice: "Copy or download the file again")
@@ -63,7 +63,8 @@ struct ProtobufReader {
 
   private func failure(_ position: Int, _ found: String, _ expected: String) -> CheckpointError {
     CheckpointError(
-      .malformed, file: file.path, place: "byte \(offset(position)), in \(message)", found: found,
+      .malformed, file: file.path,
+      place: "byte \(offset(position)) of the ONNX model, in \(message)", found: found,
       expected: expected, advice: "Copy or download the file again")
   }
 }
@@ -132,13 +133,13 @@ struct ProtobufField {
   /// Of a field that this reading does not know: it may bear on numbers.
   var unknown: CheckpointError {
     CheckpointError(
-      .unsupported, file: file.path, place: "byte \(offset)",
+      .unsupported, file: file.path, place: "byte \(offset) of the ONNX model",
       found: "field \(number) of \(message), which is not known")
   }
 
   func wrong(_ expected: String) -> CheckpointError {
     CheckpointError(
-      .malformed, file: file.path, place: "byte \(offset)",
+      .malformed, file: file.path, place: "byte \(offset) of the ONNX model",
       found: "field \(number) of \(message) of another kind", expected: expected,
       advice: "Copy or download the file again")
   }
