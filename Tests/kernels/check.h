@@ -61,4 +61,8 @@ void test_products(void);
 void test_winograd(void);
 void test_threads(void);
 
+// Windows on maps of all kinds, of which some hold nothing.
+extern const struct ck_window windows[];
+extern const size_t window_count;
+
 #endif
