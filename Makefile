@@ -2,7 +2,7 @@
 # make test: install what is missing, build, run every test.
 
 SHELL := /bin/bash
-PACKAGES := libopenblas-dev libfftw3-dev libpng-dev libjpeg-dev libtiff-dev libwebp-dev zlib1g-dev libssl-dev pkg-config
+PACKAGES := libopenblas0 libfftw3-dev libpng-dev libjpeg-dev libtiff-dev libwebp-dev zlib1g-dev libssl-dev pkg-config
 MPI_PACKAGES := libopenmpi-dev openmpi-bin
 PREFIX ?= /usr/local
 PYTHON ?= python3

@@ -44,8 +44,6 @@ let package = Package(
   ],
   targets: [
     // System libraries
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CFFTW", pkgConfig: "fftw3f", providers: [.apt(["libfftw3-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -70,24 +68,25 @@ let package = Package(
 
     // Libraries, from the ground up
     library("DurableFiles", []),
+    library("SharedLibraries", []),
     library("StrictJSON", []),
-    library("Tensors", ["CKernels", "COpenBLAS"]),
+    library("Tensors", ["CKernels", "SharedLibraries"]),
     library("Checkpoints", ["DurableFiles", "StrictJSON", "CZlib", "CKernels"]),
     library("Images", ["CImageCodecs", "CZlib", "DurableFiles"]),
     library("Models", ["Tensors", "Checkpoints", "StrictJSON"]),
-    library("Reports", ["DurableFiles", "StrictJSON", "CCrypto"]),
+    library("Reports", ["DurableFiles", "SharedLibraries", "StrictJSON", "CCrypto"]),
     .target(
       name: "Pages", dependencies: ["Diagnostics", "Reports", "StrictJSON"],
       resources: [.embedInCode("Assets/report.js"), .embedInCode("Assets/report.css")],
       swiftSettings: swiftSettings),
     library(
       "Diagnostics",
-      ["Tensors", "Reports", "StrictJSON", "CKernels", "CImageCodecs", "COpenBLAS", "CFFTW"]),
+      ["Tensors", "Reports", "StrictJSON", "CKernels", "CImageCodecs", "CFFTW"]),
     library(
       "VitProbe",
       [
         "Tensors", "Checkpoints", "Images", "Models", "Diagnostics", "Reports", "DurableFiles",
-        "StrictJSON",
+        "SharedLibraries", "StrictJSON",
       ]),
 
     // The command
@@ -111,6 +110,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["DurableFiles"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     tests("DurableFilesTests", ["DurableFiles", "TestSupport"], exclude: []),
+    tests("SharedLibrariesTests", ["SharedLibraries"], exclude: []),
     tests("StrictJSONTests", ["StrictJSON"], exclude: []),
     // Plain sums are what operations are compared with, at many places: optimised, they take a fortieth of the time.
     tests(

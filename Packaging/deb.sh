@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Debian package. Usage: deb.sh PROGRAM OUT
-# What it depends on are the packages that hold the libraries it is linked to, on this machine.
+# What it depends on are the packages that hold the libraries it is linked to, on this machine, and OpenBLAS, which it
+# loads when it is needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=$1
@@ -28,16 +29,13 @@ mv "$work/root/usr/share/zsh/site-functions/_vitprobe" "$work/root/usr/share/zsh
 rmdir "$work/root/usr/share/zsh/site-functions"
 
 needed=$(objdump -p "$work/root/usr/bin/vitprobe" | awk '/NEEDED/ { print $2 }')
-depends=""
+depends="libopenblas0
+"
 for library in $needed; do
   case $library in ld-linux*) continue ;; esac
   path=$(ldd "$work/root/usr/bin/vitprobe" | awk -v name="$library" '$1 == name { print $3 }')
-  case $library in
-    # Chosen among several by the alternatives system.
-    libopenblas.so.0) package=libopenblas0 ;;
-    # Known by the path through /usr or by the one without, hence a failure for the other.
-    *) package=$({ dpkg-query -S "$(realpath "$path")" "$path" 2> /dev/null || true; } | head -n 1 | cut -d: -f1) ;;
-  esac
+  # Known by the path through /usr or by the one without, hence a failure for the other.
+  package=$({ dpkg-query -S "$(realpath "$path")" "$path" 2> /dev/null || true; } | head -n 1 | cut -d: -f1)
   if [ -z "$package" ]; then
     echo "$library ($path) is of no package: a program with it would not start elsewhere" >&2
     exit 1

@@ -20,7 +20,7 @@ done
 rm -rf .build/reference .build/symbols
 mkdir -p .build/reference
 failed=0
-for library in DurableFiles StrictJSON Tensors Checkpoints Images Reports Diagnostics Models VitProbe; do
+for library in DurableFiles SharedLibraries StrictJSON Tensors Checkpoints Images Reports Diagnostics Models VitProbe; do
   mkdir -p ".build/symbols/$library"
   "$tools/swift-symbolgraph-extract" -module-name "$library" "${options[@]}" \
     -output-dir ".build/symbols/$library"

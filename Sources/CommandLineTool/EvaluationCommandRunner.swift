@@ -12,7 +12,7 @@ struct EvaluationCommandRunner<Evaluation: VariantEvaluation> {
   let output: OutputOptions
 
   func callAsFunction() throws {
-    output.apply()
+    try output.apply()
     let (command, path) = (Evaluation.Study.name, output.path(for: Evaluation.Study.name))
     try long.check(output: path)
     var job = job

@@ -17,7 +17,7 @@ struct FeatureCommandRunner {
   let output: OutputOptions
 
   func callAsFunction() throws {
-    output.apply()
+    try output.apply()
     let root = output.path(for: command)
     try long.check(output: root)
     var job = job

@@ -53,7 +53,11 @@ struct FolderOptions: ParsableArguments {
   /// The folder of a command's results; `-` for the terminal.
   func path(for command: String) -> String { output ?? "vitprobe-out/" + command }
 
-  func apply() { Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal) }
+  /// Sets how much is said. What computing needs and this machine lacks is said before anything begins.
+  func apply() throws {
+    Terminal.configure(quiet ? .quiet : verbose ? .verbose : .normal)
+    try OpenBLAS.load()
+  }
 }
 
 /// As ``FolderOptions``, for commands whose results are tables and figures.
@@ -70,8 +74,8 @@ struct OutputOptions: ParsableArguments {
 
   /// What is missing for PDF and PNG is said before anything is computed.
   func validate() throws {
-    do { _ = try formats.printer() } catch let failure as FigurePrinter.Failure {
-      throw ValidationError("--format \(format): \(failure)")
+    do { _ = try formats.printer() } catch {
+      throw ValidationError("--format \(format): \(error)")
     }
   }
 
@@ -114,7 +118,7 @@ struct OutputOptions: ParsableArguments {
   var json: Bool { folder.json }
   var noProgress: Bool { folder.noProgress }
 
-  func apply() { folder.apply() }
+  func apply() throws { try folder.apply() }
 }
 
 /// The layers that are looked at, and how those of feature files are laid out.

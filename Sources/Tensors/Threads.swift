@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import Synchronization
 
 /// The one place that decides what runs at the same time.
@@ -15,7 +14,6 @@ public enum Threads {
   /// - Precondition: at least one.
   public static func configure(count: Int) {
     precondition(count >= 1, "\(count) threads: at least 1 is needed")
-    openblas_set_num_threads(1)
     configured.store(count, ordering: .relaxed)
   }
 
@@ -23,7 +21,7 @@ public enum Threads {
   public static var count: Int {
     let value = configured.load(ordering: .relaxed)
     if value > 0 { return value }
-    configure(count: max(1, Int(openblas_get_num_procs())))
+    configure(count: max(1, OpenBLAS.processors))
     return configured.load(ordering: .relaxed)
   }
 
@@ -31,7 +29,7 @@ public enum Threads {
   /// problems in Float64, such as `avx512f, OpenBLAS SkylakeX`. Results are the same bytes where this
   /// is the same.
   public static var kernels: String {
-    "\(String(cString: ck_product_kernels())), OpenBLAS \(String(cString: openblas_get_corename()))"
+    "\(String(cString: ck_product_kernels())), OpenBLAS \(OpenBLAS.kernels)"
   }
 
   /// Runs `body` once for each index, in any order, on several threads unless the caller already

@@ -3,6 +3,7 @@ import DurableFiles
 import Images
 import Models
 import Reports
+import SharedLibraries
 
 /// A failure that ends a run, with what a user needs to mend it.
 public struct VitProbeError: Error, Sendable, CustomStringConvertible {
@@ -69,7 +70,7 @@ public struct VitProbeError: Error, Sendable, CustomStringConvertible {
         }
       self.init(kind, error.description)
     case let error as ResultsError: self.init(error.exitKind, error.description)
-    case let error as FigurePrinter.Failure: self.init(.cannotCreate, error.description)
+    case let error as SharedLibrary.Failure: self.init(.cannotCreate, error.description)
     case let error as ImageDataError: self.init(error.exitKind, error.description)
     case let error as ModelError: self.init(error.exitKind, error.description)
     case let error as CheckpointError: self.init(error.exitKind, error.description)

@@ -35,7 +35,7 @@ struct CaptureCommand: ParsableCommand {
   @OptionGroup(title: "Output") var output: FolderOptions
 
   func run() throws {
-    output.apply()
+    try output.apply()
     let path = output.path(for: "capture")
     guard path != "-" else {
       throw ValidationError("-o -: features are no CSV; name a folder")

@@ -32,7 +32,7 @@ struct DemoCommand: ParsableCommand {
   }
 
   func run() throws {
-    output.apply()
+    try output.apply()
     if let threads { Threads.configure(count: threads) }
     let demo = try DemoJob(
       arguments: Array(CommandLine.arguments.dropFirst()), analyses: settings.analyzers(seed: 0),

@@ -151,7 +151,7 @@ struct HessianCommand: ParsableCommand {
   }
 
   func run() throws {
-    output.apply()
+    try output.apply()
     let ranks = try join()
     let prepared = try ranks.together { try prepare(ranks) }
     let run = prepared.run

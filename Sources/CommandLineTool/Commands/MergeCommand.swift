@@ -27,7 +27,7 @@ struct MergeCommand: ParsableCommand {
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func run() throws {
-    output.apply()
+    try output.apply()
     let start = ContinuousClock.now
     var job = MergeJob(
       arguments: Array(CommandLine.arguments.dropFirst()), parts: parts,

@@ -1,5 +1,5 @@
-import COpenBLAS
 import Glibc
+import Tensors
 
 /// The effective rank of a matrix: the exponential of the entropy of its singular values divided by
 /// their sum (Roy and Vetterli, "The effective rank", EUSIPCO 2007).
@@ -27,14 +27,9 @@ func singularValues(
   let values = UnsafeBufferPointer(start: matrix, count: rows * columns)
   let top = values.reduce(0) { max($0, abs($1)) }
   guard top > 0 else { return ([], 0) }
-  // A row-major matrix is its transpose to LAPACK, which has the same singular values.
   let scaled = values.map { Double($0) / Double(top) }
   let order = min(rows, columns)
-  let inner = max(rows, columns)
-  var product = [Double](repeating: 0, count: order * order)
-  cblas_dsyrk(
-    CblasColMajor, CblasUpper, columns <= rows ? CblasNoTrans : CblasTrans, blasint(order),
-    blasint(inner), 1, scaled, blasint(columns), 0, &product, blasint(order))
+  let product = OpenBLAS.gram(scaled, rows: rows, columns: columns, ofColumns: columns <= rows)
   let roots = try SmallEigenproblem.values(dense: product, order: order)
     .map { max(0, $0).squareRoot() }
   return (roots, Double(top))

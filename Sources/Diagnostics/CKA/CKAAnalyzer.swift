@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import Reports
 import StrictJSON
 import Tensors
@@ -141,12 +140,9 @@ private final class CKAObserver: BatchObserver {
   }
 
   func finish() -> CKAAnalyzer.Record {
-    var products = [Double](repeating: 0, count: layers * layers)
-    if let base = vectors?.baseAddress, layers > 0, width > 0 {
-      cblas_dsyrk(
-        CblasRowMajor, CblasLower, CblasNoTrans, blasint(layers), blasint(width), 1, base,
-        blasint(width), 0, &products, blasint(layers))
-    }
+    let products =
+      vectors?.baseAddress.map { OpenBLAS.gram($0, rows: layers, columns: width) }
+      ?? [Double](repeating: 0, count: layers * layers)
     let triangle = (0..<layers).flatMap { i in products[(i * layers)...(i * layers + i)] }
     return CKAAnalyzer.Record(
       images: images, products: Array(triangle), scales: scales, nonfinite: nonfinite.sorted())

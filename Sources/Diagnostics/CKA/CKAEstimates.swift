@@ -1,4 +1,3 @@
-import COpenBLAS
 import Tensors
 
 /// Similarities of all pairs of layers from the records of all minibatches: ratios of sums, with
@@ -109,14 +108,8 @@ struct CKAEstimates {
       }
     }
     // The sum of weights of a resample is common to numerator and denominator and drops out.
-    var result = [Double](repeating: 0, count: resamples * count)
-    if count > 0 {
-      cblas_dgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(resamples), blasint(count),
-        blasint(batches), 1, multiplicity, blasint(batches), table, blasint(count), 0, &result,
-        blasint(count))
-    }
-    return result
+    return OpenBLAS.product(
+      multiplicity, table, rows: resamples, inner: batches, columns: count)
   }
 
   /// The similarity of two layers, if it exists.

@@ -1,4 +1,3 @@
-import COpenBLAS
 import Reports
 import Tensors
 

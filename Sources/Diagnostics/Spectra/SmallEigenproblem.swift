@@ -1,4 +1,4 @@
-import COpenBLAS
+import Tensors
 
 /// All eigenpairs of a small symmetric matrix, by LAPACK.
 struct SmallEigenproblem {
@@ -18,12 +18,10 @@ struct SmallEigenproblem {
     vectors[column * count..<(column + 1) * count]
   }
 
-  /// A dense matrix [m, m] of which the upper triangle is read (`dsyev`).
+  /// A dense matrix [m, m] of which the lower triangle is read by rows (`dsyev`).
   init(dense matrix: [Double], order: Int) throws(SpectrumError) {
     var (a, w) = (matrix, [Double](repeating: 0, count: order))
-    var (n, info, workCount) = (Int32(order), Int32(0), Int32(max(1, 34 * order)))
-    var work = [Double](repeating: 0, count: Int(workCount))
-    if order > 0 { dsyev_("V", "U", &n, &a, &n, &w, &work, &workCount, &info) }
+    let info = OpenBLAS.eigenproblem(&a, order: order, vectors: true, values: &w)
     try Self.check("dsyev", info, w)
     (values, vectors) = (w, a)
   }
@@ -32,9 +30,7 @@ struct SmallEigenproblem {
   /// the cost.
   static func values(dense matrix: [Double], order: Int) throws(SpectrumError) -> [Double] {
     var (a, w) = (matrix, [Double](repeating: 0, count: order))
-    var (n, info, workCount) = (Int32(order), Int32(0), Int32(max(1, 34 * order)))
-    var work = [Double](repeating: 0, count: Int(workCount))
-    if order > 0 { dsyev_("N", "U", &n, &a, &n, &w, &work, &workCount, &info) }
+    let info = OpenBLAS.eigenproblem(&a, order: order, vectors: false, values: &w)
     try check("dsyev", info, w)
     return w
   }
@@ -44,19 +40,17 @@ struct SmallEigenproblem {
   init(diagonal: [Double], offDiagonal: [Double]) throws(SpectrumError) {
     let order = diagonal.count
     var (d, e) = (diagonal, Array(offDiagonal.prefix(max(0, order - 1))) + [0])
-    var z = [Double](repeating: 0, count: order * order)
-    var work = [Double](repeating: 0, count: max(1, 2 * order - 2))
-    var (n, info) = (Int32(order), Int32(0))
-    if order > 0 { dstev_("V", &n, &d, &e, &z, &n, &work, &info) }
+    if order == 0 { e = [] }
+    let (z, info) = OpenBLAS.tridiagonal(diagonal: &d, offDiagonal: &e)
     try Self.check("dstev", info, d)
     (values, vectors) = (d, z)
   }
 
   private static func check(
-    _ routine: String, _ info: Int32, _ values: [Double]
+    _ routine: String, _ info: Int, _ values: [Double]
   ) throws(SpectrumError) {
     guard info == 0, values.allSatisfy(\.isFinite) else {
-      throw .smallProblem(routine: routine, info: Int(info))
+      throw .smallProblem(routine: routine, info: info)
     }
   }
 }

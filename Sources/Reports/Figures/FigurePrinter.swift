@@ -1,4 +1,4 @@
-import Glibc
+import SharedLibraries
 
 /// Figures as PDF and PNG, drawn from their SVG by librsvg and cairo.
 ///
@@ -7,26 +7,23 @@ import Glibc
 /// installed. The same figure, fonts and libraries give the same bytes.
 public final class FigurePrinter {
   /// Why figures cannot be printed, and what to install.
-  public struct Failure: Error, Sendable, CustomStringConvertible {
-    /// What was found, and what to do.
-    public let description: String
-  }
+  public typealias Failure = SharedLibrary.Failure
 
   private typealias Pointer = UnsafeMutableRawPointer
   private typealias Sink =
     @convention(c) (Pointer?, UnsafePointer<UInt8>?, UInt32) -> Int32
 
-  private let rsvg: Library
-  private let cairo: Library
-  private let glib: Library
+  private let rsvg: SharedLibrary
+  private let cairo: SharedLibrary
+  private let glib: SharedLibrary
 
   /// Loads the libraries, and looks for a font to set words in.
   ///
   /// - Parameter setting: its font must be installed: another would be taken for it without a word.
   public init(for setting: FigureSetting) throws(Failure) {
-    rsvg = try Library("librsvg-2.so.2", package: "librsvg2-2")
-    cairo = try Library("libcairo.so.2", package: "libcairo2")
-    glib = try Library("libgobject-2.0.so.0", package: "libglib2.0-0")
+    rsvg = try Self.load("librsvg-2.so.2", package: "librsvg2-2")
+    cairo = try Self.load("libcairo.so.2", package: "libcairo2")
+    glib = try Self.load("libgobject-2.0.so.0", package: "libglib2.0-0")
     try Self.checkFonts(setting.font)
   }
 
@@ -75,6 +72,12 @@ public final class FigurePrinter {
     try finish(surface)
     try check(status, "cairo_surface_write_to_png_stream")
     return bytes.value
+  }
+
+  private static func load(_ name: String, package: String) throws(Failure) -> SharedLibrary {
+    try SharedLibrary(
+      name, package: package, use: "figures as PDF or PNG need",
+      advice: "apt-get install librsvg2-2 fonts-liberation; or take svg")
   }
 
   // MARK: Drawing
@@ -158,7 +161,7 @@ public final class FigurePrinter {
       @convention(c) (Pointer?, Pointer?, Pointer?) -> UnsafePointer<Int32>?
     typealias Free = @convention(c) (Pointer?) -> Void
     typealias Start = @convention(c) () -> Int32
-    let fonts = try Library("libfontconfig.so.1", package: "libfontconfig1")
+    let fonts = try load("libfontconfig.so.1", package: "libfontconfig1")
     let start: Start = try fonts["FcInit"]
     let getFonts: GetFonts = try fonts["FcConfigGetFonts"]
     _ = start()
@@ -194,35 +197,6 @@ public final class FigurePrinter {
         description:
           "no font of the family \"\(family)\" is installed, and a PDF or PNG would be set "
           + "in another; fc-list : family lists what is there")
-    }
-  }
-
-  /// A shared library, loaded for as long as the program runs.
-  private struct Library {
-    private let name: String
-    private let handle: UnsafeMutableRawPointer
-
-    init(_ name: String, package: String) throws(Failure) {
-      guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-        throw Failure(
-          description: "figures as PDF or PNG need \(name) of the package \(package), which is not "
-            + "installed: apt-get install librsvg2-2 fonts-liberation; or take svg")
-      }
-      self.name = name
-      self.handle = handle
-    }
-
-    /// A function, whose type the caller knows from its C declaration.
-    subscript<Function>(_ symbol: String) -> Function {
-      get throws(Failure) {
-        guard let address = dlsym(handle, symbol) else {
-          throw Failure(
-            description:
-              "\(name) has no \(symbol): figures as PDF or PNG need librsvg 2.46 and cairo "
-              + "1.16 or later")
-        }
-        return unsafeBitCast(address, to: Function.self)
-      }
     }
   }
 }
