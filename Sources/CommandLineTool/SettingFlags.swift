@@ -3,6 +3,7 @@
 enum SettingFlags {
   static let all: [String: String] = [
     "allowsPartial": "--allow-partial",
+    "batchLimit": "--batches",
     "batchSize": "--batch-size",
     "blocks": "--blocks",
     "buildUp": "--build-up",

@@ -34,6 +34,17 @@ public struct BatchPlan: Sendable, Hashable, Codable {
     self.batches = batches
   }
 
+  /// How many batches are looked at, from the first, and a remark where there are fewer than asked for.
+  public func limited(to limit: Int?) -> (count: Int, notes: [String]) {
+    guard let limit, limit > batches.count else { return (limit ?? batches.count, []) }
+    return (
+      batches.count,
+      [
+        "the \(count) images make \(batches.count) minibatch(es), fewer than the \(limit) of `batchLimit`"
+      ]
+    )
+  }
+
   /// The largest batch there is; buffers of this size serve all.
   public var largestBatch: Int { batches.map(\.count).max() ?? 0 }
 }

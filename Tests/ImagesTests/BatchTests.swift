@@ -14,6 +14,17 @@ import Testing
     #expect(plan.largestBatch == expected.max() ?? 0)
   }
 
+  @Test func fewerMinibatchesThanAskedForAreTold() {
+    let plan = BatchPlan(count: 11, batchSize: 4)
+    for (limit, expected) in [(nil, 2), (1, 1), (2, 2)] {
+      let (count, notes) = plan.limited(to: limit)
+      #expect(count == expected && notes.isEmpty)
+    }
+    let (count, notes) = plan.limited(to: 5)
+    #expect(count == 2)
+    #expect(notes == ["the 11 images make 2 minibatch(es), fewer than the 5 of `batchLimit`"])
+  }
+
   private func folder() throws -> ScratchFolder {
     let scratch = try ScratchFolder()
     let good = try Fixture.bytes("codecs/rgb8.png")

@@ -117,6 +117,7 @@ def main(program, out):
             assert result.returncode == 0, result.stderr
             found = pages(work, work, env)
             printed = printed or found
+            out.mkdir(parents=True, exist_ok=True)
             path = out / f"print_{name}.png"
             sheet(found).save(path, optimize=True)
             print(f"{path.name}: {len(found)} pages, {path.stat().st_size} bytes")

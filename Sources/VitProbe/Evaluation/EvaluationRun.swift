@@ -22,6 +22,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   private let batchCount: Int
   private let options: FeatureRun.Options
   /// Minibatches that variants are run on one after the other.
+  private let batchNotes: [String]
   private let batchesAtOnce: Int
   /// Bytes of all minibatches in hand.
   private let bytesInHand: Int
@@ -39,7 +40,7 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
     try checkLabels(subjects.map(\.label))
     for subject in subjects { try subject.require(data) }
     batches = BatchPlan(count: data.count, batchSize: options.batchSize)
-    batchCount = min(batches.batches.count, batchLimit ?? .max)
+    (batchCount, batchNotes) = batches.limited(to: batchLimit)
     let looked = batches.batches.prefix(batchCount).last?.upperBound ?? 0
     guard let largest = (0..<looked).compactMap(data.label).max(), largest >= 0 else {
       throw VitProbeError(
@@ -81,7 +82,8 @@ public struct EvaluationRun<Evaluation: VariantEvaluation>: RecordedJob {
   /// What is known before anything is computed: of the data, of what labels mean to each model, and of
   /// the variants.
   public var notes: [String] {
-    data.notes + ClassMapping.notes(classes, of: subjects, on: data) + evaluation.notes
+    data.notes + batchNotes + ClassMapping.notes(classes, of: subjects, on: data)
+      + evaluation.notes
   }
 
   /// Variants of all models, the networks as they are among them.

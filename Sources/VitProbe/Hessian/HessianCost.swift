@@ -119,7 +119,7 @@ extension HessianRun {
 
   /// What is known before anything is computed: of the data, and of what labels mean to each model.
   public var notes: [String] {
-    data.notes + ClassMapping.notes(classes, of: subjects, on: SampleSet(data))
+    data.notes + batchNotes + ClassMapping.notes(classes, of: subjects, on: SampleSet(data))
   }
 
   private func figures(_ value: Double) -> String {

@@ -20,6 +20,7 @@ public struct HessianRun: RecordedJob {
   let classes: [ClassMapping]
   let batches: BatchPlan
   let batchCount: Int
+  let batchNotes: [String]
   let parameters: [ParameterVector]
   let memory: Int
   /// What each subject's Hessians cost.
@@ -85,7 +86,7 @@ public struct HessianRun: RecordedJob {
     self.memory = memory
     self.shard = shard
     batches = plan
-    batchCount = min(batches.batches.count, batchLimit ?? .max)
+    (batchCount, batchNotes) = plan.limited(to: batchLimit)
     var parameters: [ParameterVector] = []
     for subject in subjects {
       parameters.append(
