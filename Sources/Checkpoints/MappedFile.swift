@@ -14,6 +14,8 @@ public final class MappedFile: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
 
   private let file: RegularFile
+  /// The file that this is a part of, and where in it.
+  private let whole: (file: MappedFile, start: Int)?
 
   /// Maps the file at `path`.
   ///
@@ -39,9 +41,22 @@ public final class MappedFile: @unchecked Sendable {
     self.path = path
     self.bytes = UnsafeRawBufferPointer(start: address, count: file.size)
     self.file = file
+    whole = nil
   }
 
-  deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+  private init(_ bytes: UnsafeRawBufferPointer, of whole: MappedFile, at start: Int) {
+    (path, file, self.bytes) = (whole.path, whole.file, bytes)
+    self.whole = (whole, start)
+  }
+
+  /// A part of the file as a file of its own: one within an archive. Nil where it reaches beyond the end.
+  func part(at start: Int, length: Int) -> MappedFile? {
+    bytes.part(at: start, length: length).map { MappedFile($0, of: self, at: start) }
+  }
+
+  deinit {
+    if whole == nil { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+  }
 
   /// Length of the file in bytes.
   public var count: Int { bytes.count }
@@ -57,6 +72,9 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Asks the kernel to fetch `range` ahead of its use.
   func prefetch(_ range: Range<Int>) {
+    if let (file, start) = whole {
+      return file.prefetch(start + range.lowerBound..<start + range.upperBound)
+    }
     guard !range.isEmpty, let base = bytes.baseAddress else { return }
     let page = max(sysconf(CInt(_SC_PAGESIZE)), 1)
     let start = range.lowerBound / page * page
@@ -69,6 +87,7 @@ public final class MappedFile: @unchecked Sendable {
   ///
   /// - Throws: ``CheckpointError`` if the file was changed since it was mapped, or reading fails.
   func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws(CheckpointError) {
+    if let (file, start) = whole { return try file.read(at: start + offset, into: target) }
     try requireUnchanged()
     let count: Int
     do throws(SystemError) {

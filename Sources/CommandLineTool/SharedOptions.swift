@@ -310,8 +310,9 @@ struct RunOptions: ParsableArguments {
     guard let text else { return nil }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
     let numbers = parts.compactMap(\.self).filter(\.isFinite)
-    guard numbers.count == parts.count, numbers.count == 1 || numbers.count == 3 else {
-      throw ValidationError("\(name) \"\(text)\": expected one or three numbers, as in 0.5,0.5,0.5")
+    guard numbers.count == parts.count, !numbers.isEmpty else {
+      throw ValidationError(
+        "\(name) \"\(text)\": expected one number, or one a channel, as in 0.5,0.5,0.5")
     }
     return numbers
   }

@@ -4,9 +4,12 @@ public struct ArrayImages: ImageSource {
   public enum Element: Sendable, Hashable {
     /// Unsigned bytes: `[N, H, W]` (grey), `[N, H, W, 1]` or `[N, H, W, 3]`.
     case uint8
-    /// Little-endian Float32, already normalised for the model: `[N, C, H, W]` with C = 1 or 3.
+    /// Little-endian Float32, already normalised for the model: `[N, C, H, W]`.
     case float32
   }
+
+  /// How many channels normalised images may have.
+  static let channelCounts = 1...64
 
   /// Reads the given range of the array's bytes (row-major order, from its first element on), which is
   /// always that of one image. May be called from several threads at the same time.
@@ -45,7 +48,7 @@ public struct ArrayImages: ImageSource {
   ) throws(ImageDataError) {
     let expected =
       element == .uint8
-      ? "uint8 [N,H,W], [N,H,W,1] or [N,H,W,3]" : "float32 [N,3,H,W] or [N,1,H,W]"
+      ? "uint8 [N,H,W], [N,H,W,1] or [N,H,W,3]" : "float32 [N,C,H,W]"
     let axes: (height: Int, width: Int, channels: Int)?
     switch (element, shape.count) {
     case (.uint8, 3): axes = (shape[1], shape[2], 1)
@@ -53,11 +56,21 @@ public struct ArrayImages: ImageSource {
     case (.float32, 4): axes = (shape[2], shape[3], shape[1])
     default: axes = nil
     }
-    guard let axes, shape.allSatisfy({ $0 > 0 }), axes.channels == 1 || axes.channels == 3 else {
-      let isPlanar = element == .uint8 && shape.count == 4 && shape[1] == 3
+    let colours = [1, 3]
+    let isPlanar = element == .uint8 && shape.count == 4 && shape[1] == 3
+    let isInterleaved =
+      element == .float32 && shape.count == 4 && colours.contains(shape[3])
+      && !colours.contains(shape[1])
+    guard let axes, shape.allSatisfy({ $0 > 0 }), !isInterleaved,
+      element == .uint8
+        ? colours.contains(axes.channels) : Self.channelCounts.contains(axes.channels)
+    else {
       throw ImageDataError(
         .mismatch, file: name, found: "an array of shape \(shape)", expected: expected,
-        advice: isPlanar ? "Move the channels to the end: a.transpose(0, 2, 3, 1)" : nil)
+        advice: isPlanar
+          ? "Move the channels to the end: a.transpose(0, 2, 3, 1)"
+          : isInterleaved
+            ? "Move the channels behind the images: a.transpose(0, 3, 1, 2)" : nil)
     }
     let (pixels, overflow) = axes.height.multipliedReportingOverflow(by: axes.width)
     guard !overflow, pixels <= limits.pixels else {

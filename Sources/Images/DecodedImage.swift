@@ -23,16 +23,15 @@ public struct DecodedImage: Sendable, Hashable {
   public let note: String?
 
   /// Creates an image.
-  /// - Precondition: `pixels` has `width * height * channels` values; `channels` is 1 or 3.
+  /// - Precondition: `pixels` has `width * height * channels` values; of bytes `channels` is 1 or 3.
   public init(width: Int, height: Int, channels: Int, pixels: Pixels, note: String? = nil) {
-    let count =
+    let (count, isOfColours) =
       switch pixels {
-      case .bytes(let values): values.count
-      case .normalised(let values): values.count
+      case .bytes(let values): (values.count, channels == 1 || channels == 3)
+      case .normalised(let values): (values.count, channels > 0)
       }
     precondition(
-      width > 0 && height > 0 && (channels == 1 || channels == 3)
-        && count == width * height * channels,
+      width > 0 && height > 0 && isOfColours && count == width * height * channels,
       "\(count) values for an image of \(width) x \(height) with \(channels) channels")
     self.width = width
     self.height = height

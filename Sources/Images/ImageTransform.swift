@@ -54,8 +54,8 @@ public struct ImageTransform: Codable, Sendable, Hashable {
   public var cropRounding: CropRounding
   /// The filter of the resize.
   public var interpolation: Interpolation
-  /// Means of the channels, in units of full scale (0...1); 1 or 3 of them, which also sets the
-  /// number of channels.
+  /// Means of the channels, in units of full scale (0...1), which also sets the number of channels: 3, 1 for grey; others
+  /// take arrays of normalised values alone.
   public var mean: [Float]
   /// Standard deviations of the channels, likewise.
   public var std: [Float]
@@ -101,7 +101,7 @@ public struct ImageTransform: Codable, Sendable, Hashable {
     return transform
   }
 
-  /// Channels of the output: 1 or 3.
+  /// Channels of the output.
   public var channels: Int { mean.count }
 
   /// The size that every output has, or nil if it depends on the image.
@@ -154,9 +154,10 @@ public struct ImageTransform: Codable, Sendable, Hashable {
       throw ImageTransform.setting(
         "crop to \(crop.height) x \(crop.width)", ImageTransform.sidesText)
     }
-    guard mean.count == 1 || mean.count == 3, std.count == mean.count else {
+    guard ArrayImages.channelCounts.contains(mean.count), std.count == mean.count else {
       throw ImageTransform.setting(
-        "\(mean.count) means and \(std.count) standard deviations", "3 of each, or 1 of each")
+        "\(mean.count) means and \(std.count) standard deviations",
+        "one of each a channel, of which there are \(ArrayImages.channelCounts)")
     }
     if let border, border.count != mean.count {
       throw ImageTransform.setting("\(border.count) values of a border", "one a channel")
@@ -248,6 +249,12 @@ extension ImageTransform {
     _ samples: [UInt8], of image: DecodedImage, output: Size,
     into target: UnsafeMutableBufferPointer<Float>, _ limits: ImageLimits
   ) throws(ImageDataError) {
+    guard channels == 1 || channels == 3 else {
+      throw ImageDataError(
+        .mismatch, file: "", found: "an image of \(image.channels) channel(s)",
+        expected: "\(channels) channels",
+        advice: "Give normalised values in an array, float32 [N, \(channels), H, W]")
+    }
     var samples = samples
     var sourceChannels = image.channels
     if channels == 1 && sourceChannels == 3 {

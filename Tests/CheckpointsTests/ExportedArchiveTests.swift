@@ -30,6 +30,10 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     var modelName = "models/model.json"
     var weightsName = "data/weights/model_weights_config.json"
     var more: [(String, String)] = []
+    /// The weights and constants as files of `torch.save`, as until PyTorch 2.8; nil for those of today.
+    var saved: (weights: [UInt8], constants: [UInt8])?
+    /// Whether members have the names of before PyTorch 2.8.
+    var isEarly = false
 
     static func argument(_ name: String, _ kind: String, _ value: String) -> String {
       "{\"name\":\"\(name)\",\"arg\":{\"\(kind)\":\(value)},\"kind\":1}"
@@ -63,6 +67,21 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
         ("data/constants/model_constants_config.json", text("{\"config\":{}}")),
         (modelName, text(document)), ("archive_format", text(format)), ("byteorder", text(order)),
       ]
+      if let saved {
+        members = [
+          ("data/weights/model.pt", saved.weights), ("data/constants/model.pt", saved.constants),
+        ]
+        members += [
+          (modelName, text(document)), ("archive_format", text(format)), ("byteorder", text(order)),
+        ]
+        if isEarly {
+          members = [
+            ("serialized_exported_program.json", text(document)),
+            ("serialized_state_dict.pt", saved.weights),
+            ("serialized_constants.pt", saved.constants), ("version", text("8.2")),
+          ]
+        }
+      }
       members += more.map { ($0.0, text($0.1)) }
       return ZipBuilder(members.map { .init(root + $0.0, $0.1) }).bytes()
     }
@@ -109,6 +128,92 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     parts.payload = (1...6).flatMap { little(Float($0).bitPattern) }
     parts.weightsName = "data/weights/model_model_param_config.json"
     #expect(try open(parts.bytes())["w"]?.floats() == [2, 4, 3, 5])
+  }
+
+  // MARK: Weights within a file of torch.save
+
+  /// What `torch.save` writes of a dictionary of tensors of one storage of four numbers.
+  private static func saved(
+    _ pairs: [(String, [UInt8])], change: (inout ZipBuilder) -> Void = { _ in }
+  ) -> [UInt8] {
+    torchArchive(
+      [0x80, 2] + Pickle.dictionary(pairs.map { (Pickle.string($0.0), $0.1) }) + Pickle.stop,
+      storages: ["0": (1...4).flatMap { little(Float($0).bitPattern) }], change: change)
+  }
+
+  private static let weight = Pickle.tensor(shape: [2, 2], strides: [2, 1])
+
+  @Test(arguments: [false, true])
+  func readsWeightsOfEarlierVersions(isEarly: Bool) throws {
+    var parts = Parts()
+    parts.isEarly = isEarly
+    parts.version = "{\"major\":8,\"minor\":2}"
+    parts.saved = (
+      Self.saved([("w", Self.weight), ("twin", Self.weight)]),
+      Self.saved([("c", Pickle.tensor(offset: 1, shape: [2], strides: [2]))])
+    )
+    let checkpoint = try open(parts.bytes(root: isEarly ? "" : "m/"))
+    #expect(checkpoint.format == .exported)
+    #expect(checkpoint.tensors.map(\.name) == ["w", "twin", "c"])
+    let (own, twin) = (try #require(checkpoint["w"]), try #require(checkpoint["twin"]))
+    #expect(try own.floats() == [1, 2, 3, 4])
+    #expect(own.isSameData(as: twin))
+    #expect(try own.payload().isMapped)
+    #expect(try checkpoint["c"]?.floats() == [2, 4])
+    #expect(checkpoint.program?.inputs == [.parameter("p_w", tensor: "w"), .user("x")])
+    // Constants without any tensor are no file at all.
+    parts.saved?.constants = []
+    #expect(try open(parts.bytes(root: isEarly ? "" : "m/")).tensors.count == 2)
+  }
+
+  /// What stands in the file of weights, and what is said of it.
+  static let savedCases: [(String, CheckpointError.Kind, String, [UInt8])] = [
+    ("no archive", .truncated, "serialized_state_dict.pt\": ", [1, 2, 3]),
+    (
+      "a call", .unsupported, "os.system",
+      saved([("w", Pickle.call("os", "system", [weight]))])
+    ),
+    (
+      "code", .unsupported, "TorchScript",
+      saved([("w", weight)]) { $0.members.append(.init("archive/code/a.py", [1])) }
+    ),
+    (
+      "no dictionary", .unsupported, "a dictionary", torchArchive([0x80, 2] + weight + Pickle.stop)
+    ),
+    (
+      "a view beyond the storage", .malformed, "serialized_state_dict.pt\": tensor \"w\"",
+      saved([("w", Pickle.tensor(offset: 3, shape: [2, 2], strides: [2, 1]))])
+    ),
+    (
+      "an archive of a program", .unsupported, "serialized_state_dict.pt\"",
+      ZipBuilder([.init("serialized_exported_program.json", [1])]).bytes()
+    ),
+  ]
+
+  @Test(arguments: savedCases)
+  func refusesWeights(
+    _ name: String, _ kind: CheckpointError.Kind, _ says: String, _ bytes: [UInt8]
+  ) throws {
+    var parts = Parts()
+    (parts.isEarly, parts.saved) = (true, (bytes, []))
+    let error = failure {
+      for tensor in try open(parts.bytes(root: "")).tensors { _ = try tensor.floats() }
+    }
+    #expect(error?.kind == kind, "\(error?.description ?? "accepted")")
+    #expect(error?.description.contains(says) == true, "\(error?.description ?? "accepted")")
+  }
+
+  @Test func refusesOtherSchemasAndCutsOfEarlierVersions() throws {
+    var parts = Parts()
+    (parts.isEarly, parts.saved) = (true, (Self.saved([("w", Self.weight)]), []))
+    parts.version = "{\"major\":5,\"minor\":1}"
+    #expect(
+      failure { _ = try open(parts.bytes(root: "")) }?.found == "a graph of schema version 5.1")
+    parts.version = "{\"major\":8,\"minor\":2}"
+    let whole = parts.bytes(root: "")
+    for length in stride(from: 0, to: whole.count, by: 97) {
+      #expect(failure { _ = try open(Array(whole[..<length])) } != nil, "\(length) bytes")
+    }
   }
 
   /// A change of the parts, and what is said of it.
@@ -163,7 +268,7 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     .init("two graphs", .unsupported, says: "several graphs") {
       $0.more = [("models/other.json", "{}")]
     },
-    .init("pickled weights", .unsupported, says: "are a pickle") {
+    .init("weights that are no archive", .truncated, says: "data/weights/model.pt") {
       $0.more = [("data/weights/model.pt", "x")]
     },
     .init("a pickled tensor", .unsupported, says: "is a pickle") {
@@ -274,9 +379,6 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     },
     .init("a graph nested without end", .limitExceeded, says: "nested") {
       $0.graph = String(repeating: "[", count: 100_000)
-    },
-    .init("an early archive", .unsupported, says: "early torch.export") {
-      $0.more = [("serialized_exported_program.json", "{}")]
     },
   ]
 

@@ -104,7 +104,7 @@ import Testing
 
   static let cases: [Case] =
     arithmetic + layouts + functions + products + normalizations + convolutions + pools
-    + interpolations
+    + interpolations + choices
 
   private static let arithmetic: [Case] = [
     .init("add") { $0[0] + $0[1] },
@@ -313,7 +313,20 @@ import Testing
       + [
         Case("bicubic antialiased") {
           $0[0].interpolated(height: 3, width: 8, .antialiasedCubic)
-        }
+        },
+        Case("bilinear antialiased") {
+          $0[0].interpolated(height: 3, width: 8, .antialiasedLinear)
+        },
       ]
   }()
+
+  private static let choices: [Case] = [
+    .init("grid bilinear") { $0[0].sampled(at: 0.55 * $0[1]) },
+    .init("grid border") { $0[0].sampled(at: 0.55 * $0[1], border: .border, alignsCorners: true) },
+    .init("grid reflection") { $0[0].sampled(at: 0.55 * $0[1], border: .reflection) },
+    .init("grid bicubic") {
+      $0[0].sampled(at: 0.55 * $0[1], .cubic, border: .reflection, alignsCorners: true)
+    },
+    .init("larger") { .maximum($0[0], $0[1]) },
+  ]
 }

@@ -1,12 +1,13 @@
 """Exports models with random weights and compares every module's output with PyTorch's forward hooks.
 
-    python compare.py VITPROBE [--dynamo | --legacy] [MODEL ...]
+    python compare.py VITPROBE [--dynamo | --legacy] [--keep=FOLDER] [MODEL ...]
     # needs torch, timm, torchvision, transformers, safetensors; for ONNX onnx and onnxscript
 
 Graphs are exported for one image and run on two: as `.pt2`, or as ONNX by the exporter on `torch.export` (opset 18) or
 the older one (opset 17). Prints a row a model: modules compared, the largest difference over them in units of the
 module's largest magnitude, that of the result, and modules without a tap. Convolutions that the older exporter joins
-with the normalisation behind them are not compared.
+with the normalisation behind them are not compared. With --keep exports stay in a folder, and those that are there are
+used again.
 """
 
 import contextlib
@@ -141,15 +142,20 @@ def distance(a, b):
 
 def export(model, x, folder, way):
     """The exported file, and the modules whose values are not their own."""
+    path = folder / ("m.pt2" if way == "pt2" else "m.onnx")
+    if not path.exists():
+        folder.mkdir(exist_ok=True)
+        with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+            if way == "pt2":
+                torch.export.save(torch.export.export(model, (x,)), path)
+            elif way == "dynamo":
+                torch.onnx.export(model, (x,), path, dynamo=True, opset_version=18, verbose=False)
+            else:
+                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17)
     if way == "pt2":
-        torch.export.save(torch.export.export(model, (x,)), folder / "m.pt2")
-        return folder / "m.pt2", set()
+        return path, set()
     import onnx
 
-    path = folder / "m.onnx"
-    opset = 18 if way == "dynamo" else 17
-    more = {"verbose": False} if way == "dynamo" else {}
-    torch.onnx.export(model, (x,), path, dynamo=way == "dynamo", opset_version=opset, **more)
     scopes = [node.name.split("/")[1:-1] for node in onnx.load(path, load_external_data=False).graph.node
               if node.op_type == "Conv" and node.input[1].startswith("onnx::Conv")]
     joined = set()
@@ -163,36 +169,41 @@ def export(model, x, folder, way):
     return path, joined
 
 
+def row(program, name, way, folder):
+    """The line of a model's table."""
+    model, x = build(name)
+    try:
+        path, joined = export(model, x[:1], folder, way)
+    except Exception as error:
+        return f"| `{name}` | – | not exported: {type(error).__name__} | – | – |"
+    np.save(folder / "x.npy", x.numpy())
+    run = subprocess.run(
+        [program, "capture", path, "--data", folder / "x.npy", "--mean", "0", "--std", "1",
+         "--taps", "all", "--replace", "-o", folder / "out"], capture_output=True, text=True)
+    if run.returncode:
+        reason = run.stderr.strip().splitlines()[-1].replace(str(folder) + "/", "")
+        return f"| `{name}` | – | {reason} | – | – |"
+    own = load_file(folder / "out/features.safetensors")
+    outputs, result = hooked(model, x)
+    seen = {key: distance(own[key], value) for key, value in outputs.items() if key in own and key not in joined}
+    worst = max(seen, key=seen.get)
+    print(f"{name}: {worst}", file=sys.stderr)
+    return (f"| `{name}` | {len(seen)} | {seen[worst]:.1e} | {distance(own['logits'], result):.1e} | "
+            f"{len(outputs) - len(seen)} |")
+
+
 def main():
-    ways = [argument[2:] for argument in sys.argv if argument.startswith("--")] or ["pt2"]
+    options = [argument[2:] for argument in sys.argv[1:] if argument.startswith("--")]
     program, *names = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    names = names or [*TIMM, *HUGGING_FACE, *TORCHVISION]
+    way = next((option for option in options if option in ("dynamo", "legacy")), "pt2")
+    kept = next((option.split("=", 1)[1] for option in options if option.startswith("keep=")), None)
     torch.set_num_threads(1)
     print("| model | modules | largest difference | result | without a tap |\n| --- | --- | --- | --- | --- |")
-    for name in names:
-        model, x = build(name)
-        with tempfile.TemporaryDirectory() as folder:
-            folder = Path(folder)
-            try:
-                with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
-                    path, joined = export(model, x[:1], folder, ways[0])
-            except Exception as error:
-                print(f"| `{name}` | – | not exported: {type(error).__name__} | – | – |", flush=True)
-                continue
-            np.save(folder / "x.npy", x.numpy())
-            run = subprocess.run(
-                [program, "capture", path, "--data", folder / "x.npy", "--mean", "0", "--std", "1",
-                 "--taps", "all", "-o", folder / "out"], capture_output=True, text=True)
-            if run.returncode:
-                reason = run.stderr.strip().splitlines()[-1].replace(str(folder) + "/", "")
-                print(f"| `{name}` | – | {reason} | – | – |", flush=True)
-                continue
-            own = load_file(folder / "out/features.safetensors")
-        outputs, result = hooked(model, x)
-        seen = {key: distance(own[key], value) for key, value in outputs.items()
-                if key in own and key not in joined}
-        print(f"| `{name}` | {len(seen)} | {max(seen.values()):.1e} | {distance(own['logits'], result):.1e} | "
-              f"{len(outputs) - len(seen)} |", flush=True)
+    for name in names or [*TIMM, *HUGGING_FACE, *TORCHVISION]:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(kept) / f"{name}-{way}" if kept else Path(scratch)
+            print(row(program, name, way, folder), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,30 +2,34 @@ import StrictJSON
 
 /// A ZIP archive by `torch.export.save` (`.pt2`): a graph in JSON, and each weight a stored member.
 ///
-/// No pickle is opened: example inputs are left alone, and what only a pickle holds is refused by name.
+/// Until PyTorch 2.8 the weights were one file of `torch.save` within the archive, which is read like any other, and
+/// runs nothing. Example inputs are left alone, and what only an arbitrary pickle holds is refused by name.
 struct ExportedArchive {
   private static let maximumJSON = 512 << 20
+  /// The graph in archives of before PyTorch 2.8.
+  private static let earlyGraph = "serialized_exported_program.json"
 
   private let archive: ZipArchive
   private let root: String
   private let model: String
   private let isBigEndian: Bool
+  /// Whether the archive is one of before PyTorch 2.8.
+  private let isEarly: Bool
 
   /// Whether the archive says that it is one of `torch.export`, of any age.
   static func isExported(_ archive: ZipArchive) -> Bool {
     archive.members.contains {
-      $0.name.hasSuffix("serialized_exported_program.json") || $0.name == "archive_format"
-        || $0.name.hasSuffix("/archive_format")
+      $0.name == earlyGraph || $0.name == "archive_format" || $0.name.hasSuffix("/archive_format")
     }
   }
 
   init(_ archive: ZipArchive) throws(CheckpointError) {
     let file = archive.file.path
     self.archive = archive
-    if archive.members.contains(where: {
-      $0.name.hasSuffix("serialized_exported_program.json")
-    }) {
-      throw Self.pickled(file, "weights")
+    isEarly = archive[Self.earlyGraph] != nil
+    guard !isEarly else {
+      (root, model, isBigEndian) = ("", "", false)
+      return
     }
     // Since PyTorch 2.8 all members lie in one folder more.
     let marks = archive.members.filter {
@@ -72,7 +76,7 @@ struct ExportedArchive {
   /// The graph, and every tensor of the file by the names of `state_dict()`: parameters, buffers and
   /// constants.
   func contents() throws(CheckpointError) -> (program: ExportedProgram, tensors: [TensorEntry]) {
-    let member = root + "models/" + model + ".json"
+    let member = isEarly ? Self.earlyGraph : root + "models/" + model + ".json"
     var reader = ExportedProgramReader(file: archive.file.path, member: member)
     let program = try reader.program(try json(member))
     var tensors: [TensorEntry] = []
@@ -87,11 +91,14 @@ struct ExportedArchive {
 
   // MARK: Tensors
 
-  /// The tensors that a folder's list names.
+  /// The tensors that a folder's list names, or that stand in its file.
   private func tensors(_ folder: String) throws(CheckpointError) -> [TensorEntry] {
     let file = archive.file.path
+    if isEarly {
+      return try saved(folder == "weights" ? "serialized_state_dict.pt" : "serialized_constants.pt")
+    }
     let base = "\(root)data/\(folder)/"
-    guard archive[base + model + ".pt"] == nil else { throw Self.pickled(file, folder) }
+    if archive[base + model + ".pt"] != nil { return try saved(base + model + ".pt") }
     let lists = ["\(model)_\(folder)_config.json", "\(model)_model_param_config.json"]
       .map { base + $0 }.filter { archive[$0] != nil }
     guard let list = lists.first else {
@@ -113,6 +120,30 @@ struct ExportedArchive {
       tensors.append(try tensor(entry, base: base, list: list))
     }
     return tensors
+  }
+
+  /// The tensors of a file of `torch.save` that is a member.
+  private func saved(_ name: String) throws(CheckpointError) -> [TensorEntry] {
+    let file = archive.file.path
+    let place = "member \"\(name)\""
+    guard let member = archive[name] else {
+      throw CheckpointError(.missing, file: file, found: "no \(place)", expected: "one")
+    }
+    guard member.size > 0 else { return [] }
+    guard !member.isDeflated, let part = archive.file.part(at: member.offset, length: member.size)
+    else {
+      throw CheckpointError(
+        .unsupported, file: file, place: place, found: "a compressed file of tensors",
+        expected: "a stored one, as PyTorch writes it", advice: "Export the model again")
+    }
+    do throws(CheckpointError) {
+      return try TorchArchive(ZipArchive(part)).contents(.automatic).tensors
+    } catch {
+      throw CheckpointError(
+        error.kind, file: file,
+        place: error.place.isEmpty ? place : "\(place): \(error.place)", found: error.found,
+        expected: error.expected, advice: error.advice)
+    }
   }
 
   private func tensor(
@@ -218,14 +249,6 @@ struct ExportedArchive {
     _ archive: ZipArchive, _ member: ZipArchive.Member
   ) throws(CheckpointError) -> String {
     try archive.contents(of: member).withBytes { $0.utf8Text ?? "" }
-  }
-
-  private static func pickled(_ file: String, _ what: String) -> CheckpointError {
-    CheckpointError(
-      .unsupported, file: file,
-      found: "an archive of an early torch.export, whose \(what) are a pickle",
-      expected: "one whose weights are plain members",
-      advice: "Export the model again with PyTorch 2.9 or later")
   }
 
   private func failure(_ place: String, _ found: String, _ expected: String) -> CheckpointError {

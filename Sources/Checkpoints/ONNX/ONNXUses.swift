@@ -69,7 +69,8 @@ struct ONNXUses {
     }
     if weights.contains(name) { return .weight }
     if statistics.contains(name) { return .statistics }
-    if combined.contains(name), entry.shape.count == 1 { return .weight }
+    // A vector, along whichever axis: a layer scale of maps is [1, C, 1, 1].
+    if combined.contains(name), entry.shape.count(where: { $0 > 1 }) == 1 { return .weight }
     return isStateName(name) ? .weight : .other
   }
 

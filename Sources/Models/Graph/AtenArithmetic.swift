@@ -1,3 +1,4 @@
+import Checkpoints
 import Tensors
 
 /// Arithmetic of two tensors or of a tensor and a number, comparisons, and functions of each value.
@@ -46,8 +47,20 @@ extension AtenOperations {
     "floor_divide": { call in [try known(call) { ($0 / $1).rounded(.down) }] },
     "remainder": { call in [try known(call) { $0 - $1 * ($0 / $1).rounded(.down) }] },
     "fmod": { call in [try known(call) { $0.truncatingRemainder(dividingBy: $1) }] },
-    "maximum": { call in [try known(call) { max($0, $1) }] },
-    "minimum": { call in [try known(call) { min($0, $1) }] },
+    "maximum": { call in
+      try combined(call) {
+        max($0, $1)
+      } engine: {
+        .maximum($0, $1)
+      }
+    },
+    "minimum": { call in
+      try combined(call) {
+        min($0, $1)
+      } engine: {
+        .minimum($0, $1)
+      }
+    },
     "pow": power,
     "addcmul": { call in
       let product = try pair(
@@ -63,7 +76,13 @@ extension AtenOperations {
       let part = try pair(call, difference, weight, nil, { $0 * $1 }, { $0 * $1 })
       return [try pair(call, a, part, nil, { $0 + $1 }, { $0 + $1 })]
     },
-    "eq": comparison { $0 == $1 }, "ne": comparison { $0 != $1 }, "lt": comparison { $0 < $1 },
+    "eq": { call in
+      if let extents = try unmasked(call) {
+        return [.known(HostArray(.bool, [Int](repeating: 1, count: extents), [0]))]
+      }
+      return try comparison({ $0 == $1 })(call)
+    },
+    "ne": comparison { $0 != $1 }, "lt": comparison { $0 < $1 },
     "le": comparison { $0 <= $1 }, "gt": comparison { $0 > $1 }, "ge": comparison { $0 >= $1 },
     "__and__": comparison { $0 != 0 && $1 != 0 }, "bitwise_and": comparison { $0 != 0 && $1 != 0 },
     "logical_and": comparison { $0 != 0 && $1 != 0 },
@@ -232,11 +251,43 @@ extension AtenOperations {
     }
   }
 
+  /// How many axes a value has that is compared with -inf to find rows of attention without any key, which masks that
+  /// are known tell to be none; nil for another comparison.
+  private static func unmasked(_ call: AtenCall) throws(GraphError) -> Int? {
+    guard case .value(let value) = try call["self"], value.isDependent,
+      try number(try call["other"]) == -.infinity,
+      case .tensor(let name)? = call.node.outputs.first,
+      case .tensor(let source)? = call.node.arguments.first?.value
+    else { return nil }
+    func readers(_ name: String) -> [ExportedProgram.Node] {
+      call.compiler.program.nodes.filter { node in
+        node.arguments.contains { $0.value == .tensor(name) }
+      }
+    }
+    let negations = readers(name)
+    let isOfRows = negations.allSatisfy { node in
+      guard AtenCall.base(of: node.target).name == "logical_not",
+        case .tensor(let negated)? = node.outputs.first
+      else { return false }
+      return readers(negated).allSatisfy { AtenCall.base(of: $0.target).name == "any" }
+    }
+    guard isOfRows else { return nil }
+    try call.compiler.requireKeys(of: source)
+    return value.rank
+  }
+
   /// One operand where a mask is true, another elsewhere.
   private static func chosen(
     _ call: AtenCall, _ mask: HostArray, _ a: GraphOperand, _ b: GraphOperand
   ) throws(GraphError) -> GraphOperand {
     let compiler = call.compiler
+    // A mask that is the same everywhere leaves one of both.
+    let shapes = [mask.shape, a.dimensions ?? [], b.dimensions ?? []]
+    let all = shapes.reduce([Int]?.some([])) { joint, shape in
+      joint.flatMap { HostArray.broadcast($0, shape) }
+    }
+    if a.dimensions == all, mask.values.allSatisfy({ $0 != 0 }) { return a }
+    if b.dimensions == all, mask.values.allSatisfy({ $0 == 0 }) { return b }
     if let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) {
       let kind = a.isTensor == b.isTensor ? max(x.kind, y.kind) : a.isTensor ? x.kind : y.kind
       return .known(try HostArray.chosen(mask, x, y, kind))

@@ -1,25 +1,8 @@
 import Tensors
 
-/// Convolutions, pools, normalisations and resampling of maps `[N, C, H, W]`, which lie channels last.
+/// Pools and normalisations of maps `[N, C, H, W]`, which lie channels last.
 extension AtenOperations {
   static let maps: [String: Entry] = [
-    "conv2d": { call in
-      let map = try call.map("input")
-      let weight = try call["weight"].dimensions ?? []
-      guard weight.count == 4, weight.allSatisfy({ $0 > 0 }) else {
-        throw GraphError("weights \(weight)", expected: "[out, in / groups, kh, kw]")
-      }
-      var window = GraphWindow()
-      window.kernel = (weight[2], weight[3])
-      window.stride = try call.pair("stride", [1, 1])
-      window.dilation = try call.pair("dilation", [1, 1])
-      if case .text(let way) = try call["padding"] {
-        try window.pad(way)
-      } else {
-        window.padding = try call.padding()
-      }
-      return [.value(try convolution(call, map, window, groups: try call.int("groups", 1)))]
-    },
     "batch_norm": { call in
       guard try !call.bool("training", false) else {
         throw GraphError(
@@ -40,24 +23,8 @@ extension AtenOperations {
           })
       ]
     },
-    "max_pool2d": { call in
-      let (map, window) = try pool(call)
-      let sliding = try window.sliding(map, isPool: true)
-      return [.value(try call.compiler.mapped(map) { $0.maxPooled(sliding) })]
-    },
-    "avg_pool2d": { call in
-      let (map, window) = try pool(call)
-      let sliding = try window.sliding(map, isPool: true)
-      var divisor: PoolingDivisor = try call.bool("count_include_pad", true) ? .window : .inside
-      if let fixed = try call.optionalInt("divisor_override") {
-        guard fixed > 0 else { throw GraphError("a divisor of \(fixed)") }
-        divisor = .fixed(fixed)
-      }
-      let chosen = divisor
-      return [
-        .value(try call.compiler.mapped(map) { $0.averagePooled(sliding, divisor: chosen) })
-      ]
-    },
+    "max_pool1d": maxPooled, "max_pool2d": maxPooled,
+    "avg_pool1d": averagePooled, "avg_pool2d": averagePooled,
     "adaptive_avg_pool2d": { call in
       let map = try call.map("self")
       let (rows, columns) = try call.outputSize("output_size")
@@ -74,30 +41,10 @@ extension AtenOperations {
       ]
     },
     "adaptive_avg_pool1d": { call in
-      let value = try call.tensor("self")
-      let count = try call.ints("output_size").first ?? 0
-      guard value.rank == 3, value.batchAxis == 0, count > 0, count <= 1 << 20 else {
-        throw GraphError("a pool of \(value.text) to \(count)")
-      }
-      let x = try call.compiler.arranged(value, [0, 2, 1])
-      return [
-        .value(
-          try call.compiler.mapped(x) { x in
-            let (n, length, channels) = (x.shape[0], x.shape[1], x.shape[2])
-            return x.reshaped([n, length, 1, channels]).averagePooled(height: count, width: 1)
-              .reshaped([n, count, channels])
-          })
-      ]
-    },
-    "upsample_nearest2d": { call in try resampled(call) { _ in .nearest } },
-    "_upsample_nearest_exact2d": { call in try resampled(call) { _ in .nearestExact } },
-    "upsample_bilinear2d": { call in try resampled(call) { .linear(alignsCorners: $0) } },
-    "upsample_bicubic2d": { call in try resampled(call) { .cubic(alignsCorners: $0) } },
-    "_upsample_bicubic2d_aa": { call in
-      guard try !call.bool("align_corners", false) else {
-        throw GraphError("antialiased resampling with aligned corners")
-      }
-      return try resampled(call) { _ in .antialiasedCubic }
+      let map = try call.mapOrRow("self", isRow: true)
+      let (_, count) = try call.outputSize("output_size")
+      let pooled = try call.compiler.mapped(map.value) { $0.averagePooled(height: 1, width: count) }
+      return [try call.operand(pooled, of: map)]
     },
     "im2col": { call in
       let map = try call.map("self")
@@ -142,10 +89,38 @@ extension AtenOperations {
     },
   ]
 
-  private static func pool(_ call: AtenCall) throws(GraphError) -> (GraphValue, GraphWindow) {
-    let map = try call.map("self")
-    let kernel = try call.pair("kernel_size", [])
-    var window = try call.window(kernel: kernel, stride: [kernel.0, kernel.1])
+  private static let maxPooled: Entry = { call in
+    let (map, window) = try pool(call)
+    let sliding = try window.sliding(map.value, isPool: true)
+    return [
+      try call.operand(try call.compiler.mapped(map.value) { $0.maxPooled(sliding) }, of: map)
+    ]
+  }
+
+  private static let averagePooled: Entry = { call in
+    let (map, window) = try pool(call)
+    guard window.dilation == (1, 1) else {
+      throw GraphError(
+        .unrecognised, "means over places \(window.dilation) apart", advice: GraphError.capture)
+    }
+    let sliding = try window.sliding(map.value, isPool: true)
+    var divisor: PoolingDivisor = try call.bool("count_include_pad", true) ? .window : .inside
+    if let fixed = try call.optionalInt("divisor_override") {
+      guard fixed > 0 else { throw GraphError("a divisor of \(fixed)") }
+      divisor = .fixed(fixed)
+    }
+    let chosen = divisor
+    let pooled = try call.compiler.mapped(map.value) {
+      $0.averagePooled(sliding, divisor: chosen)
+    }
+    return [try call.operand(pooled, of: map)]
+  }
+
+  private static func pool(_ call: AtenCall) throws(GraphError) -> (AtenMap, GraphWindow) {
+    let map = try call.mapOrRow("self", isRow: call.operation.hasSuffix("1d"))
+    var kernel = try call.pair("kernel_size", [])
+    if map.isRow { kernel.0 = 1 }
+    var window = try call.window(kernel: kernel, stride: [kernel.0, kernel.1], isRow: map.isRow)
     window.ceilMode = try call.bool("ceil_mode", false)
     return (map, window)
   }
@@ -176,82 +151,6 @@ extension AtenOperations {
     }
     return (scale, shift)
   }
-
-  private static func convolution(
-    _ call: AtenCall, _ map: GraphValue, _ window: GraphWindow, groups: Int
-  ) throws(GraphError) -> GraphValue {
-    let compiler = call.compiler
-    let operand = try call["weight"]
-    guard let shape = operand.dimensions, groups > 0, map.dimensions[1] == shape[1] * groups,
-      shape[0].isMultiple(of: groups), !operand.isDependent
-    else {
-      throw GraphError(
-        "weights \(operand.dimensions ?? []) in \(groups) groups over a map \(map.text)",
-        expected: "weights [out, in / groups, kh, kw] that fit")
-    }
-    let sliding = try window.sliding(map, isPool: false)
-    let isDepthwise = groups > 1 && shape[1] == 1 && shape[0] == groups
-    var weight: GraphValue
-    if case .stored(let stored) = operand, stored.isParameter {
-      weight = try compiler.value(of: stored, layout: isDepthwise ? .depthwise : .convolution)
-    } else {
-      weight = try compiler.value(operand)
-    }
-    weight = try compiler.arranged(weight, isDepthwise ? [2, 3, 0, 1] : [0, 2, 3, 1])
-    let bias = try call.vector("bias", shape[0])
-    let hasBias = bias != nil
-    return try compiler.emit(
-      [map, weight] + (bias.map { [$0] } ?? []), order: map.order, batchAxis: map.batchAxis
-    ) { inputs, _ in
-      let (x, w) = (inputs[0], inputs[1])
-      if isDepthwise {
-        let y = x.depthwise(w.reshaped([w.shape[0], w.shape[1], w.shape[2]]), window: sliding)
-        return hasBias ? y + inputs[2] : y
-      }
-      let affine =
-        hasBias
-        ? ChannelAffine(scale: Tensor(repeating: 1, shape: inputs[2].shape), shift: inputs[2]) : nil
-      return Tensors.convolution(x, w, window: sliding, groups: groups, affine: affine)
-    }
-  }
-
-  private static func resampled(
-    _ call: AtenCall, _ way: (_ alignsCorners: Bool) -> Interpolation
-  ) throws(GraphError) -> [GraphOperand] {
-    let map = try call.map(call.firstName)
-    let interpolation = way(try call.bool("align_corners", false))
-    var scales: (height: Double?, width: Double?) = (nil, nil)
-    let (height, width): (Int, Int)
-    if case .list(let factors) = try call["scale_factors"], factors.count == 2 {
-      var values: [Double] = []
-      for factor in factors {
-        switch factor {
-        case .number(.real(let value)): values.append(value)
-        case .number(.int(let value)): values.append(Double(value))
-        default: throw GraphError("a scale that is \(factor.title)")
-        }
-      }
-      guard values.allSatisfy({ $0 > 0 && $0 <= 65536 }) else {
-        throw GraphError("scales \(values)")
-      }
-      height = Int((Double(map.dimensions[2]) * values[0]).rounded(.down))
-      width = Int((Double(map.dimensions[3]) * values[1]).rounded(.down))
-      scales = (values[0], values[1])
-    } else {
-      (height, width) = try call.outputSize("output_size")
-      scales = (try call.optionalReal("scales_h"), try call.optionalReal("scales_w"))
-    }
-    guard height > 0, width > 0, height <= 1 << 20, width <= 1 << 20 else {
-      throw GraphError("\(map.text) resampled to \(height) x \(width)")
-    }
-    let chosen = scales
-    return [
-      .value(
-        try call.compiler.mapped(map) {
-          $0.interpolated(height: height, width: width, interpolation, scale: chosen)
-        })
-    ]
-  }
 }
 
 /// A window over a map as a graph gives it, rows before columns.
@@ -267,14 +166,14 @@ struct GraphWindow {
     "a window of \(kernel), stride \(stride), padding \(padding), dilation \(dilation)"
   }
 
-  /// Padding by name, as a convolution has it.
-  mutating func pad(_ way: String) throws(GraphError) {
+  /// Padding by name, as a convolution has it: above, left, below, right.
+  func padding(_ way: String) throws(GraphError) -> (Int, Int, Int, Int) {
     switch way {
-    case "valid": padding = (0, 0, 0, 0)
+    case "valid": return (0, 0, 0, 0)
     case "same":
       guard stride == (1, 1) else { throw GraphError("padding \"same\" with stride \(stride)") }
       let (rows, columns) = ((kernel.0 - 1) * dilation.0, (kernel.1 - 1) * dilation.1)
-      padding = (rows / 2, columns / 2, rows - rows / 2, columns - columns / 2)
+      return (rows / 2, columns / 2, rows - rows / 2, columns - columns / 2)
     default: throw GraphError("padding \"\(way)\"", expected: "same or valid")
     }
   }
@@ -303,6 +202,12 @@ struct GraphWindow {
   }
 }
 
+/// A map `[N, C, H, W]`, channels last in memory; or rows, as a map of one.
+struct AtenMap {
+  let value: GraphValue
+  let isRow: Bool
+}
+
 extension AtenCall {
   /// A map `[N, C, H, W]`, channels last in memory.
   func map(_ name: String) throws(GraphError) -> GraphValue {
@@ -313,13 +218,43 @@ extension AtenCall {
     return try compiler.arranged(value, [0, 2, 3, 1])
   }
 
-  /// A window with the usual names of its numbers.
-  func window(kernel: (Int, Int), stride: [Int]) throws(GraphError) -> GraphWindow {
+  /// A map, or rows `[N, C, L]` as a map of one row.
+  func mapOrRow(_ name: String, isRow: Bool) throws(GraphError) -> AtenMap {
+    guard isRow else { return AtenMap(value: try map(name), isRow: false) }
+    let row = try tensor(name)
+    guard row.rank == 3, row.batchAxis.map({ $0 == 0 }) ?? true else {
+      throw GraphError("\(operation) of \(row.text)", expected: "rows [N, C, L]")
+    }
+    let map = try compiler.reshaped(
+      row, Array(row.dimensions[..<2]) + [1, row.dimensions[2]], batchAxis: row.batchAxis)
+    return AtenMap(value: try compiler.arranged(map, [0, 2, 3, 1]), isRow: true)
+  }
+
+  /// A result as a map, or as rows again.
+  func operand(_ value: GraphValue, of map: AtenMap) throws(GraphError) -> GraphOperand {
+    guard map.isRow else { return .value(value) }
+    let row = [value.dimensions[0], value.dimensions[1], value.dimensions[3]]
+    return .value(try compiler.reshaped(value, row, batchAxis: value.batchAxis))
+  }
+
+  /// A window with the usual names of its numbers. Over rows these are those of columns.
+  func window(
+    kernel: (Int, Int), stride: [Int], isRow: Bool = false
+  ) throws(GraphError) -> GraphWindow {
     var window = GraphWindow()
     window.kernel = kernel
     window.stride = try pair("stride", stride)
     window.dilation = try pair("dilation", [1, 1])
-    window.padding = try padding()
+    if isRow { (window.stride.0, window.dilation.0) = (1, 1) }
+    if case .text(let way) = try self["padding"] {
+      window.padding = try window.padding(way)
+    } else if isRow {
+      let told = try ints("padding", [0])
+      guard let first = told.first, let last = told.last else { throw GraphError("no padding") }
+      window.padding = (0, first, 0, last)
+    } else {
+      window.padding = try padding()
+    }
     return window
   }
 

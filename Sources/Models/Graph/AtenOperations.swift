@@ -11,7 +11,8 @@ enum AtenOperations {
   static let table: [String: Entry] = {
     var table: [String: Entry] = [:]
     for part in [
-      symbols, views, layouts, creation, writes, arithmetic, functions, products, maps, reductions,
+      symbols, views, layouts, creation, writes, arithmetic, functions, products, maps,
+      convolutions, sampling, reductions,
     ] { table.merge(part) { first, _ in first } }
     return table
   }()
@@ -51,7 +52,8 @@ public struct GraphOperations: Sendable {
       Entry(
         name: name, count: value.count,
         isKnown: ONNXOperations.table[name] != nil
-          || AtenOperations.table[AtenCall.base(of: name).name] != nil,
+          || AtenOperations.table[AtenCall.base(of: name).name] != nil
+          || CoreOperations.names.contains(AtenCall.base(of: name).name),
         modules: value.modules)
     }.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
   }

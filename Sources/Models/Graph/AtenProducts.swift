@@ -1,3 +1,4 @@
+import Checkpoints
 import Tensors
 
 /// Products, attention, and normalisations over rows.
@@ -352,6 +353,24 @@ extension AtenOperations {
         flat(inputs[0]), flat(inputs[1]), flat(inputs[2]), heads: heads, scale: scale,
         bias: inputs.count > 3 ? inputs[3] : nil, maps: pass.maps)
       return x.reshaped([x.shape[0], t, heads, e])
+    }
+  }
+}
+
+extension GraphCompiler {
+  /// Refuses masks that leave a query of a softmax, or of what goes into one, without any key.
+  func requireKeys(of name: String) throws(GraphError) {
+    var name = name
+    for _ in 0..<4 {
+      guard let maker = maker(of: name) else { return }
+      for read in maker.arguments {
+        if case .tensor = read.value, let mask = try known(try operand(read.value)), mask.rank >= 1
+        {
+          try AtenOperations.requireKeys(mask)
+        }
+      }
+      guard case .tensor(let source)? = maker.arguments.first?.value else { return }
+      name = source
     }
   }
 }

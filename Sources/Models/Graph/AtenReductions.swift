@@ -13,6 +13,8 @@ extension AtenOperations {
       }
       return try reduced(call) { $0.sum(axes: $1, keepingAxes: true) }
     },
+    "any": known { isFirst, a, b in (isFirst ? 0 : a) != 0 || b != 0 ? 1 : 0 },
+    "all": known { isFirst, a, b in (isFirst ? 1 : a) != 0 && b != 0 ? 1 : 0 },
     "amax": { call in try reduced(call) { $0.maximum(axes: $1, keepingAxes: true) } },
     "amin": { call in
       try reduced(call) { -1 * (-1 * $0).maximum(axes: $1, keepingAxes: true) }
@@ -67,6 +69,23 @@ extension AtenOperations {
   private static func variance(_ call: AtenCall) throws(GraphError) -> Float {
     if case .bool(let isUnbiased) = try call["unbiased"] { return isUnbiased ? 1 : 0 }
     return Float(try call.real("correction", 1))
+  }
+
+  /// A reduction of truth values, which have to be known.
+  private static func known(
+    _ combine: @escaping @Sendable (_ isFirst: Bool, Double, Double) -> Double
+  ) -> Entry {
+    { call throws(GraphError) in
+      guard let array = try call.compiler.known(try call["self"]) else {
+        throw GraphError(
+          .unrecognised, "\(call.operation) of values that depend on images or parameters",
+          advice: GraphError.capture)
+      }
+      let axes = try call.axes(of: array.rank)
+      let result = try array.folded(
+        axes, keeps: try call.bool("keepdim", false), by: 1, combine)
+      return [.known(result.converted(to: .bool))]
+    }
   }
 
   /// A reduction that leaves the axes with extent 1; they go unless they are to be kept.

@@ -14,7 +14,7 @@ extension AtenOperations {
     "to": converted, "_to_copy": converted, "dropout": dropout, "feature_dropout": dropout,
     "alpha_dropout": dropout, "native_dropout": dropout,
     "view": viewed, "reshape": viewed, "_unsafe_view": viewed,
-    "flatten": flattened, "unflatten": unflattened,
+    "flatten": flattened, "unflatten": unflattened, "as_strided": strided,
     "permute": { call in
       let (operand, rank) = try call.tensorLike("self")
       let dims = try call.axes("dims", of: rank)
@@ -185,6 +185,28 @@ extension AtenOperations {
     }
     let (dimensions, batchAxis) = try call.compiler.resolve(wanted, for: value)
     return .value(try call.compiler.reshaped(value, dimensions, batchAxis: batchAxis))
+  }
+
+  /// Another look at memory: known where it is the same values in their order.
+  private static let strided: Entry = { call in
+    let (operand, rank) = try call.tensorLike("self")
+    let (size, strides) = (try call.extents("size"), try call.ints("stride"))
+    let images: Int? = if case .value(let value) = operand { value.batchAxis } else { nil }
+    let long = (0..<rank).filter { operand.dimensions?[$0] != 1 && $0 != images }
+    var (step, isDense) = (1, size.count == strides.count)
+    for (extent, stride) in zip(size, strides).reversed() where extent != .int(1) {
+      isDense = isDense && stride == step
+      guard case .int(let extent) = extent, extent > 0, extent <= 1 << 31 else { continue }
+      step = step.multipliedReportingOverflow(by: extent).partialValue
+    }
+    guard isDense, long.count <= 1, images.map({ $0 == 0 }) ?? true,
+      try call.int("storage_offset", 0) == 0
+    else {
+      throw GraphError(
+        .unrecognised, "\(operand.title) as its memory lies, by steps of \(strides)",
+        advice: GraphError.capture)
+    }
+    return [try viewed(call, operand, size)]
   }
 
   private static let reshapedAs: Entry = { call in

@@ -18,6 +18,11 @@ extension AtenOperations {
       array.write(source.expanded(to: array.shape).values)
       return [.known(array)]
     },
+    "slice_scatter": { call in
+      let part = try call["src"]
+      guard part.isTensor else { throw call.wrong("src", part, "a tensor") }
+      return [try writtenBack(part, call)]
+    },
   ]
 
   private static func written(_ call: AtenCall, _ value: Double) throws(GraphError) -> GraphOperand

@@ -64,9 +64,10 @@ struct GraphAxes {
 
   /// Operations whose result is a map `[N, C, H, W]`.
   private static let maps: Set<String> = [
-    "conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
-    "upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d", "upsample_bicubic2d",
-    "_upsample_bicubic2d_aa", "col2im", "pixel_shuffle", "pixel_unshuffle",
+    "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d",
+    "adaptive_max_pool2d", "upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d",
+    "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "grid_sampler",
+    "col2im", "pixel_shuffle", "pixel_unshuffle",
   ]
 
   /// Notes the axes of what an operation made.

@@ -4,8 +4,8 @@ import Tensors
 /// Makes the steps of a graph from its operations: one operation after the other, each by its entry in
 /// ``AtenOperations``.
 ///
-/// What depends on no image is computed here where it has no parameters in it (``HostArray``), else in the
-/// preparation. Shapes are checked before the engine sees them; the engine then runs each step on shapes alone,
+/// What depends on no image is computed here where it has no parameters in it (``HostArray``, or by the engine), else
+/// in the preparation. Shapes are checked before the engine sees them; the engine then runs each step on shapes alone,
 /// which gives the extents of its result.
 final class GraphCompiler {
   /// The graph; once it is compiled, with its operations as they were carried out: those of ONNX are those of PyTorch
@@ -30,6 +30,8 @@ final class GraphCompiler {
   var shapes: [Tensor] = []
   let meter = Meter()
   var loaded: [String: GraphValue] = [:]
+  /// Tensors of the file whose values were looked at here.
+  var seen: Set<String> = []
   /// The operation that is being compiled.
   private(set) var node = 0
   let checkpoint: Checkpoint
@@ -43,6 +45,12 @@ final class GraphCompiler {
   private(set) var flow = GraphFlow()
   /// Names of values that are taps: each has a slot of its own.
   private let tapped: Set<String>
+  /// The values of slots that neither images nor parameters have a part in.
+  private(set) var folded: [Int: Tensor] = [:]
+  /// Tensors of the file that are constants, as they are stored, by slot.
+  var tables: [Int: StoredTensor] = [:]
+  /// The most values of one that is computed when the graph is read.
+  static let maximumFolded = 1 << 20
   /// The most bytes that the preparation may make.
   private static let maximumPreparation = 8 << 30
 
@@ -78,7 +86,7 @@ final class GraphCompiler {
         if let translation = ONNXOperations.table[entry.target] {
           try ONNXCall(entry, self).translate(translation)
         } else {
-          try carryOut(entry)
+          try carryOut(CoreOperations.whole(entry))
         }
       } catch let error as GraphError {
         throw error.at(place(of: entry))
@@ -94,7 +102,10 @@ final class GraphCompiler {
     node = carriedOut.count
     carriedOut.append(entry)
     let call = AtenCall(entry, self)
-    guard let operation = AtenOperations.table[call.operation] else { return }
+    guard let operation = AtenOperations.table[call.operation] else {
+      throw GraphError(
+        .unrecognised, "an operation that is not known", advice: GraphError.capture)
+    }
     let written = call.isInPlace ? try writtenValues(entry, node, memory) : []
     let results = try operation(call)
     try bind(entry, results)
@@ -312,7 +323,9 @@ final class GraphCompiler {
         advice: GraphError.capture)
     }
     let probe = inputs.map { shapes[$0.slot] }
+    let before = meter.multiplyAdds
     let result = run(probe, GraphPass(images: 1))
+    let cost = meter.multiplyAdds - before
     guard result.shape.rank == order.count else {
       throw GraphError("a result of shape \(result.shape)", expected: "\(order.count) axes")
     }
@@ -331,6 +344,11 @@ final class GraphCompiler {
     }
     if isDependent {
       plan.steps.append(step)
+    } else if let tensors = try constants(inputs), cost <= Self.maximumFolded << 8,
+      result.shape.count <= Self.maximumFolded
+    {
+      // What is made of constants is one.
+      define(slot, run(tensors, GraphPass(images: 1)))
     } else {
       plan.preparation.append(step)
       guard !meter.isSaturated, meter.liveBytes <= Self.maximumPreparation else {
@@ -343,6 +361,27 @@ final class GraphCompiler {
       imagesAreInner: areInner)
   }
 
+  private func define(_ slot: Int, _ tensor: Tensor) {
+    plan.constants.append((slot, tensor))
+    if tensor.shape.count <= Self.maximumFolded { folded[slot] = tensor }
+  }
+
+  /// The values of inputs that are all constants; nil for others.
+  private func constants(_ inputs: [GraphValue]) throws(GraphError) -> [Tensor]? {
+    guard inputs.allSatisfy({ folded[$0.slot] != nil || tables[$0.slot] != nil }) else {
+      return nil
+    }
+    for input in inputs where folded[input.slot] == nil {
+      guard
+        let array = try tables[input.slot].flatMap({ table throws(GraphError) in
+          try known(.stored(table))
+        })
+      else { return nil }
+      folded[input.slot] = Tensor(array.values.map(Float.init), shape: Shape(array.shape))
+    }
+    return inputs.compactMap { folded[$0.slot] }
+  }
+
   func newSlot(_ shape: Tensor) -> Int {
     shapes.append(shape)
     plan.slots += 1
@@ -353,7 +392,7 @@ final class GraphCompiler {
   func constant(_ array: HostArray) -> GraphValue {
     let tensor = Tensor(array.values.map(Float.init), shape: Shape(array.shape))
     let slot = newSlot(Tensor(abstract: tensor.shape, meter: meter))
-    plan.constants.append((slot, tensor))
+    define(slot, tensor)
     return GraphValue(
       slot: slot, dimensions: array.shape, order: Array(0..<array.rank), batchAxis: nil)
   }

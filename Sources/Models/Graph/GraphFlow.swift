@@ -89,6 +89,7 @@ struct GraphFlow {
     let name = AtenCall.base(of: node.target).name
     if AtenOperations.viewing.contains(name) { return .view }
     switch name {
+    case "conv1d", "conv_transpose1d", "conv_transpose2d": return .convolution(isSpatial: true)
     case "conv2d":
       guard case .tensor(let weight)? = node.arguments.first(where: { $0.name == "weight" })?.value,
         let shape = operands[weight]?.dimensions, shape.count == 4
@@ -107,7 +108,8 @@ struct GraphFlow {
     case "scaled_dot_product_attention": return .attention
     case "softmax", "_softmax": return .softmax
     case "layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm": return .norm
-    case "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_avg_pool1d",
+    case "max_pool1d", "avg_pool1d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d",
+      "adaptive_avg_pool1d",
       "adaptive_max_pool2d":
       return .pool
     case "add": return .add

@@ -69,7 +69,7 @@ public enum GraphLoader {
     report.warnings.append(
       images.map { "exported for \($0) image(s), and run on any number" }
         ?? "exported for any number of images")
-    let used = Set(network.parameters.map(\.specification.name))
+    let used = Set(network.parameters.map(\.specification.name)).union(compiler.seen)
     report.unused = checkpoint.tensors.filter {
       !used.contains($0.name) && $0.dtype.isFloatingPoint
     }
@@ -81,7 +81,9 @@ public enum GraphLoader {
       [
         ParameterProvenance(
           parameter: "preprocessing",
-          value: "ImageNet's mean and deviation, of which the file says nothing (`mean`, `std`)",
+          value: input.channels == 3
+            ? "ImageNet's mean and deviation, of which the file says nothing (`mean`, `std`)"
+            : "mean and deviation 0.5, of which the file says nothing (`mean`, `std`)",
           source: .assumed)
       ] + overrides.provenance
     return LoadedGraph(network: network, report: report, preprocessing: preprocessing)

@@ -42,6 +42,9 @@ extension GraphCompiler {
         inputs[0].reshaped(Shape(inputs[0].shape.dimensions + [1]))
       }
     }
+    if case .asStored = layout, stored.isConstant, entry.count <= Self.maximumFolded {
+      tables[slot] = stored
+    }
     loaded[entry.name] = value
     shared.append((entry, value))
     return value
@@ -52,13 +55,19 @@ extension GraphCompiler {
     if !notes.contains(note) { notes.append(note) }
   }
 
-  /// What is known of an operand without the engine; nil for what depends on images or parameters.
+  /// What is known of an operand; nil for what depends on images or parameters.
   func known(_ operand: GraphOperand) throws(GraphError) -> HostArray? {
     switch operand {
     case .known(let array): return array
-    case .stored(let stored) where !stored.isParameter && loaded[stored.entry.name] == nil:
+    case .value(let value):
+      guard let tensor = folded[value.slot] else { return nil }
+      let axes = (0..<value.rank).map { axis in value.order.firstIndex(of: axis) ?? 0 }
+      return HostArray(.float32, value.memory, tensor.values.map(Double.init)).permuted(axes)
+    case .stored(let stored)
+    where !stored.isParameter && (stored.isConstant || loaded[stored.entry.name] == nil):
       let entry = stored.entry
       guard let kind = HostArray.Kind(entry.dtype) else { return nil }
+      seen.insert(entry.name)
       _ = try HostArray.count(entry.shape)
       do {
         if kind == .integer, entry.dtype == .int64 || entry.dtype == .int32 {

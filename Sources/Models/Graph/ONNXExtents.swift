@@ -50,12 +50,82 @@ extension ONNXOperations {
       guard try call.text("reduction", "none") == "none" else {
         throw GraphError(.unrecognised, "values combined in place", advice: GraphError.capture)
       }
-      let (data, index) = (
-        try call.requireKnown(0, "values changed in place"), try call.requireKnown(1, "indices")
-      )
-      call.give(try data.scattered(index, try call.requireKnown(2, "values put in place")))
+      let index = try call.requireKnown(1, "indices")
+      if let data = try call.known(call[0]), let updates = try call.known(call[2]) {
+        return call.give(try data.scattered(index, updates))
+      }
+      try put(call, index)
     },
   ]
+
+  /// Values put at places that an index names: of those that are there and those that come, one after the other, the
+  /// ones that are wanted.
+  private static func put(_ call: ONNXCall, _ index: HostArray) throws {
+    let (data, updates) = (try call.extents(call[0]), try call.extents(call[2]))
+    func images(_ argument: ExportedProgram.Argument) throws -> Int? {
+      guard case .value(let value) = try call.operand(argument) else { return nil }
+      return value.batchAxis
+    }
+    let (own, other) = (try images(call[0]), try images(call[2]))
+    var (index, rest, new) = (index, data, updates)
+    let depth = index.shape.last ?? 0
+    if let own, own >= depth {
+      // Each image's own, behind what the index names.
+      let place = index.rank - 1 + own - depth
+      guard new.indices.contains(place), other == place || other == nil && new[place] == 1 else {
+        throw GraphError("\(updates) put into images", expected: "images that stay apart")
+      }
+      rest.remove(at: own)
+      new.remove(at: place)
+    } else if let own {
+      // What an index says of the only image goes without saying.
+      let said = index.selected(axis: index.rank - 1, own).values
+      guard call.compiler.exportedImages == 1, said.allSatisfy({ $0 == 0 || $0 == -1 }),
+        other.map({ new[$0] == 1 }) ?? true
+      else { throw GraphError("images named by an index", expected: "images that stay apart") }
+      let columns = try (0..<depth).filter { $0 != own }.map { column throws(GraphError) in
+        index.selected(axis: index.rank - 1, column).inserting(axis: index.rank - 1)
+      }
+      guard !columns.isEmpty else { throw GraphError("nothing but images named by an index") }
+      index = try HostArray.joined(columns, axis: index.rank - 1)
+      rest.remove(at: own)
+    } else if other != nil {
+      throw GraphError("images put into what is the same for all", advice: GraphError.capture)
+    }
+    let (count, more) = (try HostArray.count(rest), try HostArray.count(new))
+    let places = try HostArray(.integer, rest) { Double($0) }
+      .scattered(index, HostArray(.integer, new) { Double(count + $0) })
+    /// All values of an image as a row.
+    func row(
+      _ argument: ExportedProgram.Argument, _ axis: Int?, _ rank: Int, _ count: Int
+    ) throws -> ExportedProgram.Argument {
+      guard let axis else {
+        return try call.step("view", ["self": argument, "size": .ints([1, count])])
+      }
+      let first = try call.step(
+        "permute",
+        ["self": argument, "dims": .ints([axis] + (0..<rank).filter { $0 != axis })])
+      return try call.step("flatten", ["self": first, "start_dim": .int(1), "end_dim": .int(-1)])
+    }
+    let both = try call.step(
+      "cat",
+      [
+        "tensors": .list([
+          try row(call[0], own, data.count, count), try row(call[2], other, updates.count, more),
+        ]), "dim": .int(1),
+      ])
+    let chosen = try call.step(
+      "index_select",
+      ["self": both, "dim": .int(1), "index": call.constant(places.reshaped([count]))])
+    guard let own else {
+      return try call.make("view", ["self": chosen, "size": .ints(data)])
+    }
+    let apart = try call.step(
+      "unflatten", ["self": chosen, "dim": .int(1), "sizes": .ints(rest)])
+    var order = Array(1...rest.count)
+    order.insert(0, at: own)
+    try call.make("permute", ["self": apart, "dims": .ints(order)])
+  }
 
   /// Extents of a constant: what is the same for every image is one, and repeated where it meets others.
   private static func constantShape(_ call: ONNXCall, _ index: Int) throws -> [Int] {

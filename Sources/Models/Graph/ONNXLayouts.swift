@@ -18,14 +18,19 @@ extension ONNXOperations {
     },
     "Flatten": { call in
       let extents = try call.extents(call[0])
-      let axis = try call.int("axis", 1)
-      guard axis == 1, extents.count >= 1 else {
-        throw GraphError("axes joined around axis \(axis)", expected: "images that stay apart")
+      let told = try call.int("axis", 1)
+      let axis = told == extents.count ? told : try call.place(told, extents.count)
+      if axis == 1, extents.count > 1 {
+        return try call.make(
+          "flatten", ["self": call[0], "start_dim": .int(1), "end_dim": .int(-1)])
       }
-      guard extents.count > 1 else {
-        return try call.make("unsqueeze", ["self": call[0], "dim": .int(1)])
-      }
-      try call.make("flatten", ["self": call[0], "start_dim": .int(1), "end_dim": .int(-1)])
+      let (rows, columns) = (extents[..<axis], extents[axis...])
+      try call.make(
+        "view",
+        [
+          "self": call[0],
+          "size": .ints([try HostArray.count(Array(rows)), try HostArray.count(Array(columns))]),
+        ])
     },
     "Transpose": { call in
       let rank = try call.extents(call[0]).count

@@ -1,36 +1,42 @@
 import Checkpoints
 import Tensors
 
-/// Convolutions, pools and resampling of maps.
+/// Convolutions and pools of maps, and of rows `[N, C, L]`.
 extension ONNXOperations {
   private typealias Argument = ExportedProgram.Argument
 
   static let maps: [String: Entry] = [
     "Conv": { call in
-      let weight = try call.extents(call[1])
-      guard weight.count == 4 else {
-        throw GraphError(
-          .unrecognised, "a convolution by weights \(weight)", expected: "one of maps",
-          advice: GraphError.capture)
-      }
-      let kernel = Array(weight[2...])
-      guard try call.ints("kernel_shape") ?? kernel == kernel else {
-        throw GraphError("a kernel of another shape than the weights \(weight)")
-      }
-      let window = try ONNXWindow(call, kernel)
+      let (rank, window) = try convolution(call)
       try call.make(
-        "conv2d",
+        "conv\(rank)d",
         [
           "input": call[0], "weight": call[1], "bias": call[2], "stride": .ints(window.strides),
           "padding": .ints(window.padding), "dilation": .ints(window.dilations),
           "groups": .int(try call.int("group", 1)),
         ])
     },
+    "ConvTranspose": { call in
+      let (rank, window) = try convolution(call)
+      let more = try call.ints("output_padding") ?? [Int](repeating: 0, count: rank)
+      guard try call.ints("output_shape") == nil, !window.isAutomatic else {
+        throw GraphError(
+          .unrecognised, "padding that follows from a result's extents",
+          expected: "the attribute pads", advice: GraphError.capture)
+      }
+      try call.make(
+        "conv_transpose\(rank)d",
+        [
+          "input": call[0], "weight": call[1], "bias": call[2], "stride": .ints(window.strides),
+          "padding": .ints(window.padding), "output_padding": .ints(more),
+          "groups": .int(try call.int("group", 1)), "dilation": .ints(window.dilations),
+        ])
+    },
     "MaxPool": { call in
       call.ignore("storage_order")
       let window = try ONNXWindow(call, try call.ints("kernel_shape") ?? [])
       try call.make(
-        "max_pool2d",
+        "max_pool\(window.rank)d",
         [
           "self": call[0], "kernel_size": .ints(window.kernel), "stride": .ints(window.strides),
           "padding": .ints(window.padding), "dilation": .ints(window.dilations),
@@ -40,7 +46,7 @@ extension ONNXOperations {
     "AveragePool": { call in
       let window = try ONNXWindow(call, try call.ints("kernel_shape") ?? [])
       try call.make(
-        "avg_pool2d",
+        "avg_pool\(window.rank)d",
         [
           "self": call[0], "kernel_size": .ints(window.kernel), "stride": .ints(window.strides),
           "padding": .ints(window.padding), "dilation": .ints(window.dilations),
@@ -49,13 +55,18 @@ extension ONNXOperations {
         ])
     },
     "GlobalAveragePool": { call in
-      try call.make("adaptive_avg_pool2d", ["self": call[0], "output_size": .ints([1, 1])])
+      let rank = try call.extents(call[0]).count - 2
+      try call.make(
+        rank == 2 ? "adaptive_avg_pool2d" : "mean",
+        rank == 2
+          ? ["self": call[0], "output_size": .ints([1, 1])]
+          : ["self": call[0], "dim": .ints(try places(rank)), "keepdim": .bool(true)])
     },
     "GlobalMaxPool": { call in
+      let rank = try call.extents(call[0]).count - 2
       try call.make(
-        "amax", ["self": call[0], "dim": .ints([2, 3]), "keepdim": .bool(true)])
+        "amax", ["self": call[0], "dim": .ints(try places(rank)), "keepdim": .bool(true)])
     },
-    "Resize": resampled,
     "Col2Im": { call in
       let size = try call.ints(1, "extents of a map") ?? []
       let kernel = try call.ints(2, "extents of a block") ?? []
@@ -76,111 +87,67 @@ extension ONNXOperations {
     },
   ]
 
-  /// What PyTorch has of the many ways of ONNX; another is refused by its names.
-  private static let resampled: Entry = { call in
-    let extents = try call.extents(call[0])
-    guard extents.count == 4 else { throw GraphError("\(extents) resampled", expected: "a map") }
-    let axes = try call.ints("axes") ?? [0, 1, 2, 3]
-    let places = try axes.map { axis throws(GraphError) in try call.place(axis, 4) }
-    _ = call[1]
-    call.ignore("extrapolation_value")
-    guard try call.text("keep_aspect_ratio_policy", "stretch") == "stretch" else {
-      throw GraphError(.unrecognised, "extents that keep a ratio", advice: GraphError.capture)
-    }
-    var target = extents
-    var scales = [Double?](repeating: nil, count: 4)
-    if let sizes = try call.ints(3, "extents"), !sizes.isEmpty {
-      guard sizes.count == places.count else { throw GraphError("extents \(sizes) of \(axes)") }
-      for (axis, size) in zip(places, sizes) { target[axis] = size }
-    } else {
-      let factors = try call.requireKnown(2, "scales").values
-      guard factors.count == places.count, factors.allSatisfy({ $0 > 0 && $0 <= 65536 }) else {
-        throw GraphError("scales \(factors) of axes \(axes)")
-      }
-      for (axis, factor) in zip(places, factors) {
-        target[axis] = Int((Double(extents[axis]) * factor).rounded(.down))
-        scales[axis] = factor
-      }
-    }
-    guard target[0] == extents[0], target[1] == extents[1] else {
-      throw GraphError("\(extents) resampled to \(target)", expected: "images and channels kept")
-    }
-    let way = try ResamplingWay(call, isSingle: target[2] == 1 || target[3] == 1)
-    try call.make(
-      way.operation,
-      [
-        "self": call[0], "output_size": .ints([target[2], target[3]]),
-        "align_corners": .bool(way.alignsCorners), "scales_h": scales[2].map { .real($0) } ?? .none,
-        "scales_w": scales[3].map { .real($0) } ?? .none,
-      ])
-  }
-}
-
-/// The way of resampling that attributes ask for.
-private struct ResamplingWay {
-  let operation: String
-  let alignsCorners: Bool
-
-  init(_ call: ONNXCall, isSingle: Bool) throws(GraphError) {
-    let mode = try call.text("mode", "nearest")
-    let place = try call.text("coordinate_transformation_mode", "half_pixel")
-    let rounding = try call.text("nearest_mode", "round_prefer_floor")
-    let slope = try call.real("cubic_coeff_a", -0.75)
-    let isSmoothed = try call.int("antialias", 0) != 0
-    let isInside = try call.int("exclude_outside", 0) != 0
-    // Over one place these differ.
-    let isHalf = place == "half_pixel" || place == "pytorch_half_pixel" && !isSingle
-    alignsCorners = place == "align_corners"
-    switch (mode, isSmoothed) {
-    case ("nearest", false) where place == "asymmetric" && rounding == "floor":
-      operation = "upsample_nearest2d"
-    case ("nearest", false) where isHalf && rounding == "round_prefer_ceil":
-      operation = "_upsample_nearest_exact2d"
-    case ("linear", false) where isHalf || alignsCorners: operation = "upsample_bilinear2d"
-    case ("cubic", false) where (isHalf || alignsCorners) && slope == -0.75 && !isInside:
-      operation = "upsample_bicubic2d"
-    case ("cubic", true) where isHalf && slope == -0.5 && isInside:
-      operation = "_upsample_bicubic2d_aa"
-    default:
+  /// The window of a convolution and its rank, 1 or 2.
+  private static func convolution(_ call: ONNXCall) throws(GraphError) -> (Int, ONNXWindow) {
+    let weight = try call.extents(call[1])
+    guard weight.count == 3 || weight.count == 4 else {
       throw GraphError(
-        .unrecognised, "resampling by \(mode), \(place), \(rounding), \(slope)",
-        expected: "a way that PyTorch has", advice: GraphError.capture)
+        .unrecognised, "a convolution by weights \(weight)", expected: "one of maps",
+        advice: GraphError.capture)
     }
+    let kernel = Array(weight[2...])
+    guard try call.ints("kernel_shape") ?? kernel == kernel else {
+      throw GraphError("a kernel of another shape than the weights \(weight)")
+    }
+    return (kernel.count, try ONNXWindow(call, kernel))
+  }
+
+  /// The axes behind images and channels.
+  private static func places(_ rank: Int) throws(GraphError) -> [Int] {
+    guard rank >= 1, rank <= 6 else { throw GraphError("a pool over \(rank) axes") }
+    return Array(2..<rank + 2)
   }
 }
 
-/// The numbers of a window, rows before columns.
+/// The numbers of a window, rows before columns; of rows, one number each.
 private struct ONNXWindow {
   let kernel: [Int]
   let strides: [Int]
   let dilations: [Int]
-  /// Above, left, below, right.
+  /// Above, left, below, right; of rows, before and after.
   let padding: [Int]
+  /// Whether the padding follows from extents.
+  let isAutomatic: Bool
+
+  var rank: Int { kernel.count }
 
   init(_ call: ONNXCall, _ kernel: [Int]) throws(GraphError) {
     self.kernel = kernel
+    let rank = kernel.count
+    let ones = [Int](repeating: 1, count: rank)
     let (strides, dilations) = (
-      try call.ints("strides") ?? [1, 1], try call.ints("dilations") ?? [1, 1]
+      try call.ints("strides") ?? ones, try call.ints("dilations") ?? ones
     )
     (self.strides, self.dilations) = (strides, dilations)
-    let told = try call.ints("pads") ?? [0, 0, 0, 0]
+    let told = try call.ints("pads") ?? [Int](repeating: 0, count: 2 * rank)
     let way = try call.text("auto_pad", "NOTSET")
     let numbers = kernel + strides + dilations
-    guard kernel.count == 2, strides.count == 2, dilations.count == 2, told.count == 4,
-      numbers.allSatisfy({ $0 > 0 && $0 <= 1 << 16 })
+    guard rank == 1 || rank == 2, strides.count == rank, dilations.count == rank,
+      told.count == 2 * rank, numbers.allSatisfy({ $0 > 0 && $0 <= 1 << 16 })
     else {
       throw GraphError(
         .unrecognised, "a window of \(kernel), strides \(strides), dilations \(dilations)",
         expected: "one over rows and columns", advice: GraphError.capture)
     }
+    isAutomatic = way.hasPrefix("SAME")
     switch way {
     case "NOTSET", "": padding = told
-    case "VALID": padding = [0, 0, 0, 0]
+    case "VALID": padding = [Int](repeating: 0, count: 2 * rank)
     case "SAME_UPPER", "SAME_LOWER":
       let extents = try call.extents(call[0])
-      guard extents.count == 4 else { throw GraphError("a window over \(extents)") }
+      guard extents.count == rank + 2 else { throw GraphError("a window over \(extents)") }
       var (before, after) = ([Int](), [Int]())
-      for side in 0..<2 {
+      for side in 0..<rank {
         let extent = extents[2 + side]
         let count = (extent + strides[side] - 1) / strides[side]
         let span = (kernel[side] - 1) * dilations[side] + 1

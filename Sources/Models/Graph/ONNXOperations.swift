@@ -10,7 +10,7 @@ enum ONNXOperations {
   /// By name.
   static let table: [String: Entry] = {
     var table: [String: Entry] = [:]
-    for part in [functions, arithmetic, extents, layouts, products, maps, reductions] {
+    for part in [functions, arithmetic, extents, layouts, products, maps, sampling, reductions] {
       for (name, entry) in part { table["onnx." + name] = entry }
     }
     return table
@@ -43,6 +43,26 @@ enum ONNXOperations {
       },
       "Elu": { call in
         try call.make("elu", ["self": call[0], "alpha": .real(try call.real("alpha", 1))])
+      },
+      "Selu": { call in
+        let (alpha, gamma) = (
+          try call.real("alpha", Double(Float(1.67326319217681884765625))),
+          try call.real("gamma", Double(Float(1.05070102214813232421875)))
+        )
+        let value = try call.step("elu", ["self": call[0], "alpha": .real(alpha)])
+        try call.make("mul", ["self": value, "other": .real(gamma)])
+      },
+      "Celu": { call in
+        let alpha = try call.real("alpha", 1)
+        guard alpha > 0 else { throw GraphError("alpha = \(alpha)", expected: "above 0") }
+        let scaled = try call.step("mul", ["self": call[0], "other": .real(1 / alpha)])
+        let value = try call.step("elu", ["self": scaled, "alpha": .real(1)])
+        try call.make("mul", ["self": value, "other": .real(alpha)])
+      },
+      "Softsign": { call in
+        let size = try call.step("abs", ["self": call[0]])
+        let more = try call.step("add", ["self": size, "other": .int(1)])
+        try call.make("div", ["self": call[0], "other": more])
       },
       "Gelu": { call in
         try call.make(
@@ -81,7 +101,8 @@ enum ONNXOperations {
       "IsNaN": { call in
         let extents = try call.extents(call[0])
         guard let array = try call.known(call[0]) else {
-          try requireKeys(call)
+          // Exporters put zeros where a softmax over nothing but masked places has no value.
+          if case .tensor(let name) = call[0] { try call.compiler.requireKeys(of: name) }
           return call.give(
             HostArray(.bool, [Int](repeating: 1, count: extents.count), [0]))
         }
@@ -113,23 +134,6 @@ enum ONNXOperations {
     }
   }
 
-  /// Exporters put zeros where a softmax over nothing but masked places has no value. Whether there are such places is
-  /// told by the mask.
-  private static func requireKeys(_ call: ONNXCall) throws(GraphError) {
-    var argument = call[0]
-    for _ in 0..<3 {
-      guard case .tensor(let name) = argument, let maker = call.compiler.maker(of: name) else {
-        return
-      }
-      for read in maker.arguments {
-        if case .tensor = read.value, let mask = try call.known(read.value), mask.rank >= 1 {
-          try AtenOperations.requireKeys(mask)
-        }
-      }
-      argument = maker.arguments.first?.value ?? .none
-    }
-  }
-
   // MARK: Arithmetic
 
   private static let arithmetic: [String: Entry] = {
@@ -153,21 +157,9 @@ enum ONNXOperations {
         let operation = try call.int("fmod", 0) == 1 ? "fmod" : "remainder"
         try call.make(operation, ["self": call[0], "other": call[1]])
       },
-      "Max": { call in try extreme(call, isLargest: true) },
-      "Min": { call in try extreme(call, isLargest: false) },
+      "Max": extreme(isLargest: true), "Min": extreme(isLargest: false),
       "Where": { call in
-        // A mask that is the same everywhere leaves one of both.
-        let mask = try call.requireKnown(0, "conditions")
-        let (a, b) = (try call.extents(call[1]), try call.extents(call[2]))
-        let fits = Shape.broadcast(Shape(a), Shape(b))?.dimensions
-        if let fits, HostArray.broadcast(mask.shape, fits) == fits {
-          if fits == a, mask.values.allSatisfy({ $0 != 0 }) {
-            return try call.make("alias", ["self": call[1]])
-          }
-          if fits == b, mask.values.allSatisfy({ $0 == 0 }) {
-            return try call.make("alias", ["self": call[2]])
-          }
-        }
+        _ = try call.requireKnown(0, "conditions")
         try call.make("where", ["condition": call[0], "self": call[1], "other": call[2]])
       },
     ]
@@ -179,12 +171,17 @@ enum ONNXOperations {
       table[name] = { call in try combined(call, operation, call[0], call[1]) }
     }
     table["Sum"] = { call in
-      guard var sum = call.inputs.first else { throw GraphError("a sum of nothing") }
-      guard call.inputs.count > 1 else { return try same(call) }
-      for other in call.inputs.dropFirst().dropLast() {
-        sum = try call.step("add", ["self": sum, "other": other])
+      try joined(call) { call, a, b, isLast in
+        if isLast {
+          try combined(call, "add", a, b)
+          return a
+        }
+        return try call.step("add", ["self": a, "other": b])
       }
-      try combined(call, "add", sum, call.inputs[call.inputs.count - 1])
+    }
+    table["Mean"] = { call in
+      let sum = try joined(call) { call, a, b, _ in try call.step("add", ["self": a, "other": b]) }
+      try call.make("mul", ["self": sum, "other": .real(1 / Double(call.inputs.count))])
     }
     return table
   }()
@@ -199,26 +196,39 @@ enum ONNXOperations {
       operation, ["self": x.map { .real($0) } ?? a, "other": y.map { .real($0) } ?? b])
   }
 
-  /// The larger or the smaller of two values.
-  private static func extreme(_ call: ONNXCall, isLargest: Bool) throws {
-    guard call.inputs.count == 2 else {
-      guard call.inputs.count == 1 else {
-        throw GraphError(.unrecognised, "\(call.inputs.count) inputs", expected: "one or two")
+  /// All inputs joined one after the other.
+  @discardableResult
+  private static func joined(
+    _ call: ONNXCall,
+    by join: (
+      _ call: ONNXCall, ExportedProgram.Argument, ExportedProgram.Argument, _ isLast: Bool
+    ) throws -> ExportedProgram.Argument
+  ) throws -> ExportedProgram.Argument {
+    guard var value = call.inputs.first else { throw GraphError("no input") }
+    guard call.inputs.count > 1 else {
+      try same(call)
+      return value
+    }
+    for (place, other) in call.inputs.enumerated().dropFirst() {
+      value = try join(call, value, other, place == call.inputs.count - 1)
+    }
+    return value
+  }
+
+  /// The largest or the smallest of several values.
+  private static func extreme(isLargest: Bool) -> Entry {
+    let name = isLargest ? "maximum" : "minimum"
+    return { call in
+      try joined(call) { call, a, b, isLast in
+        guard isLast else { return try call.step(name, ["self": a, "other": b]) }
+        for (value, other) in [(a, b), (b, a)] {
+          guard let bound = try call.scalar(other, besides: value) else { continue }
+          try call.make("clamp", ["self": value, isLargest ? "min" : "max": .real(bound)])
+          return value
+        }
+        try call.make(name, ["self": a, "other": b])
+        return a
       }
-      return try same(call)
     }
-    let (a, b) = (call[0], call[1])
-    if try call.known(a) != nil, try call.known(b) != nil {
-      return try call.make(isLargest ? "maximum" : "minimum", ["self": a, "other": b])
-    }
-    for (value, other) in [(a, b), (b, a)] {
-      guard let bound = try call.scalar(other, besides: value) else { continue }
-      return try call.make("clamp", ["self": value, isLargest ? "min" : "max": .real(bound)])
-    }
-    // One, and what the other is above (or below) it.
-    let more = try call.step(
-      "sub", isLargest ? ["self": b, "other": a] : ["self": a, "other": b])
-    let part = try call.step("relu", ["self": more])
-    try call.make(isLargest ? "add" : "sub", ["self": a, "other": part])
   }
 }

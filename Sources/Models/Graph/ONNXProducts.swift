@@ -106,14 +106,17 @@ extension ONNXOperations {
     "ReduceL2": reduced("linalg_vector_norm"),
     "ReduceL1": reduced("sum", of: "abs"),
     "ReduceSumSquare": reduced("sum", of: "square"),
+    "ReduceLogSum": reduced("sum", then: "log"),
+    "ReduceLogSumExp": reduced("sum", of: "exp", then: "log"),
   ]
 
   /// - Parameters:
   ///   - operation: that of PyTorch; nil where there is none.
   ///   - function: what is done to each value before.
+  ///   - last: what is done to each result.
   ///   - combine: for values that are known, the result so far (none at the first) with the next.
   private static func reduced(
-    _ operation: String?, of function: String? = nil,
+    _ operation: String?, of function: String? = nil, then last: String? = nil,
     _ combine: (@Sendable (_ isFirst: Bool, Double, Double) -> Double)? = nil
   ) -> Entry {
     { call in
@@ -122,7 +125,7 @@ extension ONNXOperations {
       let (keeps, isNoop) = (
         try call.int("keepdims", 1) != 0, try call.int("noop_with_empty_axes", 0) != 0
       )
-      if axes.isEmpty, isNoop, function == nil { return try same(call) }
+      if axes.isEmpty, isNoop, function == nil, last == nil { return try same(call) }
       if let combine, let array = try call.known(call[0]) {
         let all = axes.isEmpty ? Array(extents.indices) : axes
         let divisor = operation == "mean" ? all.reduce(1) { $0 * array.shape[$1] } : 1
@@ -135,7 +138,13 @@ extension ONNXOperations {
       guard !axes.isEmpty || !isNoop else { throw GraphError("a reduction over no axes") }
       var value = call[0]
       if let function { value = try call.step(function, ["self": value]) }
-      try call.make(operation, ["self": value, "dim": .ints(axes), "keepdim": .bool(keeps)])
+      guard let last else {
+        return try call.make(
+          operation, ["self": value, "dim": .ints(axes), "keepdim": .bool(keeps)])
+      }
+      value = try call.step(
+        operation, ["self": value, "dim": .ints(axes), "keepdim": .bool(keeps)])
+      try call.make(last, ["self": value])
     }
   }
 }

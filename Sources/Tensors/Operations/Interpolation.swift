@@ -9,6 +9,8 @@ public enum Interpolation: Sendable, Hashable {
   case linear(alignsCorners: Bool)
   /// Keys' cubic convolution with a = -0.75 over four places, those beyond the ends clamped.
   case cubic(alignsCorners: Bool)
+  /// Between two places, of more of them when shrinking.
+  case antialiasedLinear
   /// Keys' cubic convolution with a = -0.5, its kernel widened when shrinking.
   case antialiasedCubic
 
@@ -45,12 +47,15 @@ public enum Interpolation: Sendable, Hashable {
           let j = Int(start) + step
           row[min(max(j, 0), from - 1)] += Self.cubic(position - Double(j), -0.75)
         }
-      case .antialiasedCubic:
+      case .antialiasedLinear, .antialiasedCubic:
+        let isCubic = self == .antialiasedCubic
         let stretch = max(step, 1)
-        let first = max(Int(centre - 2 * stretch + 0.5), 0)
-        let last = min(Int(centre + 2 * stretch + 0.5), from)
+        let reach = (isCubic ? 2 : 1) * stretch
+        let first = max(Int(centre - reach + 0.5), 0)
+        let last = min(Int(centre + reach + 0.5), from)
         for j in first..<max(first, last) {
-          row[j] = Self.cubic((Double(j) - centre + 0.5) / stretch, -0.5)
+          let distance = (Double(j) - centre + 0.5) / stretch
+          row[j] = isCubic ? Self.cubic(distance, -0.5) : max(0, 1 - abs(distance))
         }
         let total = row.reduce(0, +)
         if total != 0 { row = row.map { $0 / total } }

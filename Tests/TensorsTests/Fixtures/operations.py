@@ -183,3 +183,59 @@ for mode in ["bilinear", "bicubic"]:
 case("nearest by 1.7", (1, 4, 3, 1), run=maps(lambda x: F.interpolate(x, scale_factor=1.7)))
 case("bicubic antialiased", (1, 7, 6, 1), run=maps(lambda x: F.interpolate(
     x, (3, 8), mode="bicubic", antialias=True)))
+case("bilinear antialiased", (1, 7, 6, 1), run=maps(lambda x: F.interpolate(
+    x, (3, 8), mode="bilinear", antialias=True)))
+
+
+def sampled(mode, border, aligned):
+    """`grid_sample` in steps that have second derivatives, which PyTorch's own has not."""
+
+    def weights(t):
+        if mode == "bilinear":
+            return [(0, 1 - t), (1, t)]
+        near = lambda d: ((-0.75 + 2) * d - (-0.75 + 3)) * d * d + 1
+        far = lambda d: -0.75 * (((d - 5) * d + 8) * d - 4)
+        return [(-1, far(t + 1)), (0, near(t)), (1, near(1 - t)), (2, far(2 - t))]
+
+    def reflected(p, size):
+        low, span = (0, size - 1) if aligned else (-0.5, size)
+        d = (p - low).abs()
+        turns = torch.floor(d / span)
+        return torch.where(turns % 2 == 0, d - turns * span, (turns + 1) * span - d) + low
+
+    def inside(p, size):
+        if border == "reflection":
+            p = reflected(p, size)
+        return p.clamp(0, size - 1)
+
+    def run(x, grid):
+        grid = 0.55 * grid
+        n, h, w, _ = x.shape
+        total, axes = 0, []
+        for place, size in ((0, w), (1, h)):
+            half = (size - 1 if aligned else size) / 2
+            p = grid[..., place] * half + (half if aligned else half - 0.5)
+            if border != "zeros" and mode == "bilinear":
+                p = inside(p, size)
+            low = torch.floor(p.detach())
+            axes.append([(low + step, weight) for step, weight in weights(p - low)])
+        for row, a in axes[1]:
+            for column, b in axes[0]:
+                if border != "zeros":
+                    row, column = inside(row, h), inside(column, w)
+                there = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+                image = torch.arange(n)[:, None, None].expand(row.shape)
+                picked = x[image, row.clamp(0, h - 1).long(), column.clamp(0, w - 1).long()]
+                total = total + picked * (a * b * there)[..., None]
+        own = F.grid_sample(first(x), grid, mode=mode, padding_mode=border, align_corners=aligned)
+        assert torch.allclose(total, last(own))
+        return total
+
+    return run
+
+
+case("grid bilinear", (2, 4, 5, 2), (2, 3, 2, 2), run=sampled("bilinear", "zeros", False))
+case("grid border", (2, 4, 5, 2), (2, 3, 2, 2), run=sampled("bilinear", "border", True))
+case("grid reflection", (2, 4, 5, 2), (2, 3, 2, 2), run=sampled("bilinear", "reflection", False))
+case("grid bicubic", (1, 4, 5, 1), (1, 3, 2, 2), run=sampled("bicubic", "reflection", True))
+case("larger", (2, 3, 4), (3, 1), run=torch.maximum)
