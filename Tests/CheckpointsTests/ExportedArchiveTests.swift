@@ -113,6 +113,13 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     }
   }
 
+  @Test func readsModulesOfStrictExports() throws {
+    var parts = Parts()
+    parts.nodes = parts.nodes.replacing("L__self__a@1,a,A", with: "140400185710992@1,a,A")
+    #expect(
+      try open(parts.bytes()).program?.nodes[0].modules == [.init(module: "a", call: 1, type: "A")])
+  }
+
   @Test func readsStridesOffsetsAndOtherOrders() throws {
     var parts = Parts()
     parts.payload = (1...6).flatMap { little(Float($0).bitPattern) }

@@ -71,6 +71,22 @@ private typealias Parts = ONNXBuilder
     #expect(checkpoint.program?.nodes.count == 2)
   }
 
+  /// A gain of maps is a vector along the axis of channels; a table that is added may be a mask.
+  @Test func vectorsThatScaleAreParameters() throws {
+    for (shape, isParameter) in [([1, 3, 1, 1], true), ([1, 3, 2, 2], false)] {
+      var parts = Parts()
+      parts.nodes[0] = Parts.node("Mul", ["x", "gain"], ["sum"], "/a/Mul")
+      let count = 4 * shape.reduce(1, *)
+      parts.initializers = [
+        Parts.tensor("gain", shape, raw: [UInt8](repeating: 0, count: count))
+      ]
+      let inputs = try open(parts.bytes).program?.inputs
+      let own: ExportedProgram.Input =
+        isParameter ? .parameter("gain", tensor: "gain") : .constant("gain", tensor: "gain")
+      #expect(inputs == [.user("x"), own])
+    }
+  }
+
   @Test func scopesTellModules() {
     func names(_ metadata: [[String: String]], _ nodes: [String]) -> [[String]] {
       var scopes = ONNXScopes()

@@ -229,6 +229,27 @@ private func gzip(_ bytes: [UInt8]) -> [UInt8] {
     #expect(both.rangeNote()?.contains("0...255") == true)
   }
 
+  /// Normalised values have any number of channels; images of colours have none of other numbers.
+  @Test func otherNumbersOfChannels() throws {
+    let bytes = [UInt8](repeating: 0, count: 4 * 5 * 4)
+    let images = try ArrayImages(name: "a", shape: [1, 5, 2, 2], element: .float32, bytes: bytes)
+    let image = try images.decode(0, limits: ImageLimits())
+    #expect(image.channels == 5)
+    let five = [Float](repeating: 0.5, count: 5)
+    let transform = ImageTransform(
+      resize: .none, crop: nil, interpolation: .bicubic, mean: five, std: five)
+    #expect(try transform(image).count == 20)
+    let colours = DecodedImage(
+      width: 2, height: 2, channels: 3, pixels: .bytes([UInt8](repeating: 0, count: 12)))
+    let error = errorOf { _ = try transform(colours) }
+    #expect(error?.kind == .mismatch)
+    #expect(error?.description.contains("5 channels") == true)
+    let last = errorOf {
+      _ = try ArrayImages(name: "a", shape: [1, 5, 2, 3], element: .float32, bytes: bytes)
+    }
+    #expect(last?.advice == "Move the channels behind the images: a.transpose(0, 3, 1, 2)")
+  }
+
   @Test(arguments: [
     [], [4], [2, 3], [2, 3, 4, 5], [2, 3, 4, 4], [0, 3, 3], [-1, 3, 3], [1, 1, 1, 1, 1],
     [1, .max, .max], [.max, 3, 3], [2, 2, 3, 2],

@@ -138,7 +138,7 @@ import Testing
       ImageTransform(resize: .shortEdge(.max), crop: nil),
       ImageTransform(resize: .exact(height: 3, width: -1), crop: nil),
       ImageTransform(resize: .none, crop: .init(0)),
-      ImageTransform(resize: .none, crop: nil, mean: [0, 0], std: [1, 1]),
+      ImageTransform(resize: .none, crop: nil, mean: [0, 0], std: [1]),
       ImageTransform(resize: .none, crop: nil, mean: [0], std: [0]),
       ImageTransform(resize: .none, crop: nil, mean: [.nan], std: [1]),
     ]

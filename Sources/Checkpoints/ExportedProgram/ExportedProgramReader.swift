@@ -229,10 +229,12 @@ struct ExportedProgramReader {
   }
 
   /// One entry of `nn_module_stack`: `L__self__act@1,layer1.0.act,torch.nn.modules.activation.ReLU`, the
-  /// number being the calls before.
+  /// number being the calls before. A graph of `strict=True` has the module's address for its first part.
   private static func moduleCall(_ text: Substring) -> ExportedProgram.ModuleCall? {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0].hasPrefix("L__self__"), !parts[1].isEmpty else { return nil }
+    guard parts.count == 3, !parts[1].isEmpty,
+      parts[0].hasPrefix("L__self__") || parts[0].first?.isNumber ?? false
+    else { return nil }
     var call = 0
     if let at = parts[0].lastIndex(of: "@") {
       call = Int(parts[0][parts[0].index(after: at)...]) ?? 0

@@ -368,6 +368,39 @@ extension AtenOperations {
       }
       return [try mapped(call) { $0.elu(alpha: alpha) }]
     },
+    "selu": function { Float(1.0507009873554805) * $0.elu(alpha: Float(1.6732632423543772)) },
+    "log_sigmoid": function { -1 * (-1 * $0).softplus() },
+    "celu": { call in
+      let alpha = Float(try call.real("alpha", 1))
+      guard alpha > 0 else { throw GraphError("celu of \(alpha)", expected: "above 0") }
+      return [try mapped(call) { alpha * ((1 / alpha) * $0).elu(alpha: 1) }]
+    },
+    "glu": { call in
+      let value = try call.tensor("self")
+      let axis = try call.axis(of: value.rank, -1)
+      try call.requireNotImages(value, axis)
+      let half = value.dimensions[axis] / 2
+      guard half > 0, value.dimensions[axis] == 2 * half else {
+        throw GraphError("\(value.text) in halves")
+      }
+      let compiler = call.compiler
+      let gate = try compiler.sliced(value, axis, half, half, step: 1)
+      let open = try compiler.sliced(value, axis, 0, half, step: 1)
+      return [.value(try compiler.combined(open, gate) { $0 * $1.sigmoid() })]
+    },
+    "prelu": { call in
+      let value = try call.tensor("self")
+      let weight = try call.tensor("weight")
+      let channels = value.rank > 1 ? value.dimensions[1] : 1
+      guard weight.rank == 1, !weight.isDependent, [1, channels].contains(weight.dimensions[0])
+      else { throw GraphError("slopes \(weight.text) of \(value.text)", expected: "one a channel") }
+      let ones = [Int](repeating: 1, count: max(0, value.rank - 2))
+      let slopes = try call.compiler.reshaped(weight, [weight.dimensions[0]] + ones, batchAxis: nil)
+      return [
+        .value(
+          try call.compiler.combined(value, slopes) { $0.relu() - $1 * (-1 * $0).relu() })
+      ]
+    },
     "softplus": { call in
       let beta = Float(try call.real("beta", 1))
       guard try call.real("threshold", 20) == 20 else {

@@ -140,10 +140,9 @@ extension AtenCall {
   /// The extents of a tensor, for a constant like it.
   func shapeOf(_ name: String) throws(GraphError) -> [Int] {
     let operand = try self[name]
-    guard let dimensions = operand.dimensions else { throw wrong(name, operand, "a tensor") }
-    if case .value(let value) = operand, let axis = value.batchAxis, value.dimensions[axis] != 1 {
-      throw GraphError("a constant like \(value.text)")
-    }
+    guard var dimensions = operand.dimensions else { throw wrong(name, operand, "a tensor") }
+    // What is the same for every image is one, and repeated where it meets others.
+    if case .value(let value) = operand, let axis = value.batchAxis { dimensions[axis] = 1 }
     return dimensions
   }
 }

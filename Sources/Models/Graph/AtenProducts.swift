@@ -35,7 +35,16 @@ extension AtenOperations {
         throw GraphError("addmm with factors")
       }
       let y = try product(call, try call.tensor("mat1"), try call.tensor("mat2"))
-      return [.value(try call.compiler.combined(y, try call.tensor("self")) { $0 + $1 })]
+      let bias = try call.tensor("self")
+      guard bias.rank == 1, !bias.isDependent, y.order.last == 1,
+        bias.dimensions[0] == y.dimensions[1]
+      else { return [.value(try call.compiler.combined(y, bias) { $0 + $1 })] }
+      return [
+        .value(
+          try call.compiler.emit([y, bias], order: y.order, batchAxis: y.batchAxis, ofRows: true) {
+            inputs, _ in inputs[0] + inputs[1]
+          })
+      ]
     },
     "baddbmm": { call in
       guard try call.real("beta", 1) == 1, try call.real("alpha", 1) == 1 else {
@@ -160,22 +169,23 @@ extension AtenOperations {
       let x = try compiler.innermost(a, a.rank - 1)
       let isTransposed = b.order == [1, 0]
       let w = isTransposed ? b : try compiler.inOrder(b)
-      return try compiler.emit([x, w], order: x.order, batchAxis: x.batchAxis) { inputs, _ in
-        inputs[0].matmul(inputs[1], transposed: isTransposed)
-      }
+      return try compiler.emit(
+        [x, w], order: x.order, batchAxis: x.batchAxis, ofRows: true
+      ) { inputs, _ in inputs[0].matmul(inputs[1], transposed: isTransposed) }
     }
     guard a.rank >= 2, b.rank >= 2, b.batchAxis.map({ $0 < b.rank - 2 }) ?? true,
       a.batchAxis.map({ $0 < a.rank - 2 || b.rank <= 2 }) ?? true
     else { throw failure() }
     let rank = max(a.rank, b.rank)
-    let (x, y) = (
-      try compiler.inOrder(try compiler.extended(a, to: rank)),
-      try compiler.inOrder(try compiler.extended(b, to: rank))
-    )
-    guard compiler.fits(x, y, axes: 0..<rank - 2) else { throw failure() }
-    return try compiler.emit(
-      [x, y], order: Array(0..<rank), batchAxis: x.batchAxis ?? y.batchAxis
+    var (x, y) = (try compiler.extended(a, to: rank), try compiler.extended(b, to: rank))
+    // Heads of all images against those that are the same for every image.
+    if rank < 8, let split = try compiler.splitImages(x, y) { (x, y) = split }
+    (x, y) = (try compiler.inOrder(x), try compiler.inOrder(y))
+    guard compiler.fits(x, y, axes: 0..<x.rank - 2) else { throw failure() }
+    let result = try compiler.emit(
+      [x, y], order: Array(0..<x.rank), batchAxis: x.batchAxis ?? y.batchAxis
     ) { inputs, _ in inputs[0].matrixProduct(inputs[1]) }
+    return x.rank > rank ? try compiler.mergeImages(result, to: rank) : result
   }
 
   private static let einsum: Entry = { call throws(GraphError) in

@@ -23,6 +23,17 @@ extension AtenOperations {
       let values = try reduced(call) { $0.maximum(axes: $1, keepingAxes: true) }
       return call.overload == "dim" ? values + [.other("the places of the largest values")] : values
     },
+    "min": { call in
+      let values = try reduced(call) { -1 * (-1 * $0).maximum(axes: $1, keepingAxes: true) }
+      return call.overload == "dim"
+        ? values + [.other("the places of the smallest values")] : values
+    },
+    "logsumexp": { call in
+      try reduced(call) { x, axes in
+        let largest = x.maximum(axes: axes, keepingAxes: true).detached()
+        return (x - largest).exp().sum(axes: axes, keepingAxes: true).log() + largest
+      }
+    },
     "var": { call in
       let correction = try variance(call)
       return try reduced(call) { $0.variance(axes: $1, keepingAxes: true, correction: correction) }
@@ -38,14 +49,8 @@ extension AtenOperations {
       return try reduced(call) { $0.variance(axes: $1, keepingAxes: true, correction: correction) }
         + (try reduced(call) { $0.mean(axes: $1, keepingAxes: true) })
     },
-    "linalg_vector_norm": { call in
-      guard try call.real("ord", 2) == 2 else { throw GraphError("a norm other than the 2-norm") }
-      return try reduced(call) { $0.norm(axes: $1, keepingAxes: true) }
-    },
-    "norm": { call in
-      guard try call.real("p", 2) == 2 else { throw GraphError("a norm other than the 2-norm") }
-      return try reduced(call) { $0.norm(axes: $1, keepingAxes: true) }
-    },
+    "linalg_vector_norm": { call in try norm(call, try call.real("ord", 2)) },
+    "norm": { call in try norm(call, try call.real("p", 2)) },
     "cumsum": { call in
       let (operand, rank) = try call.tensorLike("self")
       let axis = try call.axis(of: rank)
@@ -64,6 +69,15 @@ extension AtenOperations {
       return [.value(try call.compiler.mapped(value) { $0.cumulativeSum(axis: place) })]
     },
   ]
+
+  private static func norm(_ call: AtenCall, _ order: Double) throws(GraphError) -> [GraphOperand] {
+    switch order {
+    case 1: return try reduced(call) { $0.abs().sum(axes: $1, keepingAxes: true) }
+    case 2: return try reduced(call) { $0.norm(axes: $1, keepingAxes: true) }
+    case .infinity: return try reduced(call) { $0.abs().maximum(axes: $1, keepingAxes: true) }
+    default: throw GraphError("a norm of order \(order)", expected: "1, 2 or infinity")
+    }
+  }
 
   /// What is left out of the divisor of a variance.
   private static func variance(_ call: AtenCall) throws(GraphError) -> Float {

@@ -246,7 +246,7 @@ extension GraphCompiler {
 
   /// Where one value has the windows of all images along an axis and the other those of one, which are the
   /// same for every image: both with an axis of images before that of windows.
-  private func splitImages(
+  func splitImages(
     _ a: GraphValue, _ b: GraphValue
   ) throws(GraphError) -> (GraphValue, GraphValue)? {
     guard let axis = a.batchAxis ?? b.batchAxis, (a.batchAxis == nil) != (b.batchAxis == nil)
@@ -265,7 +265,7 @@ extension GraphCompiler {
   }
 
   /// The inverse of ``splitImages(_:_:)`` on a result.
-  private func mergeImages(_ value: GraphValue, to rank: Int) throws(GraphError) -> GraphValue {
+  func mergeImages(_ value: GraphValue, to rank: Int) throws(GraphError) -> GraphValue {
     guard let axis = value.batchAxis, value.rank == rank + 1 else { return value }
     var dimensions = value.dimensions
     dimensions[axis + 1] *= dimensions[axis]

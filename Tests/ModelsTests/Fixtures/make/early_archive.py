@@ -2,13 +2,15 @@
 
 Writes `graph-early.pt2`, as `torch.export.save` does but without example inputs, stack traces and the space between members, and `graph-early.safetensors`
 as `graphs.py` does. Until 2.7 the graph is called `serialized_exported_program.json`; 2.8 has the layout of today, with
-`data/weights/model.pt`.
+`data/weights/model.pt`. With --core the same module after `run_decompositions()`: `graph-core.*`.
 
-    python early_archive.py  # needs torch 2.5 to 2.8 and safetensors
+    python early_archive.py         # needs torch 2.5 to 2.8 and safetensors
+    python early_archive.py --core  # by the torch of the other graphs
 """
 
 import io
 import json
+import sys
 import zipfile
 
 import torch
@@ -47,7 +49,7 @@ def slim(data):
             if "example_inputs" in name or "sample_inputs" in name:
                 continue
             content, way = source.read(name), zipfile.ZIP_STORED
-            if name.endswith("program.json"):
+            if name.endswith("program.json") or name.endswith("models/model.json"):
                 document = json.loads(content)
                 for node in document["graph_module"]["graph"]["nodes"]:
                     node["metadata"] = {key: value for key, value in node["metadata"].items() if key == "nn_module_stack"}
@@ -57,6 +59,8 @@ def slim(data):
 
 
 if __name__ == "__main__":
+    is_core = "--core" in sys.argv
+    out = "graph-core" if is_core else "graph-early"
     model = Early().eval()
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -64,8 +68,9 @@ if __name__ == "__main__":
                 tensor.copy_(filled(name, list(tensor.shape)))
     x = filled("input", [2, 3, 8, 8], signed=True).float()
     file = io.BytesIO()
-    torch.export.save(torch.export.export(model, (x[:1],)), file)
-    (OUT / "graph-early.pt2").write_bytes(slim(file.getvalue()))
+    program = torch.export.export(model, (x[:1],))
+    torch.export.save(program.run_decompositions() if is_core else program, file)
+    (OUT / f"{out}.pt2").write_bytes(slim(file.getvalue()))
     taps, golden = {}, {}
     for name, module in model.named_modules():
         if name:
@@ -76,6 +81,6 @@ if __name__ == "__main__":
     with torch.no_grad():
         golden["logits"] = model(x)
     save_file(
-        golden, OUT / "graph-early.safetensors",
+        golden, OUT / f"{out}.safetensors",
         {"family": "graph", "input_shape": json.dumps([2, 3, 8, 8]), "taps": json.dumps(taps), "versions": f"torch {torch.__version__}"})
     print(len(taps), "modules")
