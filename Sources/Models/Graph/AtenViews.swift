@@ -332,9 +332,27 @@ extension AtenOperations {
     return operand.dimensions?[axis] ?? 0
   }
 
+  /// Exported for one image, an axis of one place beside that of images cannot be told from it: where the only place
+  /// along "images" is selected, it was that of the other.
+  private static func ofOtherAxis(
+    _ call: AtenCall, _ operand: GraphOperand, _ axis: Int, _ index: Int
+  ) throws(GraphError) -> GraphOperand? {
+    guard case .value(let value) = operand, value.batchAxis == axis, value.dimensions[axis] == 1,
+      call.compiler.exportedImages == 1, index == 0 || index == -1,
+      let other = [axis - 1, axis + 1].first(where: {
+        (0..<value.rank).contains($0) && value.dimensions[$0] == 1
+      })
+    else { return nil }
+    var dimensions = value.dimensions
+    dimensions.remove(at: axis)
+    return .value(
+      try call.compiler.reshaped(value, dimensions, batchAxis: min(axis, other)))
+  }
+
   static func selected(
     _ call: AtenCall, _ operand: GraphOperand, _ axis: Int, _ index: Int
   ) throws(GraphError) -> GraphOperand {
+    if let one = try ofOtherAxis(call, operand, axis, index) { return one }
     let count = try extent(call, operand, axis)
     let place = index < 0 ? index + count : index
     guard (0..<count).contains(place) else {

@@ -6,6 +6,7 @@ as `graphs.py` does. Until 2.7 the graph is called `serialized_exported_program.
 
     python early_archive.py         # needs torch 2.5 to 2.8 and safetensors
     python early_archive.py --core  # by the torch of the other graphs
+    python early_archive.py --pooling  # the same: `graph-pooling.*`
 """
 
 import io
@@ -41,6 +42,21 @@ class Early(nn.Module):
         return self.head(x.mean(1))
 
 
+class Pooling(nn.Module):
+    """A query of its own looks at all places, as SigLIP's head does."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.probe = nn.Parameter(torch.zeros(1, 1, 8))
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        return self.head(self.attn(self.probe.repeat(x.shape[0], 1, 1), x, x)[0][:, 0])
+
+
 def slim(data):
     """The archive without what is not read."""
     source, result = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
@@ -60,8 +76,9 @@ def slim(data):
 
 if __name__ == "__main__":
     is_core = "--core" in sys.argv
-    out = "graph-core" if is_core else "graph-early"
-    model = Early().eval()
+    is_pooling = "--pooling" in sys.argv
+    out = "graph-core" if is_core else "graph-pooling" if is_pooling else "graph-early"
+    model = (Pooling() if is_pooling else Early()).eval()
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if tensor.is_floating_point():
