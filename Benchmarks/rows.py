@@ -66,6 +66,29 @@ def forward(name, model, batch, n, least, aim, formats, parallel="batches"):
                driver("forward", model=model, batch=batch, n=n, parallel=parallel), peers, work=n)
 
 
+EXPORTED = ("vit_base_patch16_224", "resnet50", "swin_tiny_patch4_window7_224", "convnext_tiny", "efficientnet_b0",
+            "regnety_008", "maxvit_tiny_tf_224")
+
+
+def exported():
+    """Graphs exported from PyTorch: against the native family, all block taps, and against the model that was exported, hooked."""
+    for model in EXPORTED[:3]:
+        ours = driver("forward", model="{exported}/" + model + ".pt2", batch=8, n=16)
+        native = driver("forward", model=model, batch=8, n=16)
+        yield Row(f"graph-native-{model.split('_patch')[0].replace('_', '-')}",
+                  f"exported graph against the native family: {model}, batch 8", "steady", ours,
+                  [Side("native family", native.command, least=1 / 1.1, aim=1.0)], memory_least=0.0, work=16)
+    for model in EXPORTED[3:]:
+        yield Row(f"graph-{model.split('_patch')[0].replace('_', '-')}",
+                  f"exported graph, all block taps: {model}, batch 8", "steady",
+                  driver("forward", model="{exported}/" + model + ".pt2", batch=8, n=16, parallel="tiles"),
+                  [torch("timm", "forward.py", model, 8, 16, least=1.2, aim=1.5)], work=16)
+    yield Row("graph-open", "an exported graph of 330 MB opened: ViT-B", "steady",
+              driver("open", path="{exported}/vit_base_patch16_224.pt2"),
+              [torch("torch.export.load", "exporting.py", "{exported}", "--load", "vit_base_patch16_224", least=5,
+                     aim=20)], memory_least=1.0)
+
+
 def hessian_packages(model, batch, top, least, aim):
     for package, module in (("pyhessian", "pyhessian"), ("eigenthings", "hessian_eigenthings"),
                             ("curvlinops", "curvlinops")):
@@ -116,6 +139,7 @@ def rows():
                      variables=("REFINER_VIT",))], work=16)
 
     yield from local_networks()
+    yield from exported()
 
     cka = ("torch", "timm", "torch_cka")
     yield Row("cka-vit-tiny", "CKA of all blocks, 256 images in memory to matrix: ViT-Ti", "steady",

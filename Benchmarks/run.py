@@ -69,6 +69,7 @@ class Machine:
             "python": options.python, "here": HERE, "scratch": scratch,
             "threads": str(options.threads), "images": os.path.join(scratch, "images.npy"),
             "weights": os.path.join(scratch, "weights"),
+            "exported": os.environ.get("EXPORTED_GRAPHS", os.path.join(scratch, "exported")),
             "bundled": os.path.join(ROOT, "notebooks-data", "images", "fmnist-test-1024-images-idx3-ubyte.gz"),
         }
 
@@ -288,6 +289,15 @@ def write_weights(machine):
                     machine.paths["weights"]], check=False)
 
 
+def write_exported(machine, rows):
+    """The graphs that are run, as PyTorch exports them."""
+    words = [word for row in rows for word in row.ours.command if "{exported}/" in word]
+    names = sorted({word.split("{exported}/")[1].removesuffix(".pt2") for word in words})
+    if names:
+        subprocess.run([machine.options.python, os.path.join(HERE, "peers", "exporting.py"),
+                        machine.paths["exported"], *names], check=False)
+
+
 def write_csv(path, records):
     names = ["row", "kind", "round", "role", "side", "seconds", "peak_rss_mib",
              "calibration_before", "calibration_after", "share", "slowed"]
@@ -339,6 +349,7 @@ def main():
         reading = [row for row in wanted if any("{weights}" in word for word in row.ours.command)]
         if any(not machine.missing(peer) for row in reading for peer in row.peers):
             write_weights(machine)
+        write_exported(machine, wanted)
         for row in wanted:
             reason = machine.missing(row.ours)
             if reason:

@@ -60,7 +60,7 @@ func analysisJob(_ arguments: Arguments) throws -> Measurement {
   let slots = try slots(names, subject)
   let captured = subject.batches.map { batch in
     let store = Capture { tap in slots.contains { $0.places[tap.name] != nil } }
-    _ = subject.model(batch, Context(probe: store))
+    _ = subject.network(batch, Context(probe: store))
     return store.values
   }
   return try Measurement(repeats: try arguments.integer("repeats", 3)) {
@@ -85,13 +85,13 @@ func runJob(_ arguments: Arguments) throws -> Measurement {
     subject.forEachBatch { index in
       let batch = BatchIdentity.unnamed(index, subject.batches[index].shape[0])
       let probe = Listeners(slots.map { $0.listener(batch) })
-      _ = subject.model(subject.batches[index], Context(probe: probe))
+      _ = subject.network(subject.batches[index], Context(probe: probe))
       for listener in probe.listeners { listener.finish(index) }
     }
     for slot in slots { try slot.report() }
   }
   measurement.add("images_per_s", Double(subject.imageCount) / measurement.seconds)
-  let summary = try ModelSummary(subject.architecture, batchSize: 1)
+  let summary = try ModelSummary(subject.network, batchSize: 1)
   measurement.add(work: 2 * Double(summary.multiplyAdds * subject.imageCount))
   return measurement
 }
@@ -115,14 +115,14 @@ private func slots(_ names: String, _ subject: ForwardJob) throws -> [any Slot] 
 }
 
 private func slot<A: Analyzer>(_ analyzer: A, _ subject: ForwardJob) throws -> any Slot {
-  let summary = try ModelSummary(subject.architecture, batchSize: 1)
+  let summary = try ModelSummary(subject.network, batchSize: 1)
   let role: Tap.Roles = A.defaultOrdering == .blocks ? .block : .sequence
   let taps = summary.taps(role).filter { analyzer.accepts($0.tap) }.map {
     PlannedTap(tap: $0.tap, shape: Array($0.shape.dimensions.dropFirst()))
   }
   let plan = Plan(
     subjects: [
-      SubjectPlan(label: "model", family: subject.architecture.family, taps: taps)
+      SubjectPlan(label: "model", family: subject.family, taps: taps)
     ], batchSizes: subject.batches.map { $0.shape[0] }, batchSize: subject.batchSize)
   return Records(analyzer, plan: plan)
 }

@@ -13,7 +13,7 @@ enum Driver {
   static let jobs: [String: @Sendable (Arguments) throws -> Measurement] = [
     "gemm": gemmJob, "grams": gramsJob, "forward": forwardJob, "run": runJob,
     "analysis": analysisJob, "hvp": hessianProductJob, "eigenvalues": eigenvaluesJob,
-    "read": readingJob,
+    "read": readingJob, "open": openingJob,
   ]
 
   static func main() {

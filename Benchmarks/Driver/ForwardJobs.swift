@@ -1,10 +1,13 @@
+import Checkpoints
 import Models
 import Tensors
 
-/// An untrained model and minibatches of random images: `model`, `batch`, `n`.
+/// An untrained model, or an exported graph, and minibatches of random images: `model` (a name, or a file `.pt2` or
+/// `.onnx`), `batch`, `n`.
 struct ForwardJob: Sendable {
-  let architecture: Architecture
-  let model: any VisionModel
+  let network: any Network
+  /// The family of the model; `graph` for an exported one.
+  let family: String
   let batches: [Tensor]
   let batchSize: Int
   private let sharesBatches: Bool
@@ -13,16 +16,22 @@ struct ForwardJob: Sendable {
   ///   - arguments: `parallel=batches` (as the command does it: one thread a minibatch) or `tiles` (all
   ///     threads on one minibatch after the other).
   init(_ arguments: Arguments) throws {
-    architecture = try Architecture(arguments.text("model", "vit_tiny_patch16_224"))
-    let loaded = try ModelLoader.random(architecture, seed: 0)
-    model = loaded.model
+    let name = arguments.text("model", "vit_tiny_patch16_224")
+    if name.hasSuffix(".pt2") || name.hasSuffix(".onnx") {
+      (network, family) = (try graph(name), "graph")
+    } else {
+      let architecture = try Architecture(name)
+      (network, family) = (try ModelLoader.random(architecture, seed: 0), architecture.family)
+    }
+    let size = network.inputShape
     batchSize = try arguments.integer("batch", 32)
     sharesBatches = arguments.text("parallel", "batches") == "batches"
-    let (total, size) = (try arguments.integer("n", 64), loaded.preprocessing.size)
+    let total = try arguments.integer("n", 64)
     let batchSize = batchSize
     batches = stride(from: 0, to: total, by: batchSize).map { first in
       Tensor.normal(
-        [min(batchSize, total - first), size.height, size.width, 3], seed: UInt64(first + 1))
+        [min(batchSize, total - first), size.height, size.width, size.channels],
+        seed: UInt64(first + 1))
     }
   }
 
@@ -37,16 +46,25 @@ struct ForwardJob: Sendable {
   }
 }
 
+/// The network of an exported graph.
+func graph(_ path: String) throws -> any Network {
+  let checkpoint = try Checkpoint.open(path)
+  guard let program = checkpoint.program else {
+    throw Arguments.Mistake(description: "\(path) holds no graph")
+  }
+  return try GraphLoader.load(checkpoint, program) { $0 == $1 }.network
+}
+
 /// Forward passes with the values of all blocks kept until the next minibatch: `model`, `batch`, `n`.
 func forwardJob(_ arguments: Arguments) throws -> Measurement {
   let job = try ForwardJob(arguments)
-  let taps = try ModelSummary(job.architecture, batchSize: 1)
+  let taps = try ModelSummary(job.network, batchSize: 1)
   let blocks = Set(taps.taps(.block).map(\.tap.name))
   let repeats = try arguments.integer("repeats", 3)
   var measurement = Measurement(repeats: repeats) {
     job.forEachBatch { index in
       let capture = Capture { blocks.contains($0.name) }
-      _ = job.model(job.batches[index], Context(probe: capture))
+      _ = job.network(job.batches[index], Context(probe: capture))
       precondition(capture.values.count == blocks.count, "Not every block was offered")
     }
   }

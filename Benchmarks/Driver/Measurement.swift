@@ -7,7 +7,9 @@ struct Measurement {
   /// The median of `repeats` runs of `body` after one that is not counted.
   init(repeats: Int, _ body: () throws -> Void) rethrows {
     try body()
+    let before = processorSeconds()
     self.init(seconds: try (0..<repeats).map { _ in try elapsed(body) })
+    add("processor_seconds", (processorSeconds() - before) / Double(repeats))
   }
 
   /// The median of given times.
@@ -33,6 +35,15 @@ struct Measurement {
 
   var json: String {
     "{" + fields.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}"
+  }
+}
+
+/// What all threads of the process have taken of processors so far: of account where others take their share.
+func processorSeconds() -> Double {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return [usage.ru_utime, usage.ru_stime].reduce(0) {
+    $0 + Double($1.tv_sec) + Double($1.tv_usec) * 1e-6
   }
 }
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Models
 
 /// Reads a checkpoint and adds up all its values as 32-bit words, so that every byte is looked at:
 /// `path`. The values of a `torch.save` file are compared with its CRC-32s as well.
@@ -22,5 +23,16 @@ import Checkpoints
   }
   measurement.add("words", text: "\(sum)")
   measurement.add("mib_per_second", Double(bytes) / 1_048_576 / measurement.seconds)
+  return measurement
+}
+
+/// Opens an exported graph and makes the network of it, weights and all: `path`.
+@Sendable func openingJob(_ arguments: Arguments) throws -> Measurement {
+  let path = arguments.text("path", "model.pt2")
+  var parameters = 0
+  var measurement = try Measurement(repeats: try arguments.integer("repeats", 3)) {
+    parameters = try graph(path).parameters.count
+  }
+  measurement.add("parameters", Double(parameters))
   return measurement
 }

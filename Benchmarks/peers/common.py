@@ -26,8 +26,9 @@ def images(count, size=224, seed=1):
 
 
 def block_names(network):
-    """The residual blocks of a timm ViT, Swin, ResNet or VOLO."""
-    kinds = ("Block", "SwinTransformerBlock", "BasicBlock", "Bottleneck", "Outlooker", "Transformer")
+    """The residual blocks of a timm model."""
+    kinds = ("Block", "SwinTransformerBlock", "BasicBlock", "Bottleneck", "Outlooker", "Transformer", "ConvNeXtBlock",
+             "InvertedResidual", "DepthwiseSeparableConv", "MaxxVitBlock")
     return [name for name, part in network.named_modules() if type(part).__name__ in kinds]
 
 
@@ -45,10 +46,12 @@ def timed(body, repeats, warm=1):
     for _ in range(warm):
         body()
     result = []
+    before = time.process_time()
     for _ in range(repeats):
         start = time.perf_counter()
         body()
         result.append(time.perf_counter() - start)
+    timed.processor_seconds = (time.process_time() - before) / repeats
     return result
 
 
@@ -60,6 +63,7 @@ def report(seconds, **values):
     """Prints the one line of JSON that the benchmark reads."""
     values["seconds"] = median(seconds)
     values["repeats"] = seconds
+    values["processor_seconds"] = getattr(timed, "processor_seconds", None)
     values["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(values), flush=True)
     sys.stdout.flush()

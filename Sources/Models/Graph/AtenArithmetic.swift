@@ -5,7 +5,7 @@ import Tensors
 extension AtenOperations {
   static let arithmetic: [String: Entry] = [
     "add": { call in
-      try combined(call, scaledBy: try call.real("alpha", 1)) {
+      try combined(call, scaledBy: try call.real("alpha", 1), as: .sum) {
         $0 + $1
       } engine: {
         $0 + $1
@@ -26,7 +26,7 @@ extension AtenOperations {
       }
     },
     "mul": { call in
-      try combined(call) {
+      try combined(call, as: .gain) {
         $0 * $1
       } engine: {
         $0 * $1
@@ -136,21 +136,22 @@ extension AtenOperations {
 
   private static func combined(
     _ call: AtenCall, scaledBy alpha: Double = 1, isReversed: Bool = false, isFloat: Bool = false,
-    _ host: @escaping Combine, engine: @escaping EngineCombine
+    as kind: GraphStep.Kind = .other, _ host: @escaping Combine, engine: @escaping EngineCombine
   ) throws(GraphError) -> [GraphOperand] {
     var (a, b) = (try call["self"], try call["other"])
     if isReversed { (a, b) = (b, a) }
     if alpha != 1 { b = try scaled(call, b, by: alpha) }
-    return [try pair(call, a, b, isFloat ? .float32 : nil, host, engine)]
+    return [try pair(call, a, b, isFloat ? .float32 : nil, as: kind, host, engine)]
   }
 
   /// Two operands combined, extents of 1 repeated: known values here, all others by the engine.
   ///
   /// - Parameters:
   ///   - kind: the least kind of the result.
+  ///   - step: what the engine computes of two tensors.
   private static func pair(
     _ call: AtenCall, _ a: GraphOperand, _ b: GraphOperand, _ kind: HostArray.Kind?,
-    _ host: @escaping Combine, _ engine: @escaping EngineCombine
+    as step: GraphStep.Kind = .other, _ host: @escaping Combine, _ engine: @escaping EngineCombine
   ) throws(GraphError) -> GraphOperand {
     let compiler = call.compiler
     if let x = try scalarOrKnown(call, a), let y = try scalarOrKnown(call, b) {
@@ -170,17 +171,19 @@ extension AtenOperations {
     // A number needs no tensor of its own.
     if let y = try number(b), case .value(let x) = try asValue(call, a) {
       return .value(
-        try compiler.mapped(x) { engine($0, Tensor(repeating: y, shape: [])) })
+        try compiler.mapped(x, as: step.scaling(by: y)) {
+          engine($0, Tensor(repeating: y, shape: []))
+        })
     }
     if let x = try number(a), case .value(let y) = try asValue(call, b) {
       return .value(
-        try compiler.mapped(y) { value in
+        try compiler.mapped(y, as: step.scaling(by: x)) { value in
           engine(
             Tensor(repeating: x, shape: Shape([Int](repeating: 1, count: value.shape.rank))), value)
         })
     }
     return .value(
-      try compiler.combined(try compiler.value(a), try compiler.value(b), engine))
+      try compiler.combined(try compiler.value(a), try compiler.value(b), as: step, engine))
   }
 
   private static func asValue(_ call: AtenCall, _ operand: GraphOperand) throws(GraphError)
@@ -334,9 +337,9 @@ extension AtenOperations {
   // MARK: Functions
 
   static let functions: [String: Entry] = [
-    "relu": function({ $0 > 0 ? $0 : 0 }) { $0.relu() },
-    "relu6": function({ min(max($0, 0), 6) }) { $0.relu6() },
-    "silu": function { $0.silu() }, "sigmoid": function { $0.sigmoid() },
+    "relu": function({ $0 > 0 ? $0 : 0 }, as: .activation(.relu)) { $0.relu() },
+    "relu6": function({ min(max($0, 0), 6) }, as: .activation(.relu6)) { $0.relu6() },
+    "silu": function(as: .activation(.silu)) { $0.silu() }, "sigmoid": function { $0.sigmoid() },
     "tanh": function { $0.tanh() }, "erf": function { $0.erf() }, "mish": function { $0.mish() },
     "hardswish": function { $0.hardSwish() }, "hardsigmoid": function { $0.hardSigmoid() },
     "exp": function(exponential) { $0.exp() }, "log": function(logarithm) { $0.log() },
@@ -352,8 +355,8 @@ extension AtenOperations {
     "round": function({ $0.rounded(.toNearestOrEven) }, keepsKind: true, nil),
     "gelu": { call in
       switch try call.text("approximate", "none") {
-      case "none": return [try mapped(call) { $0.gelu() }]
-      case "tanh": return [try mapped(call) { $0.geluTanh() }]
+      case "none": return [try mapped(call, as: .activation(.gelu)) { $0.gelu() }]
+      case "tanh": return [try mapped(call, as: .activation(.geluTanh)) { $0.geluTanh() }]
       case let other: throw GraphError("gelu by \"\(other)\"", expected: "none or tanh")
       }
     },
@@ -423,7 +426,7 @@ extension AtenOperations {
 
   private static func function(
     _ host: (@Sendable (Double) -> Double)? = nil, keepsKind: Bool = false,
-    _ engine: (@Sendable (Tensor) -> Tensor)?
+    as kind: GraphStep.Kind = .other, _ engine: (@Sendable (Tensor) -> Tensor)?
   ) -> Entry {
     { call throws(GraphError) in
       let operand = try call[call.firstName]
@@ -438,14 +441,17 @@ extension AtenOperations {
           .unrecognised, "\(call.operation) of values that depend on images or parameters",
           advice: GraphError.capture)
       }
-      return [.value(try call.compiler.mapped(try call.tensor(call.firstName), engine))]
+      return [
+        .value(try call.compiler.mapped(try call.tensor(call.firstName), as: kind, engine))
+      ]
     }
   }
 
   private static func mapped(
-    _ call: AtenCall, _ engine: @escaping @Sendable (Tensor) -> Tensor
+    _ call: AtenCall, as kind: GraphStep.Kind = .other,
+    _ engine: @escaping @Sendable (Tensor) -> Tensor
   ) throws(GraphError) -> GraphOperand {
-    .value(try call.compiler.mapped(try call.tensor(call.firstName), engine))
+    .value(try call.compiler.mapped(try call.tensor(call.firstName), as: kind, engine))
   }
 
   private static func clamped(
@@ -460,6 +466,13 @@ extension AtenOperations {
     }
     let (from, to) = (Float(low), Float(high))
     return [try mapped(call) { $0.clamped(from: from, to: to) }]
+  }
+}
+
+extension GraphStep.Kind {
+  /// What an operation of two tensors is with a number as one of them.
+  fileprivate func scaling(by number: Float) -> Self {
+    if case .gain = self { .scale(number) } else { .other }
   }
 }
 

@@ -35,13 +35,17 @@ extension AtenOperations {
     return (map, Weight(operand: .value(weight), shape: lifted))
   }
 
-  private static func value(
-    _ weight: Weight, _ layout: ParameterLayout, _ order: [Int], _ compiler: GraphCompiler
+  /// Weights with the axis of their inputs last.
+  private static func filters(
+    _ weight: Weight, _ compiler: GraphCompiler
   ) throws(GraphError) -> GraphValue {
-    if case .stored(let stored) = weight.operand, stored.isParameter {
-      return try compiler.arranged(try compiler.value(of: stored, layout: layout), order)
-    }
-    return try compiler.arranged(try compiler.value(weight.operand), order)
+    let value =
+      if case .stored(let stored) = weight.operand, stored.isParameter {
+        try compiler.value(of: stored, ofConvolution: true)
+      } else {
+        try compiler.value(weight.operand)
+      }
+    return try compiler.arranged(value, [0, 2, 3, 1])
   }
 
   // MARK: Convolution
@@ -57,24 +61,15 @@ extension AtenOperations {
         expected: "weights [out, in / groups, kh, kw] that fit")
     }
     let sliding = try window.sliding(map, isPool: false)
-    let isDepthwise = groups > 1 && shape[1] == 1 && shape[0] == groups
-    let filters = try value(
-      weight, isDepthwise ? .depthwise : .convolution, isDepthwise ? [2, 3, 0, 1] : [0, 2, 3, 1],
-      compiler)
+    let filters = try filters(weight, compiler)
     let bias = try call.vector("bias", shape[0])
-    let hasBias = bias != nil
     return try compiler.emit(
-      [map, filters] + (bias.map { [$0] } ?? []), order: map.order, batchAxis: map.batchAxis
+      [map, filters] + (bias.map { [$0] } ?? []), order: map.order, batchAxis: map.batchAxis,
+      as: .convolution(sliding, groups: groups)
     ) { inputs, _ in
-      let (x, w) = (inputs[0], inputs[1])
-      if isDepthwise {
-        let y = x.depthwise(w.reshaped([w.shape[0], w.shape[1], w.shape[2]]), window: sliding)
-        return hasBias ? y + inputs[2] : y
-      }
-      let affine =
-        hasBias
-        ? ChannelAffine(scale: Tensor(repeating: 1, shape: inputs[2].shape), shift: inputs[2]) : nil
-      return Tensors.convolution(x, w, window: sliding, groups: groups, affine: affine)
+      Tensors.convolution(
+        inputs[0], inputs[1], window: sliding, groups: groups,
+        affine: inputs.count > 2 ? ChannelAffine(bias: inputs[2]) : nil)
     }
   }
 
@@ -114,7 +109,7 @@ extension AtenOperations {
       throw GraphError("\(window.text) from \(x.text)", expected: "places")
     }
     let sliding = try window.sliding(target, isPool: false)
-    let filters = try value(weight, .convolution, [0, 2, 3, 1], compiler)
+    let filters = try filters(weight, compiler)
     let bias = try call.vector("bias", channels)
     let sum = try compiler.emit(
       [x, filters] + (bias.map { [$0] } ?? []), order: x.order, batchAxis: x.batchAxis

@@ -48,7 +48,7 @@ extension AtenOperations {
           try call.requireNotImages(value, axis)
           let place = value.order.firstIndex(of: axis) ?? 0
           result = .value(
-            try call.compiler.mapped(value) { $0.rolled(axis: place, by: shift) })
+            try call.compiler.mapped(value, as: .movement) { $0.rolled(axis: place, by: shift) })
         }
       }
       return [result]
@@ -112,14 +112,14 @@ extension AtenOperations {
       guard r > 0, r < 1 << 15, map.dimensions[1].isMultiple(of: r * r) else {
         throw GraphError("\(map.text) shuffled by \(r)")
       }
-      return [.value(try call.compiler.mapped(map) { $0.pixelShuffled(r) })]
+      return [.value(try call.compiler.mapped(map, as: .movement) { $0.pixelShuffled(r) })]
     },
     "pixel_unshuffle": { call in
       let (map, r) = (try call.map("self"), try call.int("downscale_factor"))
       guard r > 0, map.dimensions[2].isMultiple(of: r), map.dimensions[3].isMultiple(of: r) else {
         throw GraphError("\(map.text) unshuffled by \(r)")
       }
-      return [.value(try call.compiler.mapped(map) { $0.pixelUnshuffled(r) })]
+      return [.value(try call.compiler.mapped(map, as: .movement) { $0.pixelUnshuffled(r) })]
     },
     "channel_shuffle": { call in
       let (map, groups) = (try call.map("self"), try call.int("groups"))
@@ -192,7 +192,7 @@ extension AtenOperations {
     let value = try call.compiler.value(operand)
     try call.requireNotImages(value, axis)
     let (place, list) = (value.order.firstIndex(of: axis) ?? 0, places.map { Int32($0) })
-    return .value(try call.compiler.mapped(value) { $0.picked(axis: place, list) })
+    return .value(try call.compiler.mapped(value, as: .movement) { $0.picked(axis: place, list) })
   }
 
   private static func padded(
@@ -226,8 +226,11 @@ extension AtenOperations {
       let x = try call.compiler.value(result)
       try call.requireNotImages(x, axis)
       let place = x.order.firstIndex(of: axis) ?? 0
+      let isZeros = way == .constant(0) && min(before, after) >= 0
       result = .value(
-        try call.compiler.mapped(x) {
+        try call.compiler.mapped(
+          x, as: isZeros ? .padding(axis: place, before: before, after: after) : .other
+        ) {
           $0.padded(axis: place, before: before, after: after, mode: way)
         })
     }

@@ -18,8 +18,9 @@ extension AtenOperations {
       let x = try call.compiler.innermost(value, 1)
       return [
         .value(
-          try call.compiler.emit([x, scale, shift], order: x.order, batchAxis: x.batchAxis) {
-            inputs, _ in ChannelAffine(scale: inputs[1], shift: inputs[2])(inputs[0])
+          try call.compiler.emit(
+            [x, scale, shift], order: x.order, batchAxis: x.batchAxis, as: .affine
+          ) { inputs, _ in ChannelAffine(scale: inputs[1], shift: inputs[2])(inputs[0])
           })
       ]
     },
@@ -151,6 +152,11 @@ extension AtenOperations {
     }
     return (scale, shift)
   }
+}
+
+extension ChannelAffine {
+  /// A bias alone.
+  init(bias: Tensor) { self.init(scale: Tensor(repeating: 1, shape: bias.shape), shift: bias) }
 }
 
 /// A window over a map as a graph gives it, rows before columns.

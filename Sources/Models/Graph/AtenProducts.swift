@@ -18,7 +18,7 @@ extension AtenOperations {
       return [
         .value(
           try call.compiler.emit(
-            inputs, order: x.order, batchAxis: x.batchAxis, ofRows: true
+            inputs, order: x.order, batchAxis: x.batchAxis, ofRows: true, as: .linear
           ) { inputs, _ in
             Tensors.linear(inputs[0], inputs[1], bias: inputs.count > 2 ? inputs[2] : nil)
           })
@@ -72,7 +72,10 @@ extension AtenOperations {
       let (hasGamma, hasBeta) = (gamma != nil, beta != nil)
       return [
         .value(
-          try compiler.emit(inputs, order: x.order, batchAxis: x.batchAxis) { inputs, _ in
+          try compiler.emit(
+            inputs, order: x.order, batchAxis: x.batchAxis,
+            as: axes == 1 && hasGamma && hasBeta ? .norm(epsilon: epsilon) : .other
+          ) { inputs, _ in
             let gamma = hasGamma ? inputs[1] : nil
             let beta = hasBeta ? inputs[inputs.count - 1] : nil
             if axes == 1, let gamma, let beta {
@@ -113,20 +116,22 @@ extension AtenOperations {
       let channels = try call.tensor("input").dimensions.dropFirst().first ?? 0
       return try groupNorm(call, groups: channels, epsilon: try call.real("eps", 1e-5))
     },
-    "softmax": { call in [try alongAxis(call) { $0.softmax() }] },
-    "_softmax": { call in [try alongAxis(call) { $0.softmax() }] },
+    "softmax": { call in [try alongAxis(call, as: .softmax) { $0.softmax() }] },
+    "_softmax": { call in [try alongAxis(call, as: .softmax) { $0.softmax() }] },
     "log_softmax": { call in [try alongAxis(call) { $0 - $0.logSumExp() }] },
     "_log_softmax": { call in [try alongAxis(call) { $0 - $0.logSumExp() }] },
   ]
 
   /// A function of rows along an axis.
   private static func alongAxis(
-    _ call: AtenCall, _ function: @escaping @Sendable (Tensor) -> Tensor
+    _ call: AtenCall, as kind: GraphStep.Kind = .other,
+    _ function: @escaping @Sendable (Tensor) -> Tensor
   ) throws(GraphError) -> GraphOperand {
     let value = try call.tensor(call.firstName)
     let axis = try call.axis(of: value.rank)
     try call.requireNotImages(value, axis)
-    return .value(try call.compiler.mapped(try call.compiler.innermost(value, axis), function))
+    return .value(
+      try call.compiler.mapped(try call.compiler.innermost(value, axis), as: kind, function))
   }
 
   private static func groupNorm(
@@ -167,11 +172,10 @@ extension AtenOperations {
     guard a.dimensions[a.rank - 1] == inner, a.batchAxis != a.rank - 1 else { throw failure() }
     if b.rank == 2, !b.isDependent, a.rank >= 2 {
       let x = try compiler.innermost(a, a.rank - 1)
-      let isTransposed = b.order == [1, 0]
-      let w = isTransposed ? b : try compiler.inOrder(b)
+      let w = try compiler.arranged(b, [1, 0])
       return try compiler.emit(
-        [x, w], order: x.order, batchAxis: x.batchAxis, ofRows: true
-      ) { inputs, _ in inputs[0].matmul(inputs[1], transposed: isTransposed) }
+        [x, w], order: x.order, batchAxis: x.batchAxis, ofRows: true, as: .linear
+      ) { inputs, _ in Tensors.linear(inputs[0], inputs[1]) }
     }
     guard a.rank >= 2, b.rank >= 2, b.batchAxis.map({ $0 < b.rank - 2 }) ?? true,
       a.batchAxis.map({ $0 < a.rank - 2 || b.rank <= 2 }) ?? true
@@ -183,7 +187,8 @@ extension AtenOperations {
     (x, y) = (try compiler.inOrder(x), try compiler.inOrder(y))
     guard compiler.fits(x, y, axes: 0..<x.rank - 2) else { throw failure() }
     let result = try compiler.emit(
-      [x, y], order: Array(0..<x.rank), batchAxis: x.batchAxis ?? y.batchAxis
+      [x, y], order: Array(0..<x.rank), batchAxis: x.batchAxis ?? y.batchAxis,
+      as: x.rank == rank && x.isDependent && y.isDependent ? .product : .other
     ) { inputs, _ in inputs[0].matrixProduct(inputs[1]) }
     return x.rank > rank ? try compiler.mergeImages(result, to: rank) : result
   }
@@ -354,7 +359,8 @@ extension AtenOperations {
     let maps = GraphMaps(
       node: compiler.node, dimensions: [q.dimensions[0], heads, t, s], batchAxis: q.batchAxis)
     return try compiler.emit(
-      parts + (added.map { [$0] } ?? []), order: order, batchAxis: q.batchAxis, maps: maps
+      parts + (added.map { [$0] } ?? []), order: order, batchAxis: q.batchAxis, maps: maps,
+      as: .attention(scale: scale)
     ) { inputs, pass in
       func flat(_ x: Tensor) -> Tensor {
         x.reshaped([x.shape[0], x.shape[1], heads * e])

@@ -315,7 +315,8 @@ extension AtenOperations {
     let order = value.order
     let extents = compiler.extents(target, order: order, batchAxis: value.batchAxis)
     return .value(
-      try compiler.emit([value], order: order, batchAxis: value.batchAxis) { inputs, pass in
+      try compiler.emit([value], order: order, batchAxis: value.batchAxis, as: .movement) {
+        inputs, pass in
         inputs[0].expanded(to: Shape(extents(pass.images)))
       })
   }
@@ -468,7 +469,9 @@ extension GraphCompiler {
   ) throws(GraphError) -> GraphValue {
     if start == 0, count == value.dimensions[axis] { return value }
     let place = value.order.firstIndex(of: axis) ?? 0
-    return try emit([value], order: value.order, batchAxis: value.batchAxis) { inputs, _ in
+    return try emit(
+      [value], order: value.order, batchAxis: value.batchAxis, as: .movement
+    ) { inputs, _ in
       inputs[0].slice(axis: place, start: start, length: count, step: step)
     }
   }

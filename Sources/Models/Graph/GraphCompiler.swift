@@ -175,9 +175,9 @@ final class GraphCompiler {
       plan.steps.last?.node != node || plan.steps.last?.output != value.slot
     else { return operand }
     return .value(
-      try emit([value], order: value.order, batchAxis: value.batchAxis, ofRows: true) { inputs, _ in
-        inputs[0]
-      })
+      try emit(
+        [value], order: value.order, batchAxis: value.batchAxis, ofRows: true, as: .view
+      ) { inputs, _ in inputs[0] })
   }
 
   /// The extents that the file promises have to be those found.
@@ -312,9 +312,10 @@ final class GraphCompiler {
   /// - Parameters:
   ///   - isOfRows: whether it makes each row of its result of one row, so that it does not matter how rows and
   ///     images follow each other.
+  ///   - kind: what it computes, where steps are joined by it.
   func emit(
     _ inputs: [GraphValue], order: [Int], batchAxis: Int?, maps: GraphMaps? = nil,
-    ofRows isOfRows: Bool = false, _ run: @escaping GraphStep.Run
+    ofRows isOfRows: Bool = false, as kind: GraphStep.Kind = .other, _ run: @escaping GraphStep.Run
   ) throws(GraphError) -> GraphValue {
     let areInner = inputs.contains(where: \.imagesAreInner)
     guard !areInner || isOfRows else {
@@ -335,10 +336,16 @@ final class GraphCompiler {
     var dimensions = [Int](repeating: 0, count: order.count)
     for (place, axis) in order.enumerated() { dimensions[axis] = result.shape[place] }
     let slot = newSlot(result.isAbstract ? result : Tensor(abstract: result.shape, meter: meter))
-    var step = GraphStep(
-      inputs: inputs.map(\.slot), output: slot, run: run, node: node)
-    step.maps = maps
     let isDependent = inputs.contains(where: \.isDependent)
+    let value = GraphValue(
+      slot: slot, dimensions: dimensions, order: order, batchAxis: batchAxis,
+      imagesAreInner: areInner)
+    var step = GraphStep(
+      inputs: inputs.map(\.slot), output: slot, run: run, node: node, kind: kind,
+      extents: GraphExtents(
+        dimensions: result.shape.dimensions, batchPlace: value.batchPlace),
+      keepsImagesApart: ([value] + inputs.filter(\.isDependent)).allSatisfy(\.keepsImagesApart))
+    step.maps = maps
     guard isDependent == (batchAxis != nil) else {
       throw GraphError("a result that has lost the images")
     }
@@ -356,9 +363,7 @@ final class GraphCompiler {
           "more than \(Self.maximumPreparation >> 30) GiB of values that depend on no image")
       }
     }
-    return GraphValue(
-      slot: slot, dimensions: dimensions, order: order, batchAxis: batchAxis,
-      imagesAreInner: areInner)
+    return value
   }
 
   private func define(_ slot: Int, _ tensor: Tensor) {

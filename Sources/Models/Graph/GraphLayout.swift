@@ -16,14 +16,14 @@ extension GraphCompiler {
     let long = value.order.filter { !value.isSingle($0) }
     if long == order.filter({ !value.isSingle($0) }) {
       let target = extents(value.dimensions, order: order, batchAxis: value.batchAxis)
-      return try emit([value], order: order, batchAxis: value.batchAxis, ofRows: true) {
-        inputs, pass in inputs[0].reshaped(Shape(target(pass.images)))
-      }
+      return try emit(
+        [value], order: order, batchAxis: value.batchAxis, ofRows: true, as: .view
+      ) { inputs, pass in inputs[0].reshaped(Shape(target(pass.images))) }
     }
     let places = order.map { axis in value.order.firstIndex(of: axis) ?? 0 }
-    return try emit([value], order: order, batchAxis: value.batchAxis, ofRows: true) { inputs, _ in
-      inputs[0].permuted(places)
-    }
+    return try emit(
+      [value], order: order, batchAxis: value.batchAxis, ofRows: true, as: .movement
+    ) { inputs, _ in inputs[0].permuted(places) }
   }
 
   /// The value with its axes in memory in their own order.
@@ -45,7 +45,7 @@ extension GraphCompiler {
     let order = Array(0..<new) + value.order.map { $0 + new }
     let batchAxis = value.batchAxis.map { $0 + new }
     let target = extents(dimensions, order: order, batchAxis: batchAxis)
-    return try emit([value], order: order, batchAxis: batchAxis) { inputs, pass in
+    return try emit([value], order: order, batchAxis: batchAxis, as: .view) { inputs, pass in
       inputs[0].reshaped(Shape(target(pass.images)))
     }
   }
@@ -71,7 +71,7 @@ extension GraphCompiler {
     }
     let places = order ?? []
     let target = extents(dimensions, order: places, batchAxis: batchAxis)
-    return try emit([source], order: places, batchAxis: batchAxis) { inputs, pass in
+    return try emit([source], order: places, batchAxis: batchAxis, as: .view) { inputs, pass in
       inputs[0].reshaped(Shape(target(pass.images)))
     }
   }
@@ -209,7 +209,8 @@ extension GraphCompiler {
 
   /// A value for each pair of values, extents of 1 repeated (NumPy's rule).
   func combined(
-    _ a: GraphValue, _ b: GraphValue, _ combine: @escaping @Sendable (Tensor, Tensor) -> Tensor
+    _ a: GraphValue, _ b: GraphValue, as kind: GraphStep.Kind = .other,
+    _ combine: @escaping @Sendable (Tensor, Tensor) -> Tensor
   ) throws(GraphError) -> GraphValue {
     let rank = max(a.rank, b.rank)
     var (a, b) = (try extended(a, to: rank), try extended(b, to: rank))
@@ -218,14 +219,18 @@ extension GraphCompiler {
       throw GraphError("tensors \(a.text) and \(b.text) together", expected: "extents that fit")
     }
     let width = a.rank
-    let isFirst = (a.isDependent ? 1 : 0, a.count) >= (b.isDependent ? 1 : 0, b.count)
+    // Of two alike, the one whose images lie apart: what follows them then does, too.
+    func precedence(_ value: GraphValue) -> (Int, Int, Int) {
+      (value.isDependent ? 1 : 0, value.count, value.keepsImagesApart ? 1 : 0)
+    }
+    let isFirst = precedence(a) >= precedence(b)
     let order = isFirst ? a.order : b.order
     guard !(a.isDependent && b.isDependent) || a.imagesAreInner == b.imagesAreInner else {
       throw GraphError("tensors whose images follow each other otherwise")
     }
     let (x, y) = (try arranged(a, order), try arranged(b, order))
     var result = try emit(
-      [x, y], order: order, batchAxis: a.batchAxis ?? b.batchAxis
+      [x, y], order: order, batchAxis: a.batchAxis ?? b.batchAxis, as: kind
     ) { inputs, _ in combine(inputs[0], inputs[1]) }
     if width > rank { result = try mergeImages(result, to: rank) }
     return result
@@ -275,9 +280,10 @@ extension GraphCompiler {
 
   /// A function of each value.
   func mapped(
-    _ value: GraphValue, _ function: @escaping @Sendable (Tensor) -> Tensor
+    _ value: GraphValue, as kind: GraphStep.Kind = .other,
+    _ function: @escaping @Sendable (Tensor) -> Tensor
   ) throws(GraphError) -> GraphValue {
-    try emit([value], order: value.order, batchAxis: value.batchAxis) { inputs, _ in
+    try emit([value], order: value.order, batchAxis: value.batchAxis, as: kind) { inputs, _ in
       function(inputs[0])
     }
   }

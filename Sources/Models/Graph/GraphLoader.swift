@@ -9,6 +9,8 @@ public struct LoadedGraph: Sendable {
   public let report: LoadReport
   /// How images are prepared for it, which the file does not say.
   public let preprocessing: Preprocessing
+  /// How often steps of each kind are carried out as one: `self-attention`, `perceptron`, `convolution`.
+  public let joined: [String: Int]
 }
 
 /// Makes networks of exported graphs.
@@ -50,6 +52,7 @@ public enum GraphLoader {
     plan.noteReleases()
     try structure.place(on: &plan)
     try requireFollowsImages(plan, compiler, checkpoint)
+    plan = GraphFuser.fused(plan, shapes: compiler.shapes.map(\.shape))
     let input = compiler.inputShape
     let network: GraphNetwork
     do throws(ParameterError) {
@@ -86,7 +89,9 @@ public enum GraphLoader {
             : "mean and deviation 0.5, of which the file says nothing (`mean`, `std`)",
           source: .assumed)
       ] + overrides.provenance
-    return LoadedGraph(network: network, report: report, preprocessing: preprocessing)
+    let joined = Dictionary(grouping: plan.fusions, by: \.kind.rawValue).mapValues(\.count)
+    return LoadedGraph(
+      network: network, report: report, preprocessing: preprocessing, joined: joined)
   }
 
   /// The result that is taken for the network's output.

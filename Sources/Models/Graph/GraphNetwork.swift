@@ -80,8 +80,12 @@ private struct GraphModel: VisionModel {
   }
 
   private func run(_ range: Range<Int>, _ state: inout State, _ context: Context) {
-    for step in plan.steps[range] {
-      let inputs = step.inputs.map { slot -> Tensor in
+    let (fused, ends) = fused(range, context)
+    for index in range {
+      let step = plan.steps[index]
+      let fusion = ends[index].map { plan.fusions[$0] }
+      if fusion == nil, fused.contains(index) { continue }
+      let inputs = (fusion?.inputs ?? step.inputs).map { slot -> Tensor in
         guard let tensor = state.slots[slot] else {
           preconditionFailure("A step reads slot \(slot) before it is filled")
         }
@@ -92,10 +96,23 @@ private struct GraphModel: VisionModel {
         let images = state.images
         if context.wants(tap.tap) { pass.maps = { tap.offer($0, images, context) } }
       }
-      var value = step.run(inputs, pass)
+      var value = (fusion?.run ?? step.run)(inputs, pass)
       for tap in step.taps { value = tap.offer(value, state.images, context) }
       state.slots[step.output] = value
       for slot in step.releases { state.slots[slot] = nil }
     }
+  }
+
+  /// The steps in a range that fusions take the place of, and the fusion at the end of each.
+  private func fused(
+    _ range: Range<Int>, _ context: Context
+  ) -> (members: Set<Int>, ends: [Int: Int]) {
+    var (members, ends): (Set<Int>, [Int: Int]) = ([], [:])
+    for (index, fusion) in plan.fusions.enumerated()
+    where range.contains(fusion.end) && fusion.isUnseen(plan.steps, context) {
+      members.formUnion(fusion.members)
+      ends[fusion.end] = index
+    }
+    return (members, ends)
   }
 }

@@ -4,8 +4,10 @@ import Tensors
 /// Parameters and buffers of the file as values of a graph.
 extension GraphCompiler {
   /// A parameter or buffer as a value, laid out as is best where it is first used.
+  ///
+  /// - Parameter ofConvolution: whether its axes `[out, in, kh, kw]` lie with the inputs last.
   func value(
-    of stored: StoredTensor, layout: ParameterLayout = .asStored
+    of stored: StoredTensor, ofConvolution isConvolution: Bool = false
   ) throws(GraphError) -> GraphValue {
     let entry = stored.entry
     if let value = loaded[entry.name] { return value }
@@ -25,24 +27,15 @@ extension GraphCompiler {
       )
     }
     let specification = ParameterSpecification(
-      name: entry.name, storedShape: entry.shape, layout: layout, isBuffer: !stored.isParameter,
+      name: entry.name, storedShape: entry.shape, layout: isConvolution ? .convolution : .asStored,
+      isBuffer: !stored.isParameter,
       initialization: .normal(0.02))
     let slot = newSlot(Tensor(abstract: specification.shape, meter: meter))
     plan.parameters.append((slot, specification))
-    let order: [Int]
-    switch layout {
-    case .asStored: order = Array(0..<entry.shape.count)
-    case .convolution: order = [0, 2, 3, 1]
-    case .depthwise: order = [2, 3, 0]
-    }
-    var value = GraphValue(slot: slot, dimensions: entry.shape, order: order, batchAxis: nil)
-    if case .depthwise = layout {
-      // The axis of one input channel is left out in memory.
-      value = try emit([value], order: [2, 3, 0, 1], batchAxis: nil) { inputs, _ in
-        inputs[0].reshaped(Shape(inputs[0].shape.dimensions + [1]))
-      }
-    }
-    if case .asStored = layout, stored.isConstant, entry.count <= Self.maximumFolded {
+    let value = GraphValue(
+      slot: slot, dimensions: entry.shape,
+      order: isConvolution ? [0, 2, 3, 1] : Array(0..<entry.shape.count), batchAxis: nil)
+    if !isConvolution, stored.isConstant, entry.count <= Self.maximumFolded {
       tables[slot] = stored
     }
     loaded[entry.name] = value

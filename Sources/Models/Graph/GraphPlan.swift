@@ -20,6 +20,12 @@ struct GraphStep: Sendable {
   let run: Run
   /// Which operation of the graph it came from.
   let node: Int
+  /// What it computes, as far as steps are joined by it.
+  var kind = Kind.other
+  /// The extents of what it makes, in memory.
+  let extents: GraphExtents
+  /// Whether all of one image lies together, image behind image, in what it reads and makes.
+  let keepsImagesApart: Bool
   /// Slots that nothing reads any more after it.
   var releases: [Int] = []
   /// Taps of the value it makes, inner modules first.
@@ -28,6 +34,37 @@ struct GraphStep: Sendable {
   var maps: GraphMaps?
   /// The tap of these.
   var mapTap: GraphTap?
+
+  /// What a step computes, as far as ``GraphFuser`` joins it with others. Inputs are in the order that is given.
+  enum Kind: Sendable {
+    /// The same values under other extents.
+    case view
+    /// Values of the one input put elsewhere, and zeros.
+    case movement
+    /// Zeros before and after the places of an axis in memory; a movement, too.
+    case padding(axis: Int, before: Int, after: Int)
+    /// A map, weights `[out, kh, kw, in / groups]` and perhaps a bias.
+    case convolution(SlidingWindow, groups: Int)
+    /// Values, a scale and a shift of their last axis.
+    case affine
+    case activation(Activation)
+    /// Rows, weights `[out, in]` and perhaps a bias.
+    case linear
+    /// Rows, gamma and beta.
+    case norm(epsilon: Float)
+    /// Queries, keys and values `[N, T, heads, width]`, and perhaps a bias `[windows, heads, T, S]`.
+    case attention(scale: Float)
+    /// The product of two stacks of matrices.
+    case product
+    /// Over the last axis in memory.
+    case softmax
+    case scale(Float)
+    /// The sum of two tensors.
+    case sum
+    /// Two tensors multiplied value by value.
+    case gain
+    case other
+  }
 }
 
 /// Attention maps within a step: their extents of one image, `[N, heads, T, S]` or with more before.
@@ -79,6 +116,8 @@ struct GraphPlan: Sendable {
   var outputSlot = 0
   /// Where each block ends: the number of steps up to there.
   var blockEnds: [Int] = []
+  /// Steps that are carried out as one where nobody looks between them.
+  var fusions: [GraphFusion] = []
 
   /// Notes after which step each slot is read for the last time. Slots filled in the preparation stay.
   mutating func noteReleases() {
@@ -86,6 +125,12 @@ struct GraphPlan: Sendable {
     var last: [Int: Int] = [:]
     for (index, step) in steps.enumerated() {
       for slot in step.inputs + [step.output] where own.contains(slot) { last[slot] = index }
+    }
+    // What a fusion reads is there up to its end.
+    for fusion in fusions {
+      for slot in fusion.inputs where own.contains(slot) {
+        last[slot] = max(last[slot] ?? 0, fusion.end)
+      }
     }
     for index in steps.indices { steps[index].releases = [] }
     for (slot, index) in last where slot != outputSlot { steps[index].releases.append(slot) }

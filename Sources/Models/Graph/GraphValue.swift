@@ -29,6 +29,11 @@ struct GraphValue {
   /// Where images follow each other in memory.
   var batchPlace: Int? { batchAxis.flatMap { order.firstIndex(of: $0) } }
 
+  /// Whether all of one image lies together in memory, image behind image.
+  var keepsImagesApart: Bool {
+    !imagesAreInner && batchPlace.map { memory.prefix($0).allSatisfy { $0 == 1 } } ?? false
+  }
+
   /// Whether the axes lie in memory in their own order.
   var isInOrder: Bool { order == Array(0..<rank) }
 

@@ -66,6 +66,12 @@ public struct Inspection: Sendable {
           "[N, \(graph.network.inputShape.channels), \(graph.network.inputShape.height), \(graph.network.inputShape.width)]"
         )
         if let classes = graph.network.classCount { row("classes", "\(classes)") }
+        if !graph.joined.isEmpty {
+          row(
+            "joined steps",
+            graph.joined.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+              .joined(separator: ", "))
+        }
         for source in graph.report.provenance {
           row(source.source.rawValue, "\(source.parameter)=\(source.value)")
         }
