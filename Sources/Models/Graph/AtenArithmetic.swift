@@ -90,14 +90,14 @@ extension AtenOperations {
     "logical_or": comparison { $0 != 0 || $1 != 0 },
     "logical_not": { call in
       let array = try requireKnown(call, "self")
-      return [.known(try HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
+      return [.known(HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
     },
     "bitwise_not": { call in
       let array = try requireKnown(call, "self")
       guard array.kind == .bool else {
         throw GraphError("bits of \(array.kind) values turned round")
       }
-      return [.known(try HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
+      return [.known(HostArray(.bool, array.shape, array.values.map { $0 == 0 ? 1 : 0 }))]
     },
     "where": { call in
       let condition = try requireKnown(call, "condition")
@@ -296,11 +296,11 @@ extension AtenOperations {
       return .known(try HostArray.chosen(mask, x, y, kind))
     }
     let where_ = compiler.constant(
-      try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 1 : 0 }))
+      HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 1 : 0 }))
     if let x = try number(a), case .value(let y) = try asValue(call, b) {
       // The mask says where the other stays.
       let stays = compiler.constant(
-        try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
+        HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
       return .value(try compiler.combined(y, stays) { $0.kept(where: $1, otherwise: x) })
     }
     let (x, y) = (try compiler.value(a), try compiler.value(b))
@@ -309,7 +309,7 @@ extension AtenOperations {
     }
     // Of two tensors each is kept where it is wanted.
     let stays = compiler.constant(
-      try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
+      HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : 1 }))
     let first = try compiler.combined(x, where_) { $0.kept(where: $1, otherwise: 0) }
     let second = try compiler.combined(y, stays) { $0.kept(where: $1, otherwise: 0) }
     return .value(try compiler.combined(first, second) { $0 + $1 })
@@ -433,7 +433,7 @@ extension AtenOperations {
       if let host, let array = try call.compiler.known(operand) {
         let kind = keepsKind ? array.kind : max(array.kind, .float32)
         return [
-          .known(try HostArray(kind, array.shape, array.values.map { kind.rounded(host($0)) }))
+          .known(HostArray(kind, array.shape, array.values.map { kind.rounded(host($0)) }))
         ]
       }
       guard let engine else {
@@ -461,7 +461,7 @@ extension AtenOperations {
     guard low <= high else { throw GraphError("values between \(low) and \(high)") }
     if let array = try call.compiler.known(try call["self"]) {
       return [
-        .known(try HostArray(array.kind, array.shape, array.values.map { min(max($0, low), high) }))
+        .known(HostArray(array.kind, array.shape, array.values.map { min(max($0, low), high) }))
       ]
     }
     let (from, to) = (Float(low), Float(high))

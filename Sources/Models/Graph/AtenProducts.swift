@@ -280,7 +280,7 @@ extension AtenOperations {
     if let mask = try compiler.known(try call["attn_mask"]) {
       let added =
         mask.kind == .bool
-        ? try HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : -.infinity }) : mask
+        ? HostArray(.float32, mask.shape, mask.values.map { $0 != 0 ? 0 : -.infinity }) : mask
       try requireKeys(added)
       bias = compiler.constant(added)
     } else {
