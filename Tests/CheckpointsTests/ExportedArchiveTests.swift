@@ -150,8 +150,8 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
 
   private static let weight = Pickle.tensor(shape: [2, 2], strides: [2, 1])
 
-  @Test(arguments: [false, true])
-  func readsWeightsOfEarlierVersions(isEarly: Bool) throws {
+  @Test(arguments: [(false, "m/"), (true, ""), (true, "m/")])
+  func readsWeightsOfEarlierVersions(isEarly: Bool, root: String) throws {
     var parts = Parts()
     parts.isEarly = isEarly
     parts.version = "{\"major\":8,\"minor\":2}"
@@ -159,7 +159,7 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
       Self.saved([("w", Self.weight), ("twin", Self.weight)]),
       Self.saved([("c", Pickle.tensor(offset: 1, shape: [2], strides: [2]))])
     )
-    let checkpoint = try open(parts.bytes(root: isEarly ? "" : "m/"))
+    let checkpoint = try open(parts.bytes(root: root))
     #expect(checkpoint.format == .exported)
     #expect(checkpoint.tensors.map(\.name) == ["w", "twin", "c"])
     let (own, twin) = (try #require(checkpoint["w"]), try #require(checkpoint["twin"]))
@@ -170,7 +170,7 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect(checkpoint.program?.inputs == [.parameter("p_w", tensor: "w"), .user("x")])
     // Constants without any tensor are no file at all.
     parts.saved?.constants = []
-    #expect(try open(parts.bytes(root: isEarly ? "" : "m/")).tensors.count == 2)
+    #expect(try open(parts.bytes(root: root)).tensors.count == 2)
   }
 
   /// What stands in the file of weights, and what is said of it.

@@ -18,22 +18,24 @@ struct ExportedArchive {
 
   /// Whether the archive says that it is one of `torch.export`, of any age.
   static func isExported(_ archive: ZipArchive) -> Bool {
-    archive.members.contains {
-      $0.name == earlyGraph || $0.name == "archive_format" || $0.name.hasSuffix("/archive_format")
-    }
+    ["archive_format", earlyGraph].contains { !members(called: $0, of: archive).isEmpty }
+  }
+
+  /// The members of a name in any folder: since PyTorch 2.8 all lie in one folder more.
+  private static func members(called name: String, of archive: ZipArchive) -> [ZipArchive.Member] {
+    archive.members.filter { $0.name == name || $0.name.hasSuffix("/" + name) }
   }
 
   init(_ archive: ZipArchive) throws(CheckpointError) {
     let file = archive.file.path
     self.archive = archive
-    isEarly = archive[Self.earlyGraph] != nil
+    let marks = Self.members(called: "archive_format", of: archive)
+    let early = Self.members(called: Self.earlyGraph, of: archive)
+    isEarly = early.count == 1 && marks.isEmpty
     guard !isEarly else {
-      (root, model, isBigEndian) = ("", "", false)
+      root = String(early[0].name.dropLast(Self.earlyGraph.count))
+      (model, isBigEndian) = ("", false)
       return
-    }
-    // Since PyTorch 2.8 all members lie in one folder more.
-    let marks = archive.members.filter {
-      $0.name == "archive_format" || $0.name.hasSuffix("/archive_format")
     }
     guard marks.count == 1, marks[0].size <= 16 else {
       throw CheckpointError(
@@ -76,7 +78,7 @@ struct ExportedArchive {
   /// The graph, and every tensor of the file by the names of `state_dict()`: parameters, buffers and
   /// constants.
   func contents() throws(CheckpointError) -> (program: ExportedProgram, tensors: [TensorEntry]) {
-    let member = isEarly ? Self.earlyGraph : root + "models/" + model + ".json"
+    let member = root + (isEarly ? Self.earlyGraph : "models/" + model + ".json")
     var reader = ExportedProgramReader(file: archive.file.path, member: member)
     let program = try reader.program(try json(member))
     var tensors: [TensorEntry] = []
@@ -95,7 +97,8 @@ struct ExportedArchive {
   private func tensors(_ folder: String) throws(CheckpointError) -> [TensorEntry] {
     let file = archive.file.path
     if isEarly {
-      return try saved(folder == "weights" ? "serialized_state_dict.pt" : "serialized_constants.pt")
+      return try saved(
+        root + (folder == "weights" ? "serialized_state_dict.pt" : "serialized_constants.pt"))
     }
     let base = "\(root)data/\(folder)/"
     if archive[base + model + ".pt"] != nil { return try saved(base + model + ".pt") }

@@ -29,7 +29,10 @@ public struct TapSelection: Sendable, Hashable {
     let base = candidates(subject)
     let taps =
       A.isOptional && base.isEmpty
-      ? [] : try select(base, of: subject, beside: others.map(candidates), analysis: A.name)
+      ? []
+      : try select(
+        base, of: subject, beside: others.map(candidates), analysis: A.name,
+        hasOthers: subject.taps.contains { analyzer.accepts($0.tap) })
     return SubjectPlan(
       label: subject.label, family: subject.family, taps: taps, of: subject.taps,
       imageSize: subject.imageSize)
@@ -44,7 +47,8 @@ public struct TapSelection: Sendable, Hashable {
   ) throws(VitProbeError) -> [PlannedTap] {
     let named = layers.contains { !$0.hasPrefix("!") }
     return try select(
-      candidates(subject, named ? .all : standard), of: subject, beside: [], analysis: purpose)
+      candidates(subject, named ? .all : standard), of: subject, beside: [], analysis: purpose,
+      hasOthers: !subject.taps.isEmpty)
   }
 
   /// The taps of the ordering: globs choose among these.
@@ -65,7 +69,8 @@ public struct TapSelection: Sendable, Hashable {
   }
 
   private func select(
-    _ base: [PlannedTap], of subject: any Subject, beside others: [[PlannedTap]], analysis: String
+    _ base: [PlannedTap], of subject: any Subject, beside others: [[PlannedTap]],
+    analysis: String, hasOthers: Bool
   ) throws(VitProbeError) -> [PlannedTap] {
     let names = base.prefix(4).map(\.tap.name).joined(separator: ", ")
     let selection = NameSelection(layers)
@@ -87,6 +92,8 @@ public struct TapSelection: Sendable, Hashable {
         .usage,
         "no layer of \(subject.label) is left for \(analysis)"
           + (layers.isEmpty ? "" : " (layers: " + layers.joined(separator: " ") + ")")
+          + (base.isEmpty && hasOthers
+            ? "; `ordering` all, or sequence, looks among more than blocks" : "")
           + (names.isEmpty ? "" : "; its layers are \(names), … (vitprobe models NAME lists them)"))
     }
     return selected
