@@ -1,3 +1,6 @@
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE  // cpu_set_t
+#endif
 #include "parallel.h"
 
 #include <pthread.h>
@@ -5,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 // How long an idle thread looks out before it sleeps, in nanoseconds; and for how long of that it leaves
 // the processor to nobody else.
@@ -34,6 +38,13 @@ static long long nanoseconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+size_t ck_processors(void) {
+  cpu_set_t set;
+  // More processors than the set has room for are all counted.
+  long count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (size_t)count : 1;
 }
 
 static void pause_briefly(void) {

@@ -36,7 +36,6 @@ public struct OpenBLAS: Sendable {
   private let syev: Syev
   private let stev: Stev
   private let name: @convention(c) () -> Words?
-  private let processorCount: @convention(c) () -> Int32
 
   private static let loaded = Result { () throws(SharedLibrary.Failure) in try OpenBLAS() }
 
@@ -46,9 +45,7 @@ public struct OpenBLAS: Sendable {
       advice: "apt-get install libopenblas0")
     (gemm, syrk) = (try library["cblas_dgemm"], try library["cblas_dsyrk"])
     (syev, stev) = (try library["dsyev_"], try library["dstev_"])
-    (name, processorCount) = (
-      try library["openblas_get_corename"], try library["openblas_get_num_procs"]
-    )
+    name = try library["openblas_get_corename"]
     // What runs at the same time is decided by `Threads` alone.
     let setThreads: @convention(c) (Int32) -> Void = try library["openblas_set_num_threads"]
     setThreads(1)
@@ -64,9 +61,6 @@ public struct OpenBLAS: Sendable {
 
   /// The processor whose kernels are in use, such as `SkylakeX`.
   static var kernels: String { shared.name().map { String(cString: $0) } ?? "unknown" }
-
-  /// How many processors this process may use.
-  static var processors: Int { Int(shared.processorCount()) }
 
   /// The product of two row-major matrices, `[rows, inner]` and `[inner, columns]`.
   public static func product(

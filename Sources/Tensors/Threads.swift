@@ -21,7 +21,7 @@ public enum Threads {
   public static var count: Int {
     let value = configured.load(ordering: .relaxed)
     if value > 0 { return value }
-    configure(count: max(1, OpenBLAS.processors))
+    configure(count: ck_processors())
     return configured.load(ordering: .relaxed)
   }
 

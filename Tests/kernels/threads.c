@@ -1,5 +1,7 @@
+#define _GNU_SOURCE  // cpu_set_t
 #include "check.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -41,6 +43,17 @@ static void loops(size_t count, size_t width) {
 void test_threads(void) {
   EACH(width, 0, 1, 2, 3, 7)
   EACH(count, 0, 1, 2, 5, 64, MOST) loops(count, width);
+  release("processors");
+  cpu_set_t all, one;
+  CPU_ZERO(&one);
+  require(sched_getaffinity(0, sizeof all, &all) == 0, "no set of processors");
+  equal(0, ck_processors(), (size_t)CPU_COUNT(&all));
+  for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+    if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+  if (sched_setaffinity(0, sizeof one, &one) == 0) {
+    equal(1, ck_processors(), 1);
+    sched_setaffinity(0, sizeof all, &all);
+  }
   release("scratch");
   float *slots[CK_SCRATCH_COUNT];
   for (int slot = 0; slot < CK_SCRATCH_COUNT; slot++) {

@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+// Processors that this process may use.
+size_t ck_processors(void);
+
 // Runs body(context, index) once for each index below `count`, in any order, on the calling thread and up
 // to `width` - 1 others, and returns when all are done. Inside of a body, indices run one after the other
 // on its thread. Several threads may call at the same time.

@@ -1,5 +1,27 @@
 import Tensors
 
+/// The slots that a fusion reads, as they are gathered, and where each stands among its inputs.
+struct GraphFusionSlots {
+  private(set) var slots: [Int]
+
+  init(_ slots: [Int]) { self.slots = slots }
+
+  /// Adds slots, of those that there are; gives their places.
+  mutating func add(_ more: [Int?]) -> [Int] {
+    let own = more.compactMap(\.self)
+    slots += own
+    return Array(slots.count - own.count..<slots.count)
+  }
+}
+
+extension [Tensor] {
+  /// The weights of a product, and its bias if there is a second place.
+  func weights(at places: [Int]) -> DenseWeights {
+    let bias = places.count > 1 ? self[places[1]] : nil
+    return (self[places[0]], bias.map { $0.reshaped([$0.shape.count]) })
+  }
+}
+
 /// Several steps of a graph that one function of the engine carries out at once: what lies between them stays in
 /// cache, and no tensor is made of it.
 ///

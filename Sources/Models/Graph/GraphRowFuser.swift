@@ -111,33 +111,24 @@ extension GraphFuser {
 
   private func fusion(of rows: Rows) -> GraphFusion? {
     let out = shape(rows.products[rows.products.count - 1].weight)[0]
-    var inputs = [rows.x]
-    /// The places of slots among the inputs.
-    func places(_ slots: [Int?]) -> [Int] {
-      slots.compactMap(\.self).map { slot in
-        inputs.append(slot)
-        return inputs.count - 1
-      }
-    }
-    let products = rows.products.map { places($0.slots) }
-    let (norm, epsilon) = (places([rows.norm?.gamma, rows.norm?.beta]), rows.norm?.epsilon ?? 0)
-    let (gain, residual) = (places([rows.gain]).first, places([rows.residual]).first)
+    var slots = GraphFusionSlots([rows.x])
+    let products = rows.products.map { slots.add($0.slots) }
+    let (norm, epsilon) = (slots.add([rows.norm?.gamma, rows.norm?.beta]), rows.norm?.epsilon ?? 0)
+    let (gain, residual) = (slots.add([rows.gain]).first, slots.add([rows.residual]).first)
     let activation = rows.activation
-    return fusion(products.count > 1 ? .perceptron : .linear, rows.members, inputs) { inputs, _ in
-      func weights(_ places: [Int]) -> DenseWeights {
-        let bias = places.count > 1 ? inputs[places[1]] : nil
-        return (inputs[places[0]], bias.map { $0.reshaped([$0.shape.count]) })
-      }
+    return fusion(products.count > 1 ? .perceptron : .linear, rows.members, slots.slots) {
+      inputs, _ in
       let x = inputs[0]
       let normalization =
         norm.isEmpty
         ? nil : RowNormalization(gamma: inputs[norm[0]], beta: inputs[norm[1]], epsilon: epsilon)
       let gain = gain.map { inputs[$0].reshaped([out]) }
       let residual = residual.map { inputs[$0].reshaped(x.shape.replacingLast(out)) }
-      let first = weights(products[0])
+      let first = inputs.weights(at: products[0])
       if products.count > 1 {
         return Tensors.perceptron(
-          x, first, weights(products[1]), normalization: normalization, activation: activation,
+          x, first, inputs.weights(at: products[1]), normalization: normalization,
+          activation: activation,
           gain: gain, residual: residual)
       }
       return Tensors.linear(

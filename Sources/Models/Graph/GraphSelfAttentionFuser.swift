@@ -83,26 +83,18 @@ extension GraphFuser {
       : WindowLayout(
         rows: pads ? tokens : into,
         biases: (0..<core.windows).map { kinds == 1 ? 0 : Int32($0) })
-    var inputs = [x, steps[norm].inputs[1], steps[norm].inputs[2]]
-    func place(_ slots: [Int?]) -> [Int] {
-      slots.compactMap(\.self).map { slot in
-        inputs.append(slot)
-        return inputs.count - 1
-      }
-    }
+    var slots = GraphFusionSlots([x, steps[norm].inputs[1], steps[norm].inputs[2]])
     let rest = (
-      qkv: place(weights.slots), mix: place(mix.slots), gain: place([gain]), bias: place([bias])
+      qkv: slots.add(weights.slots), mix: slots.add(mix.slots), gain: slots.add([gain]),
+      bias: slots.add([bias])
     )
     let (heads, scale) = (core.heads, core.scale)
-    return fusion(.selfAttention, members, inputs) { inputs, pass in
-      func weights(_ places: [Int]) -> DenseWeights {
-        let bias = places.count > 1 ? inputs[places[1]] : nil
-        return (inputs[places[0]], bias.map { $0.reshaped([$0.shape.count]) })
-      }
-      return Tensors.selfAttention(
+    return fusion(.selfAttention, members, slots.slots) { inputs, pass in
+      Tensors.selfAttention(
         inputs[0].reshaped([pass.images, all, width]),
         normalization: RowNormalization(gamma: inputs[1], beta: inputs[2], epsilon: epsilon),
-        qkv: weights(rest.qkv), projection: weights(rest.mix), heads: heads, scale: scale,
+        qkv: inputs.weights(at: rest.qkv), projection: inputs.weights(at: rest.mix), heads: heads,
+        scale: scale,
         gain: rest.gain.first.map { inputs[$0].reshaped([width]) },
         windows: layout.map {
           AttentionWindows(
