@@ -56,12 +56,17 @@ def torch(label, script, *words, least, aim, modules=("torch", "timm"), keep=Tru
                 modules, KEEP_MEMORY if keep else {}, least, aim, variables)
 
 
-def forward(name, model, batch, n, least, aim, formats, parallel="batches"):
-    """`parallel`: a thread for each of several minibatches, or all threads for one after the other, as
+def onnxruntime(model, batch, n):
+    return torch("onnxruntime", "onnx_forward.py", model, batch, n, least=1.0, aim=1.3,
+                 modules=("torch", "timm", "onnxruntime"))
+
+
+def forward(name, model, batch, n, least, aim, formats, parallel="batches", runtime=True):
+    """`runtime`: whether onnxruntime has its operations. `parallel`: a thread for each of several minibatches, or all threads for one after the other, as
     PyTorch does it: half of the memory, and no slower where a minibatch's features are large."""
     peers = [torch("timm" + (", channels last" if last else ""), "forward.py", model, batch, n,
                    *(["--channels-last"] if last else []), least=least, aim=aim)
-             for last in formats]
+             for last in formats] + [onnxruntime(model, batch, n)] * runtime
     return Row(name, f"forward, all block taps: {model}, batch {batch}", "steady",
                driver("forward", model=model, batch=batch, n=n, parallel=parallel), peers, work=n)
 
@@ -82,7 +87,7 @@ def exported():
         yield Row(f"graph-{model.split('_patch')[0].replace('_', '-')}",
                   f"exported graph, all block taps: {model}, batch 8", "steady",
                   driver("forward", model="{exported}/" + model + ".pt2", batch=8, n=16, parallel="tiles"),
-                  [torch("timm", "forward.py", model, 8, 16, least=1.2, aim=1.5)], work=16)
+                  [torch("timm", "forward.py", model, 8, 16, least=1.2, aim=1.5), onnxruntime(model, 8, 16)], work=16)
     yield Row("graph-open", "an exported graph of 330 MB opened: ViT-B", "steady",
               driver("open", path="{exported}/vit_base_patch16_224.pt2"),
               [torch("torch.export.load", "exporting.py", "{exported}", "--load", "vit_base_patch16_224", least=5,
@@ -106,7 +111,7 @@ def product(name, model, m, n, k):
 def local_networks():
     """Local layers and their relatives, at most a third of the memory. The references are no packages: LOCAL_NETWORKS names a
     folder with checkouts of them."""
-    volo = forward("forward-volo-d1", "volo_d1_224", 8, 16, 1.3, 1.6, (False,))
+    volo = forward("forward-volo-d1", "volo_d1_224", 8, 16, 1.3, 1.6, (False,), runtime=False)
     volo.memory_least = 3.0
     yield volo
     for ours, theirs, least, aim in (
@@ -141,12 +146,15 @@ def rows():
     yield from local_networks()
     yield from exported()
 
-    cka = ("torch", "timm", "torch_cka")
+    def cka(package, module, *words, least, aim):
+        return torch(package, "cka_matrix.py", package, VIT_TINY, 64, 256, *words, least=least, aim=aim,
+                     modules=("torch", "timm", module))
+
     yield Row("cka-vit-tiny", "CKA of all blocks, 256 images in memory to matrix: ViT-Ti", "steady",
               driver("run", analyses="cka", model=VIT_TINY, batch=64, n=256, repeats=1),
-              [torch("torch_cka", "cka.py", "torch_cka", VIT_TINY, 64, 256, modules=cka,
-                     least=12, aim=20),
-               torch("stacked Grams", "cka.py", "stacked", VIT_TINY, 64, 256, least=2.0, aim=2.6)],
+              [cka("torch_cka", "torch_cka", least=12, aim=20),
+               cka("pytorch_cka", "cka", least=2.0, aim=2.6),
+               torch("stacked Grams", "cka_matrix.py", "stacked", VIT_TINY, 64, 256, least=2.0, aim=2.6)],
               memory_least=4.0, work=256, share=0.85)
     yield Row("grams", "Gram matrices and all pairs alone: 24 layers, 256 images, 37,632 features",
               "steady", driver("grams", layers=24, n=256, features=37632),
@@ -196,9 +204,9 @@ def rows():
     files = ("--images", "{images}", "--out", "{scratch}/cka.csv")
     yield Row("cka-files", "the same, process start to files: 256 images of 224x224", "process",
               Side("vitprobe", command),
-              [torch("torch_cka", "cka.py", "torch_cka", VIT_TINY, 64, 256, *files, modules=cka,
-                     least=5, aim=20),
-               torch("stacked Grams", "cka.py", "stacked", VIT_TINY, 64, 256, *files,
+              [cka("torch_cka", "torch_cka", *files, least=5, aim=20),
+               cka("pytorch_cka", "cka", *files, least=1.5, aim=2.6),
+               torch("stacked Grams", "cka_matrix.py", "stacked", VIT_TINY, 64, 256, *files,
                      least=1.5, aim=2.6)], memory_least=4.0, work=256)
 
     # Bundled images, which have labels; a plane of few places and few branches have the rates of many.

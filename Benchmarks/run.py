@@ -265,7 +265,7 @@ def processor():
 def versions(machine, records):
     """What ran on what."""
     script = ("import importlib.metadata as m\n"
-              "for n in 'torch timm torch_cka pyhessian hessian-eigenthings curvlinops-for-pytorch"
+              "for n in 'torch timm torch_cka pytorch-cka onnxruntime pyhessian hessian-eigenthings curvlinops-for-pytorch"
               " numpy scipy'.split():\n"
               "  try: print(n, m.version(n))\n"
               "  except m.PackageNotFoundError: pass\n")

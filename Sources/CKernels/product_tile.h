@@ -74,7 +74,7 @@ TILE(12)
 #endif
 #undef TILE
 
-static const struct kernels NAME(kernels) = {
+static const struct product_kernels NAME(kernels) = {
     .name = KERNELS,
     .lanes = LANES,
     .rows = ROWS,

@@ -1,23 +1,10 @@
 #include "CKernels.h"
 #include "clones.h"
+#include "product_kernels.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-// A tile of `rows` rows: see product_tile.h.
-typedef void tile_function(int vectors, int transposed, size_t k, float alpha, const float *a,
-                           size_t lda, const float *panel, size_t ldp, float *c, size_t ldc,
-                           int accumulate);
-
-struct kernels {
-  const char *name;
-  size_t lanes;
-  // Of the largest tile.
-  size_t rows;
-  // Those of 1 to `rows` rows.
-  tile_function *tiles[12];
-};
 
 #define PASTE(a, b) a##_##b
 #define SUFFIXED(a, b) PASTE(a, b)
@@ -50,12 +37,12 @@ struct kernels {
 #endif
 #include "product_tile.h"
 
-static const struct kernels *chosen;
+static const struct product_kernels *chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose(void) {
   const char *wanted = getenv("VITPROBE_KERNELS");
-  const struct kernels *available[3];
+  const struct product_kernels *available[3];
   int count = 0;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
@@ -69,14 +56,14 @@ static void choose(void) {
     if (strcmp(wanted, available[i]->name) == 0) chosen = available[i];
 }
 
-static const struct kernels *kernels(void) {
+const struct product_kernels *product_kernels(void) {
   pthread_once(&once, choose);
   return chosen;
 }
 
-const char *ck_product_kernels(void) { return kernels()->name; }
+const char *ck_product_kernels(void) { return product_kernels()->name; }
 
-size_t ck_panel_width(void) { return 2 * kernels()->lanes; }
+size_t ck_panel_width(void) { return 2 * product_kernels()->lanes; }
 
 size_t ck_panels_count(size_t k, size_t n) {
   size_t width = ck_panel_width();
@@ -129,14 +116,14 @@ void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t
   }
 }
 
-// Blocks of the inner extent and of the rows: what a panel's block multiplies stays in the second cache.
-enum { INNER = 768, ROW_BLOCK = 144 };
+// Blocks of the rows: what a panel's block multiplies stays in the second cache.
+enum { ROW_BLOCK = 144 };
 
 // Rows of A whose distance is a multiple of this fall into few sets of the first cache.
 enum { CONFLICTING = 1024 };
 
 // A block of A as tiles read it: each tile's values for one k side by side.
-static void pack_rows(const struct kernels *kind, const float *a, size_t lda, size_t m, size_t k,
+static void pack_rows(const struct product_kernels *kind, const float *a, size_t lda, size_t m, size_t k,
                       float *packed) {
   for (size_t row = 0; row < m; row += kind->rows) {
     size_t rows = m - row < kind->rows ? m - row : kind->rows;
@@ -151,7 +138,7 @@ struct panels {
 };
 
 // C (+)= alpha * op(A) * B for one block of rows and of the inner extent.
-static void multiply_block(const struct kernels *kind, size_t m, size_t n, size_t k, float alpha,
+static void multiply_block(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
                            const float *a, size_t lda, int transposed, struct panels b, float *c,
                            size_t ldc, int accumulate) {
   size_t width = 2 * kind->lanes;
@@ -159,7 +146,7 @@ static void multiply_block(const struct kernels *kind, size_t m, size_t n, size_
   // Without memory for the copy, rows are read where they are.
   float *packed = conflicts ? ck_scratch(CK_SCRATCH_PRODUCT, m * k) : NULL;
   if (packed) pack_rows(kind, a, lda, m, k, packed);
-  float edge[12 * 32];
+  float edge[MOST_ROWS * 2 * MOST_LANES];
   for (size_t column = 0; column < n; column += width, b.first += b.step) {
     size_t cols = n - column < width ? n - column : width;
     int vectors = cols > kind->lanes ? 2 : 1;
@@ -184,45 +171,27 @@ static void multiply_block(const struct kernels *kind, size_t m, size_t n, size_
   }
 }
 
-static void multiply(const struct kernels *kind, size_t m, size_t n, size_t k, float alpha,
+static void multiply(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
                      const float *a, size_t lda, int transposed, struct panels b, float *c,
                      size_t ldc, int accumulate) {
   if (k == 0 && !accumulate)
     for (size_t i = 0; i < m; i++) memset(c + i * ldc, 0, n * sizeof(float));
-  size_t steps = (k + INNER - 1) / INNER;
   for (size_t top = 0; top < m; top += ROW_BLOCK)
-    for (size_t step = 0; step < steps; step++) {
-      size_t k0 = k * step / steps, depth = k * (step + 1) / steps - k0;
+    for (size_t block = 0; block < inner_blocks(k); block++) {
+      size_t k0 = inner_start(k, block), depth = inner_start(k, block + 1) - k0;
       multiply_block(kind, m - top < ROW_BLOCK ? m - top : ROW_BLOCK, n, depth, alpha,
                      transposed ? a + k0 * lda + top : a + top * lda + k0, lda, transposed,
                      (struct panels){b.first + k0 * b.ld, b.step, b.ld}, c + top * ldc, ldc,
-                     accumulate || step > 0);
+                     accumulate || block > 0);
     }
 }
 
 void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
                 int transposed, const float *panels, float *c, size_t ldc, int accumulate) {
-  const struct kernels *kind = kernels();
+  const struct product_kernels *kind = product_kernels();
   size_t width = 2 * kind->lanes;
   multiply(kind, m, n, k, alpha, a, lda, transposed, (struct panels){panels, width * k, width}, c,
            ldc, accumulate);
-}
-
-// Rows at once of a product of which the lower triangle is wanted: few, so that little is done beyond it.
-enum { LOWER_ROWS = 24 };
-
-int ck_gram_lower(size_t n, size_t k, const float *x, size_t ldx, float *c) {
-  const struct kernels *kind = kernels();
-  size_t width = 2 * kind->lanes;
-  float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(k, n));
-  if (!panels) return 0;
-  ck_pack_panels(x, ldx, 1, k, n, 0, (n + width - 1) / width, panels);
-  for (size_t top = 0; top < n; top += LOWER_ROWS) {
-    size_t rows = n - top < LOWER_ROWS ? n - top : LOWER_ROWS;
-    multiply(kind, rows, top + rows, k, 1, x + top * ldx, ldx, 0,
-             (struct panels){panels, width * k, width}, c + top * n, n, 0);
-  }
-  return 1;
 }
 
 // Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
@@ -231,7 +200,7 @@ enum { FEW_ROWS = 36, PACKED_AT_ONCE = 1 << 17 };
 
 int ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, int transposed_a,
             const float *b, size_t ldb, int transposed_b, float *c, size_t ldc, int accumulate) {
-  const struct kernels *kind = kernels();
+  const struct product_kernels *kind = product_kernels();
   size_t width = 2 * kind->lanes, start = 0;
   if (m == 0 || n == 0) return 1;
   if (m <= FEW_ROWS && !transposed_b) {

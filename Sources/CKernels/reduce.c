@@ -115,45 +115,4 @@ CLONES size_t ck_first_nonfinite(const float *x, size_t n) {
   return n;
 }
 
-CLONES float ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols) {
-  float tops[COLUMN_BLOCK] = {0};
-  for (size_t start = 0; start < cols; start += COLUMN_BLOCK) {
-    size_t width = cols - start < COLUMN_BLOCK ? cols - start : COLUMN_BLOCK;
-    double sums[COLUMN_BLOCK] = {0};
-    float means[COLUMN_BLOCK];
-    for (size_t r = 0; r < rows; r++)
-      for (size_t i = 0; i < width; i++) sums[i] += (double)x[r * ld + start + i];
-    for (size_t i = 0; i < width; i++) means[i] = (float)(sums[i] / (double)rows);
-    for (size_t r = 0; r < rows; r++)
-      for (size_t i = 0; i < width; i++) {
-        float v = x[r * ld + start + i] - means[i];
-        y[r * cols + start + i] = v;
-        float size = fabsf(v);
-        tops[i] = size > tops[i] ? size : tops[i];
-      }
-  }
-  float top = 0.0f;
-  for (size_t i = 0; i < COLUMN_BLOCK; i++) top = tops[i] > top ? tops[i] : top;
-  return top;
-}
-
-CLONES int ck_scale_to_unit(float *x, size_t n, float top) {
-  if (!(top > 0.0f) || !(top <= 3.402823466e38f)) return 0;
-  int exponent;
-  frexpf(top, &exponent);
-  // Sums of squares of these neither overflow nor vanish as they are.
-  if (exponent > -30 && exponent < 40) return 0;
-  // Values near the smallest normal number would need a factor beyond the range of floats.
-  if (exponent < -120) exponent = -120;
-  float factor = ldexpf(1.0f, -exponent);
-  for (size_t i = 0; i < n; i++) x[i] *= factor;
-  return exponent;
-}
-
-CLONES void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent) {
-  double factor = ldexp(1.0, exponent);
-  for (size_t i = 0; i < n; i++)
-    for (size_t j = 0; j <= i; j++) sum[i * n + j] += (double)product[i * n + j] * factor;
-}
-
 double ck_exp(double x) { return exp(x); }

@@ -27,7 +27,7 @@ public struct SharedLibrary: @unchecked Sendable {
   public init(
     _ name: String, package: String, use: String, advice: String
   ) throws(Failure) {
-    guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+    guard let handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL) else {
       let reason = dlerror().map { String(cString: $0) } ?? "unknown"
       throw Failure(
         description:

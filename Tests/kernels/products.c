@@ -120,23 +120,28 @@ static void partitions(size_t m, size_t n, size_t k, int kind, float alpha) {
   }
 }
 
-static void gram(size_t n, size_t k, size_t gap) {
-  release("gram_lower [%zu, %zu] gap %zu", n, k, gap);
+static void gram(size_t n, size_t k, size_t gap, double mean, double size) {
+  release("add_centred_gram [%zu, %zu] gap %zu about %g of size %g", n, k, gap, mean, size);
   size_t ld = k + gap;
-  float *x = random_floats(extent(n, k, ld), -1, 1), *c = floats(n * n), *all = floats(n * n);
-  require(ck_gram_lower(n, k, x, ld, c), "no memory");
-  require(ck_gemm(n, n, k, 1, x, ld, 0, x, ld, 1, all, n, 0), "no memory");
-  for (size_t i = 0; i < n; i++) {
-    for (size_t j = 0; j <= i; j++) {
-      double want = 0, magnitudes = 0;
-      for (size_t p = 0; p < k; p++) {
-        double v = (double)x[i * ld + p] * x[j * ld + p];
+  float *x = random_floats(extent(n, k, ld), size * (mean - 1), size * (mean + 1));
+  double *sum = random_doubles(n * n, -size, size), *before = copy_doubles(sum, n * n);
+  for (size_t i = 0; i < n * n; i++) before[i] = sum[i] *= size;
+  require(ck_add_centred_gram(x, ld, n, k, sum), "no memory");
+  float *y = floats(n * k);
+  for (size_t p = 0; p < k; p++) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += x[i * ld + p];
+    for (size_t i = 0; i < n; i++) y[i * k + p] = x[i * ld + p] - (float)(total / (double)n);
+  }
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < n; j++) {
+      double want = before[i * n + j], magnitudes = 0;
+      for (size_t p = 0; j <= i && p < k; p++) {
+        double v = (double)y[i * k + p] * y[j * k + p];
         want += v, magnitudes += fabs(v);
       }
-      near(i * n + j, c[i * n + j], want, U * ((double)k + 2) * magnitudes);
+      near(i * n + j, sum[i * n + j], want, U * ((double)k + 2) * magnitudes + 2 * UD * fabs(want));
     }
-    same("than by gemm", c + i * n, all + i * n, (i + 1) * sizeof *c);
-  }
 }
 
 void test_products(void) {
@@ -161,5 +166,7 @@ void test_products(void) {
   }
   partitions(31, 77, 1024 - 3, 0, 1);
   EACH(n, 0, 1, 2, 7, 23, 24, 25, 49, 70)
-  EACH(k, 0, 1, 5, 64, 800) gram(n, k, n % 2);
+  EACH(k, 0, 1, 5, 64, 514, 800) gram(n, k, n % 2, n % 3 ? 0 : 100, 1);
+  const double sizes[] = {1e-42, 1e-38, 1e-36, 1e-20, 1e-12, 1e-8, 1e8, 1e14, 1e25, 1.6e38};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) gram(21, 37, 1, 0, sizes[i]);
 }

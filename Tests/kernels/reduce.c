@@ -128,50 +128,6 @@ static void crc(size_t n, size_t offset) {
 #endif
 }
 
-static void centre(size_t rows, size_t cols, size_t gap, double mean) {
-  release("centre_columns [%zu, %zu] gap %zu about %g", rows, cols, gap, mean);
-  size_t ld = cols + gap;
-  float *x = random_floats(rows ? (rows - 1) * ld + cols : 0, mean - 1, mean + 1);
-  float *y = floats(rows * cols), top = ck_centre_columns(x, ld, y, rows, cols), most = 0;
-  for (size_t c = 0; c < cols; c++) {
-    double sum = 0;
-    for (size_t r = 0; r < rows; r++) sum += x[r * ld + c];
-    double middle = sum / (double)rows;
-    for (size_t r = 0; r < rows; r++) {
-      double want = x[r * ld + c] - middle;
-      near(r * cols + c, y[r * cols + c], want, 1.01 * U * (fabs(middle) + fabs(want)) + U * U);
-      most = fmaxf(most, fabsf(y[r * cols + c]));
-    }
-  }
-  near(0, top, most, 0);
-}
-
-static void scale_to_unit(size_t n, double size) {
-  release("scale_to_unit [%zu] of size %g", n, size);
-  float *x = random_floats(n, -size, size), *before = copy_floats(x, n), top = 0;
-  for (size_t i = 0; i < n; i++) top = fmaxf(top, fabsf(x[i]));
-  int e = ck_scale_to_unit(x, n, top);
-  double scaled = ldexp(top, -e);
-  if (e == 0)
-    require(top == 0 || (top > 1e-15f && top < 1e15f), "squares overflow or vanish");
-  else if (top > 0x1p-120f)
-    require(scaled >= 0.5 && scaled < 1, "the largest is not in 0.5 ..< 1");
-  else
-    require(scaled > 1e-9 && scaled < 1, "the largest vanishes");
-  for (size_t i = 0; i < n; i++) near(i, x[i], (float)ldexp(before[i], -e), 0);
-  equal(0, (size_t)ck_scale_to_unit(x, n, INFINITY), 0);
-  equal(0, (size_t)ck_scale_to_unit(x, n, NAN), 0);
-}
-
-static void triangle(size_t n, int exponent) {
-  release("accumulate_triangle [%zu] exponent %d", n, exponent);
-  float *product = random_floats(n * n, -5, 5);
-  double *sum = random_doubles(n * n, -5, 5), *before = copy_doubles(sum, n * n);
-  ck_accumulate_triangle(product, sum, n, exponent);
-  for (size_t i = 0; i < n * n; i++)
-    near(i, sum[i], before[i] + (i % n <= i / n ? ldexp(product[i], exponent) : 0), 0);
-}
-
 void test_reduce(void) {
   EACH(outer, 0, 1, 3)
   EACH(count, 1, 2, 5, 17, 67)
@@ -186,21 +142,6 @@ void test_reduce(void) {
   EACH(n, 0, 1, 2, 7, 17, 33, 4095, 4096, 4097, 9001) nonfinite(n);
   for (size_t n = 0; n < 300; n++) crc(n, n % 5);
   crc(4097, 3);
-  EACH(rows, 1, 2, 7, 40)
-  EACH(cols, 1, 3, 16, 37, 256, 300)
-  EACH(gap, 0, 5) {
-    centre(rows, cols, gap, 0);
-    centre(rows, cols, gap, 1000);
-  }
-  EACH(n, 0, 1, 7, 16, 37) {
-    const double sizes[] = {0, 1, 0.5, 1e-8, 1e-12, 1e-20, 1e-36, 1e-38, 1e-42, 1e8, 1e14, 1e25, 3.4e38};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) scale_to_unit(n, sizes[i]);
-  }
-  EACH(n, 0, 1, 2, 3, 9, 33) {
-    triangle(n, 0);
-    triangle(n, -12);
-    triangle(n, 80);
-  }
   release("exp");
   for (double x = -30; x < 30; x += 0.37) near(0, ck_exp(x), exp(x), 2 * UD * exp(x));
   near(0, ck_exp(1), 2.718281828459045235, 4 * UD);

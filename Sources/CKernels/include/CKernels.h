@@ -169,14 +169,6 @@ size_t ck_first_nonfinite(const float *x, size_t n);
 // The CRC-32 of ZIP files, carried on from *crc (0 at first) over a first part of the bytes, whose
 // length is returned: whole sixteens, or 0 where the CPU or the length does not suit.
 size_t ck_crc32(uint32_t *crc, const uint8_t *bytes, size_t n);
-// Copies `cols` columns of x[rows, ld] into y[rows, cols], less each column's mean (Float64 sums);
-// returns the largest magnitude of y.
-float ck_centre_columns(const float *x, size_t ld, float *y, size_t rows, size_t cols);
-// Multiplies x by the power of two 2^-e that brings its largest magnitude, which is given, into
-// [0.5, 1) where squares could overflow or vanish; returns e (0 where x stays as it is).
-int ck_scale_to_unit(float *x, size_t n, float largest);
-// Adds the lower triangle of product[n, n] times 2^exponent to sum[n, n].
-void ck_accumulate_triangle(const float *product, double *sum, size_t n, int exponent);
 // exp in Float64.
 double ck_exp(double x);
 

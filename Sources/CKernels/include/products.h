@@ -32,8 +32,9 @@ void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_
 int ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, int transposed_a,
             const float *b, size_t ldb, int transposed_b, float *c, size_t ldc, int accumulate);
 
-// The lower triangle of x * x' for x[n, k] with row stride ldx, into c[n, n]; some values above the
-// diagonal are written, too. 0 when memory is exhausted.
-int ck_gram_lower(size_t n, size_t k, const float *x, size_t ldx, float *c);
+// Adds the lower triangle of y * y' to sum[n, n], in Float64: y is x[n, k] with row stride ldx, less each column's mean
+// (Float64 sums). Where squares could overflow or vanish, y is multiplied by a power of two for the product. 0 when
+// memory is exhausted.
+int ck_add_centred_gram(const float *x, size_t ldx, size_t n, size_t k, double *sum);
 
 #endif

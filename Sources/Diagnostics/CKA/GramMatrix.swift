@@ -33,9 +33,10 @@ struct GramMatrix {
           let start = chunk * size
           let width = min(size, columns - start)
           if width > 0 {
-            Self.add(
-              input.pointer + start, n: n, width: width, stride: stride,
-              to: out.pointer + group * n * n)
+            let done = ck_add_centred_gram(
+              input.pointer + start, stride, n, width, out.pointer + group * n * n)
+            precondition(
+              done != 0, "The system has no memory left for a Gram matrix of \(n) images")
           }
         }
       }
@@ -45,21 +46,6 @@ struct GramMatrix {
       for index in 0..<(n * n) { values[index] += sums[group * n * n + index] }
     }
     for i in 0..<n { for j in 0..<i { values[j * n + i] = values[i * n + j] } }
-  }
-
-  /// Adds the lower triangle of one chunk's product.
-  private static func add(
-    _ x: UnsafePointer<Float>, n: Int, width: Int, stride: Int, to sum: UnsafeMutablePointer<Double>
-  ) {
-    let chunk = ScratchMemory(.operand, n * width)
-    let square = ScratchMemory(.result, n * n)
-    let (centred, product) = (chunk.pointer, square.pointer)
-    let largest = ck_centre_columns(x, stride, centred, n, width)
-    // A power of two brings extreme values near 1, exactly: squares neither overflow nor vanish.
-    let exponent = ck_scale_to_unit(centred, n * width, largest)
-    let done = ck_gram_lower(n, width, centred, width, product)
-    precondition(done != 0, "The system has no memory left for a Gram matrix of \(n) images")
-    ck_accumulate_triangle(product, sum, n, 2 * exponent)
   }
 
   /// Replaces the linear kernel by `exp(-d² / (2 scale² median d²))`, the median over all `n²` entries

@@ -1,6 +1,6 @@
 """CKA between all pairs of blocks of one model, images already in memory.
 
-torch_cka: the package as it is. stacked: no_grad, one forward pass, U-centred Grams of all blocks in one
+torch_cka, pytorch_cka: the packages as they are. stacked: no_grad, one forward pass, U-centred Grams of all blocks in one
 tensor and one product a minibatch, as one would write it with care."""
 
 import argparse
@@ -12,7 +12,7 @@ from common import block_names, hook_blocks, images, model, report, timed, torch
 from centring import u_centred
 
 parser = argparse.ArgumentParser()
-parser.add_argument("mode", choices=["torch_cka", "stacked"])
+parser.add_argument("mode", choices=["torch_cka", "pytorch_cka", "stacked"])
 parser.add_argument("model")
 parser.add_argument("batch", type=int)
 parser.add_argument("n", type=int)
@@ -33,15 +33,25 @@ names = block_names(network)
 result = {}
 
 
-def torch_cka():
+def batches():
     from torch.utils.data import DataLoader, TensorDataset
+
+    return DataLoader(TensorDataset(data, torch.zeros(options.n)), batch_size=options.batch)
+
+
+def pytorch_cka():
+    from cka import compute_cka
+
+    result["cka"] = compute_cka(network, network, batches(), layers=names, device="cpu", progress=False)[0]
+
+
+def torch_cka():
     from torch_cka import CKA
 
-    loader = DataLoader(TensorDataset(data, torch.zeros(options.n)), batch_size=options.batch)
     analysis = CKA(network, network, model1_name="a", model2_name="b", model1_layers=names,
                    model2_layers=names)
     with contextlib.redirect_stderr(io.StringIO()):
-        analysis.compare(loader)
+        analysis.compare(batches())
     result["cka"] = analysis.export()["CKA"].detach()
 
 

@@ -1,0 +1,35 @@
+// What the files of products share: the tiles of the processor's kind of vector registers, and how products are cut.
+
+#ifndef CKERNELS_PRODUCT_KERNELS_H
+#define CKERNELS_PRODUCT_KERNELS_H
+
+#include <stddef.h>
+
+// A tile of `rows` rows: see product_tile.h.
+typedef void tile_function(int vectors, int transposed, size_t k, float alpha, const float *a,
+                           size_t lda, const float *panel, size_t ldp, float *c, size_t ldc,
+                           int accumulate);
+
+enum { MOST_LANES = 16, MOST_ROWS = 12 };
+
+struct product_kernels {
+  const char *name;
+  size_t lanes;
+  // Of the largest tile.
+  size_t rows;
+  // Those of 1 to `rows` rows.
+  tile_function *tiles[MOST_ROWS];
+};
+
+// Those that products run on.
+__attribute__((visibility("hidden"))) const struct product_kernels *product_kernels(void);
+
+// Where one of the blocks begins that the inner extent is cut into; each is a chain of multiply-adds.
+enum { INNER = 768 };
+static inline size_t inner_blocks(size_t k) { return (k + INNER - 1) / INNER; }
+static inline size_t inner_start(size_t k, size_t block) {
+  size_t blocks = inner_blocks(k);
+  return blocks ? k * block / blocks : 0;
+}
+
+#endif
