@@ -12,11 +12,19 @@ static inline __attribute__((always_inline)) TARGET void NAME(tile)(
     const int m, const int vectors, const int transposed, size_t k, float alpha, const float *a,
     size_t lda, const float *panel, size_t ldp, float *c, size_t ldc, int accumulate) {
   CONTRACT
+  // Memory of the result is asked for while sums are taken.
+#pragma unroll
+  for (int i = 0; i < m; i++) {
+    __builtin_prefetch(c + i * ldc, 1);
+    if (vectors == 2) __builtin_prefetch(c + i * ldc + 2 * LANES - 1, 1);
+  }
   NAME(vector) sum[ROWS][2];
 #pragma unroll
   for (int i = 0; i < m; i++)
 #pragma unroll
     for (int j = 0; j < vectors; j++) sum[i][j] = (NAME(vector))(0.0f);
+  // Addresses of rows cost as many steps as multiply-adds otherwise.
+#pragma clang loop unroll_count(4)
   for (size_t p = 0; p < k; p++) {
     const float *row = panel + p * ldp;
     NAME(vector) b[2];

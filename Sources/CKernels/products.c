@@ -70,36 +70,71 @@ size_t ck_panels_count(size_t k, size_t n) {
   return (n + width - 1) / width * width * k;
 }
 
-// y[i * ldy + j] = x[j * ldx + i] for i < rows, j < cols.
-static void transpose(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols) {
-  typedef float four __attribute__((ext_vector_type(4), aligned(4)));
-  size_t j = 0;
-  for (; j + 4 <= cols; j += 4) {
-    const float *in = x + j * ldx;
-    size_t i = 0;
-    for (; i + 4 <= rows; i += 4) {
-      four a = *(const four *)(in + i), b = *(const four *)(in + ldx + i);
-      four c = *(const four *)(in + 2 * ldx + i), d = *(const four *)(in + 3 * ldx + i);
-      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-      four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-      four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-      float *out = y + i * ldy + j;
-      *(four *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-      *(four *)(out + ldy) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-      *(four *)(out + 2 * ldy) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
-      *(four *)(out + 3 * ldy) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+typedef float two __attribute__((ext_vector_type(2), aligned(4)));
+typedef float four __attribute__((ext_vector_type(4), aligned(4)));
+
+// y[p * ldy + i] = x[i * ldx + p] for i < rows, or where `transposed` x[p * ldx + i], for p < k.
+static inline __attribute__((always_inline)) void interleave_rows(const float *x, size_t ldx,
+                                                                  int transposed, size_t rows,
+                                                                  size_t k, float *y, size_t ldy) {
+  // A line of each of four rows is used up before the next four rows, which may fall into the same set.
+  enum { LINE = 16 };
+  if (transposed) {
+    for (size_t p = 0; p < k; p++, x += ldx, y += ldy) {
+      size_t i = 0;
+      for (; i + 4 <= rows; i += 4) *(four *)(y + i) = *(const four *)(x + i);
+      for (; i + 2 <= rows; i += 2) *(two *)(y + i) = *(const two *)(x + i);
+      for (; i < rows; i++) y[i] = x[i];
     }
-    for (; i < rows; i++)
-      for (size_t l = 0; l < 4; l++) y[i * ldy + j + l] = in[l * ldx + i];
+    return;
   }
-  for (; j < cols; j++)
-    for (size_t i = 0; i < rows; i++) y[i * ldy + j] = x[j * ldx + i];
+  for (size_t start = 0; start < k; start += LINE) {
+    size_t end = k - start < LINE ? k : start + LINE, whole = start + (end - start) / 4 * 4, i = 0;
+    for (; i + 4 <= rows; i += 4)
+      for (size_t p = start; p < whole; p += 4) {
+        const float *in = x + i * ldx + p;
+        four a = *(const four *)in, b = *(const four *)(in + ldx);
+        four c = *(const four *)(in + 2 * ldx), d = *(const four *)(in + 3 * ldx);
+        four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+        four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+        four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+        float *out = y + p * ldy + i;
+        *(four *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+        *(four *)(out + ldy) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+        *(four *)(out + 2 * ldy) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+        *(four *)(out + 3 * ldy) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+      }
+    for (; i + 2 <= rows; i += 2)
+      for (size_t p = start; p < whole; p += 4) {
+        four a = *(const four *)(x + i * ldx + p), b = *(const four *)(x + (i + 1) * ldx + p);
+        float *out = y + p * ldy + i;
+        *(two *)out = __builtin_shufflevector(a, b, 0, 4);
+        *(two *)(out + ldy) = __builtin_shufflevector(a, b, 1, 5);
+        *(two *)(out + 2 * ldy) = __builtin_shufflevector(a, b, 2, 6);
+        *(two *)(out + 3 * ldy) = __builtin_shufflevector(a, b, 3, 7);
+      }
+    for (; i < rows; i++)
+      for (size_t p = start; p < whole; p++) y[p * ldy + i] = x[i * ldx + p];
+    for (size_t p = whole; p < end; p++)
+      for (size_t j = 0; j < rows; j++) y[p * ldy + j] = x[j * ldx + p];
+  }
 }
 
-// y[i * ldy + j] = x[i * ldx + j] for i < rows, j < cols.
-static void copy(const float *x, size_t ldx, float *y, size_t ldy, size_t rows, size_t cols) {
-  for (size_t i = 0; i < rows; i++) memcpy(y + i * ldy, x + i * ldx, cols * sizeof(float));
+// The same, with the numbers of rows that whole tiles and panels have known to the compiler.
+static void interleave(const float *x, size_t ldx, int transposed, size_t rows, size_t k, float *y,
+                       size_t ldy) {
+#define ROWS_OF(N)                                                                                 \
+  if (rows == N && ldy == N) {                                                                     \
+    interleave_rows(x, ldx, transposed, N, k, y, N);                                               \
+    return;                                                                                        \
+  }
+  ROWS_OF(6)
+  ROWS_OF(12)
+  ROWS_OF(16)
+  ROWS_OF(32)
+#undef ROWS_OF
+  interleave_rows(x, ldx, transposed, rows, k, y, ldy);
 }
 
 void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t n, size_t first,
@@ -109,25 +144,26 @@ void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t
     size_t column = panel * width, cols = n - column < width ? n - column : width;
     float *out = panels + panel * width * k;
     if (cols < width) memset(out, 0, width * k * sizeof(float));
-    if (transposed)
-      transpose(b + column * ldb, ldb, out, width, k, cols);
-    else
-      copy(b + column, ldb, out, width, k, cols);
+    interleave(b + (transposed ? column * ldb : column), ldb, !transposed, cols, k, out, width);
   }
 }
 
 // Blocks of the rows: what a panel's block multiplies stays in the second cache.
 enum { ROW_BLOCK = 144 };
 
-// Rows of A whose distance is a multiple of this fall into few sets of the first cache.
-enum { CONFLICTING = 1024 };
+// Rows of the inner extent that are read while they are in the first cache.
+enum { AT_ONCE = 16 };
 
-// A block of A as tiles read it: each tile's values for one k side by side.
-static void pack_rows(const struct product_kernels *kind, const float *a, size_t lda, size_t m, size_t k,
-                      float *packed) {
-  for (size_t row = 0; row < m; row += kind->rows) {
-    size_t rows = m - row < kind->rows ? m - row : kind->rows;
-    transpose(a + row * lda, lda, packed + row * k, rows, k, rows);
+// A block of op(A) as tiles read it: each tile's values for one k side by side.
+static void pack_rows(const struct product_kernels *kind, const float *a, size_t lda, int transposed,
+                      size_t m, size_t k, float *packed) {
+  for (size_t p = 0; p < k; p += transposed ? AT_ONCE : k) {
+    size_t depth = !transposed || k - p < AT_ONCE ? k - p : AT_ONCE;
+    for (size_t row = 0; row < m; row += kind->rows) {
+      size_t rows = m - row < kind->rows ? m - row : kind->rows;
+      interleave(a + (transposed ? p * lda + row : row * lda + p), lda, transposed, rows, depth,
+                 packed + row * k + p * rows, rows);
+    }
   }
 }
 
@@ -137,15 +173,22 @@ struct panels {
   size_t step, ld;
 };
 
+// Whether a copy of a block of A is worth its while: one stream is read from memory ahead of time, several rows are not;
+// rows that are a multiple of 1 KiB apart fall into few sets of the first cache; columns touch a line for each k.
+static int pays_to_pack(int transposed, size_t lda, size_t n) {
+  int conflicts = lda % 256 == 0;
+  return n >= (transposed ? conflicts ? 64 : 128 : conflicts ? 128 : 384);
+}
+
 // C (+)= alpha * op(A) * B for one block of rows and of the inner extent.
-static void multiply_block(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
-                           const float *a, size_t lda, int transposed, struct panels b, float *c,
-                           size_t ldc, int accumulate) {
+static void multiply_block(const struct product_kernels *kind, size_t m, size_t n, size_t k,
+                           float alpha, const float *a, size_t lda, int transposed, struct panels b,
+                           float *c, size_t ldc, int accumulate) {
   size_t width = 2 * kind->lanes;
-  int conflicts = !transposed && lda % CONFLICTING == 0 && n > 2 * width;
   // Without memory for the copy, rows are read where they are.
-  float *packed = conflicts ? ck_scratch(CK_SCRATCH_PRODUCT, m * k) : NULL;
-  if (packed) pack_rows(kind, a, lda, m, k, packed);
+  float *packed = NULL;
+  if (pays_to_pack(transposed, lda, n)) packed = ck_scratch(CK_SCRATCH_PRODUCT, m * k);
+  if (packed) pack_rows(kind, a, lda, transposed, m, k, packed);
   float edge[MOST_ROWS * 2 * MOST_LANES];
   for (size_t column = 0; column < n; column += width, b.first += b.step) {
     size_t cols = n - column < width ? n - column : width;

@@ -23,29 +23,38 @@ struct GramMatrix {
     let chunks = max(1, (columns + size - 1) / size)
     // Chunks are shared out in a number of groups fixed by the shape; each group adds up its own.
     let groups = min(8, chunks)
-    var sums = [Double](repeating: 0, count: groups * n * n)
-    sums.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      let out = DisjointWrites(base)
-      let input = DisjointWrites(UnsafeMutablePointer(mutating: x))
-      Threads.forEach(groups) { group in
-        for chunk in (chunks * group / groups)..<(chunks * (group + 1) / groups) {
-          let start = chunk * size
-          let width = min(size, columns - start)
-          if width > 0 {
-            let done = ck_add_centred_gram(
-              input.pointer + start, stride, n, width, out.pointer + group * n * n)
-            precondition(
-              done != 0, "The system has no memory left for a Gram matrix of \(n) images")
-          }
+    let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: groups * n * n)
+    sums.initialize(repeating: 0)
+    defer { sums.deallocate() }
+    guard let base = sums.baseAddress else {
+      values = []
+      return
+    }
+    let out = DisjointWrites(base)
+    let input = DisjointWrites(UnsafeMutablePointer(mutating: x))
+    Threads.forEach(groups) { group in
+      for chunk in (chunks * group / groups)..<(chunks * (group + 1) / groups) {
+        let start = chunk * size
+        let width = min(size, columns - start)
+        if width > 0 {
+          let done = ck_add_centred_gram(
+            input.pointer + start, stride, n, width, out.pointer + group * n * n)
+          precondition(
+            done != 0, "The system has no memory left for a Gram matrix of \(n) images")
         }
       }
     }
-    values = Array(sums[..<(n * n)])
-    for group in 1..<max(1, groups) {
-      for index in 0..<(n * n) { values[index] += sums[group * n * n + index] }
+    values = [Double](unsafeUninitializedCapacity: n * n) { buffer, count in
+      for i in 0..<n {
+        for j in 0...i {
+          var sum = base[i * n + j]
+          for group in 1..<max(1, groups) { sum += base[group * n * n + i * n + j] }
+          buffer[i * n + j] = sum
+          buffer[j * n + i] = sum
+        }
+      }
+      count = n * n
     }
-    for i in 0..<n { for j in 0..<i { values[j * n + i] = values[i * n + j] } }
   }
 
   /// Replaces the linear kernel by `exp(-d² / (2 scale² median d²))`, the median over all `n²` entries
