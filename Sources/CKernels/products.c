@@ -239,7 +239,7 @@ void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_
 
 // Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
 // once.
-enum { FEW_ROWS = 36, PACKED_AT_ONCE = 1 << 17 };
+enum { FEW_ROWS = 72, PACKED_AT_ONCE = 1 << 17 };
 
 int ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, int transposed_a,
             const float *b, size_t ldb, int transposed_b, float *c, size_t ldc, int accumulate) {
