@@ -88,7 +88,10 @@ struct Findings {
       for view in View.all where view.id != "metrics" {
         for name in view.tables {
           guard let table = run.table(name), table.has("status") else { continue }
-          let usual: Set = ["ok", "first_layer", "single_head", "shape_change", "labels_as_sorted"]
+          let usual: Set = [
+            "ok", "first_layer", "single_head", "shape_change", "labels_as_sorted", "no_place",
+            "from_middle", "one_query",
+          ]
           let odd = RowGroup.of(Array(table.rows.indices), by: try table.texts("status"))
             .filter { !usual.contains($0.value) }
           guard !odd.isEmpty else { continue }

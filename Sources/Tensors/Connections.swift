@@ -17,6 +17,9 @@ public struct Connections: Hashable, Sendable, Codable {
     /// Each place of the result reads the taps of its window on the grid, row by row. Queries are the places of
     /// the result, or one that stands for all.
     case taps(SlidingWindow)
+    /// Queries have no place: each, such as a class token or a learned query, reads the tokens before the grid and
+    /// all of the grid: keys = prefix + height * width.
+    case pooling
   }
 
   /// What a layer says of its weights before it sees an image.
@@ -31,6 +34,8 @@ public struct Connections: Hashable, Sendable, Codable {
       case place
       /// Of the place that they are for and the place that is read.
       case pair
+      /// Of the place that is read alone.
+      case key
     }
 
     /// What the weights are made of.
@@ -58,7 +63,7 @@ public struct Connections: Hashable, Sendable, Codable {
   public let height: Int
   /// Columns of the grid that is read.
   public let width: Int
-  /// Tokens before the grid, among queries and among keys.
+  /// Tokens before the grid, among queries that have places and among keys.
   public let prefix: Int
   /// Which places a row of weights is of.
   public let support: Support
@@ -81,7 +86,7 @@ public struct Connections: Hashable, Sendable, Codable {
       declared.map({ $0.channels > 0 && min($0.parameters, $0.multiplyAdds) >= 0 }) ?? true
     else { return false }
     switch support {
-    case .tokens: return true
+    case .tokens, .pooling: return true
     case .windows(let mapHeight, let mapWidth, let stride, let padding):
       return prefix == 0 && fits(mapHeight, mapWidth, stride) && (0...1 << 20).contains(padding)
     case .cells(let rows, let columns):

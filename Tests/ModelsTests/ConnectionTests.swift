@@ -77,6 +77,23 @@ import Testing
         "layer2.1.attn_map", [2, 1, 64, 16], .cells(height: 4, width: 4), "pair"
       ),
       (
+        "volo(image=32,patch=8,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=3)",
+        "post_network.1.attn_map", [2, 4, 1, 5], .pooling, "pair"
+      ),
+      (
+        "vit(image=32,patch=8,dim=8,depth=1,heads=2,class-token=false,pool=attention,classes=3)",
+        "pool.attn_map", [2, 2, 1, 16], .pooling, "key"
+      ),
+      (
+        "vit(image=32,patch=8,dim=8,depth=1,heads=2,class-token=false,registers=3,pool=attention,"
+          + "pool-prefix=true,classes=3)",
+        "pool.attn_map", [2, 2, 1, 19], .pooling, "key"
+      ),
+      (
+        "resnet(stem=cifar,block=basic,width=8,depths=1-1,gate=gc,squeeze=2-4,image=16,classes=3)",
+        "layer2.0.context_map", [2, 1, 1, 64], .pooling, "key"
+      ),
+      (
         "resnet(stem=cifar,block=basic,width=8,depths=1-1,squeeze=2-4,image=16,classes=3)",
         "layer2.0.se_map", [2, 16, 1, 1], .taps(SlidingWindow(kernel: 1)), "image"
       ),

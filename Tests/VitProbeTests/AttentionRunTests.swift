@@ -58,7 +58,7 @@ import Testing
     #expect(maps.count == family.maps)
     let tokens = rows.filter { $0["statistic"] == "token_similarity" }
     #expect(tokens.count == model.taps.count { $0.tap.roles.contains(.block) })
-    let undefined = ["first_layer", "shape_change", "single_head"]
+    let undefined = ["first_layer", "shape_change", "single_head", "no_place", "one_query"]
     for row in rows {
       guard let value = Double(row["value"] ?? "") else {
         #expect(undefined.contains(row["status"] ?? ""), "\(row)")

@@ -21,6 +21,12 @@ struct AttentionEstimate: Sendable {
     case shapeChange = "shape_change"
     /// The matrix of all places is too large for its spectrum to be taken.
     case tooLarge = "too_large"
+    /// Queries have no place on the grid.
+    case noPlace = "no_place"
+    /// Queries have no place: ways are told from the middle of the image.
+    case fromMiddle = "from_middle"
+    /// There is one query alone, whose map is one row.
+    case oneQuery = "one_query"
   }
 
   let statistic: AttentionStatistic
@@ -68,6 +74,9 @@ struct AttentionEstimate: Sendable {
     case .distance, .entropy, .mutualInformation, .offsetX, .offsetY, .covarianceXX,
       .covarianceXY, .covarianceYY:
       error = moments.standardError
+      if statistic.isOffset, case .maps(let grid) = layer.content, !grid.hasQueryPlaces {
+        status = .fromMiddle
+      }
       if records.contains(where: \.hasNegativeWeights) { status = .magnitudes }
     default: error = moments.standardError
     }
@@ -84,13 +93,15 @@ struct AttentionEstimate: Sendable {
     switch statistic {
     case .tokenSimilarity: return nil
     case .effectiveRank:
-      guard case .taps(let taps) = grid.places else { return nil }
-      return taps.hasRank ? nil : .tooLarge
+      if case .taps(let taps) = grid.places { return taps.hasRank ? nil : .tooLarge }
+      return grid.isOneRow ? .oneQuery : nil
     case .headSimilarity, .similarHeads: return grid.heads > 1 ? nil : .singleHead
     case .layerSimilarity:
       return layer.predecessor == nil ? .firstLayer : layer.isComparable ? nil : .shapeChange
-    case .entropy, .uniformEntropy, .mutualInformation:
-      return grid.places == nil ? .undefinedGrid : nil
+    case .entropy, .uniformEntropy: return grid.places == nil ? .undefinedGrid : nil
+    case .mutualInformation:
+      return grid.places == nil ? .undefinedGrid : grid.isOneRow ? .oneQuery : nil
+    case .distance where grid.places != nil && !grid.hasQueryPlaces: return .noPlace
     case .distance, .offsetX, .offsetY, .covarianceXX, .covarianceXY, .covarianceYY:
       return grid.places == nil ? .undefinedGrid : layer.step == nil ? .noImageSize : nil
     }

@@ -18,6 +18,8 @@ struct AttentionGrid: Sendable, Hashable {
     case cells(Cells)
     /// Each place of a result reads the taps of its window.
     case taps(LocalTaps)
+    /// Queries without a place read each patch of a grid.
+    case pooling(Patches)
   }
 
   /// The grid of patches behind tokens that are none.
@@ -69,6 +71,9 @@ struct AttentionGrid: Sendable, Hashable {
         let taps = LocalTaps(window, height: height, width: width, queries: queries, keys: keys)
       else { return nil }
       return .taps(taps)
+    case .pooling:
+      guard windows == 1, keys >= prefix, keys - prefix == count else { return nil }
+      return .pooling(Patches(height: height, width: width, prefix: prefix))
     }
   }
 
@@ -78,10 +83,21 @@ struct AttentionGrid: Sendable, Hashable {
   /// Places that a query chooses among: patches, cells or taps.
   var choices: Int {
     switch places {
-    case .patches(let patches): patches.count
+    case .patches(let patches), .pooling(let patches): patches.count
     case .cells, .taps, nil: keys
     }
   }
+
+  /// Whether queries lie on the grid, so that there is a way from each to what it reads.
+  var hasQueryPlaces: Bool {
+    switch places {
+    case .patches, .cells, .taps: true
+    case .pooling, nil: false
+    }
+  }
+
+  /// Whether there is but one query, which has no place: a map says nothing of how queries differ.
+  var isOneRow: Bool { if case .pooling = places { queries == 1 } else { false } }
 
   /// Floats of one map.
   var mapCount: Int { queries * keys }
@@ -100,6 +116,14 @@ struct PlacePositions: Sendable {
     queryRows = (0..<patches.count).map { Double($0 / patches.width) }
     queryColumns = (0..<patches.count).map { Double($0 % patches.width) }
     (keyRows, keyColumns) = (queryRows, queryColumns)
+  }
+
+  /// Those of patches that queries without a place read: these stand in the middle of the grid.
+  init(pooling patches: AttentionGrid.Patches, queries: Int) {
+    queryRows = Array(repeating: Double(patches.height - 1) / 2, count: queries)
+    queryColumns = Array(repeating: Double(patches.width - 1) / 2, count: queries)
+    let all = PlacePositions(patches)
+    (keyRows, keyColumns) = (all.keyRows, all.keyColumns)
   }
 
   init(_ cells: AttentionGrid.Cells) {

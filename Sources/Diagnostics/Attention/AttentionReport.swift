@@ -121,6 +121,9 @@ struct AttentionReport {
       note(.nonfinite, "values that are not finite", results, &notes)
       note(.undefinedGrid, "values that are not of the stated grid", results, &notes)
       note(.degenerate, "statistics that no image has", results, &notes)
+      note(
+        .noPlace, "queries without a place: no distance, and ways from the middle of the image,",
+        results, &notes)
       note(.noImageSize, "distances without the size of images in pixels", results, &notes)
       let partial = results.layers.flatMap(\.estimates).filter {
         $0.undefined > 0 && $0.value != nil && $0.statistic != .effectiveRank

@@ -41,10 +41,13 @@ struct MapMeasure: Sendable {
     switch grid.places {
     case .patches(let patches): positions = PlacePositions(patches)
     case .cells(let cells): positions = PlacePositions(cells)
+    case .pooling(let patches):
+      positions = PlacePositions(pooling: patches, queries: grid.queries)
     case .taps, nil: positions = nil
     }
     let positions = positions
     distances = layer.step.flatMap { step in
+      if case .pooling = grid.places { return nil }
       if case .taps(let taps) = grid.places {
         return taps.offsets.map {
           let (y, x) = (Double($0.down) * step.down, Double($0.across) * step.across)
@@ -153,6 +156,8 @@ struct MapMeasure: Sendable {
     case .patches(let patches):
       return rows(
         map + patches.prefix * grid.keys + patches.prefix, patches.count, patches.count)
+    case .pooling(let patches):
+      return rows(map + patches.prefix, grid.queries, patches.count)
     case .cells: return rows(map, grid.queries, grid.keys)
     case .taps(let taps):
       var geometry = taps.geometry
@@ -171,7 +176,7 @@ struct MapMeasure: Sendable {
   ) {
     let count: Int
     switch places {
-    case .patches(let patches): count = patches.count
+    case .patches(let patches), .pooling(let patches): count = patches.count
     case .cells: count = grid.keys
     case .taps(let taps): count = taps.count
     }

@@ -42,6 +42,13 @@ struct RelationsLayer: Sendable {
       classStep = 0
       counts = Array(repeating: grid.queries, count: grid.keys)
       reach = taps.offsets.map { Double(max(abs($0.down), abs($0.across))) }
+    case .pooling(let patches):
+      // There are no ways: each patch is a class of its own.
+      part = (patches.prefix, grid.queries, patches.count)
+      classes = (0..<Int32(patches.count)).map { $0 }
+      classStep = 0
+      counts = Array(repeating: grid.queries, count: patches.count)
+      reach = Array(repeating: 0, count: patches.count)
     }
   }
 
@@ -85,7 +92,7 @@ struct RelationsLayer: Sendable {
     case .tokens: grid.windows * min(grid.queries, grid.keys)
     case .windows(let height, let width, _, _):
       overlaps ? height * width : grid.windows * min(grid.queries, grid.keys)
-    case .cells: min(grid.queries, grid.keys)
+    case .cells, .pooling: min(grid.queries, grid.keys)
     case .taps:
       if case .taps(let taps) = grid.places {
         min(taps.count, taps.rows * taps.columns)

@@ -141,9 +141,11 @@ private struct ImageRelations {
       }
     }
     guard all > 0, squares > 0 else { return }
-    outside = far.map { $0 / all }
-    let hasOnePlace = grid.windows == 1 && layer.counts.allSatisfy { $0 <= 1 }
-    places = hasOnePlace ? 0 : max(0, 1 - explained / squares)
+    if grid.hasQueryPlaces {
+      outside = far.map { $0 / all }
+      let hasOnePlace = grid.windows == 1 && layer.counts.allSatisfy { $0 <= 1 }
+      places = hasOnePlace ? 0 : max(0, 1 - explained / squares)
+    }
     if !layer.isDense {
       heads = grid.heads == 1 ? 0 : max(0, 1 - joined(weights, layer) / squares)
       if takesRank { rank = layer.effectiveRank(weights) }

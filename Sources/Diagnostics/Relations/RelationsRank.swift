@@ -6,6 +6,7 @@ extension RelationsLayer {
     switch grid.places {
     case .patches, .cells: return !overlaps || mapPlaces <= LocalTaps.largestMatrix
     case .taps(let taps): return taps.hasRank
+    case .pooling: return !grid.isOneRow
     case nil: return false
     }
   }

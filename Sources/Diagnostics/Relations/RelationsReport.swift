@@ -15,7 +15,7 @@ struct RelationsReport {
     let layer: RelationsLayer?
     let images: Int
     let estimates: [Estimate]
-    /// Why there are no measures at all, or `ok`.
+    /// Why there are no measures at all, or none of reach and of places, or `ok`.
     let status: String
     /// Why there is no dynamic share, no share over channels, no rank.
     let dynamicStatus: String
@@ -53,16 +53,19 @@ struct RelationsReport {
       }
     }
     func has(_ measure: RelationMeasure) -> Bool { moments[measure.rawValue].count > 0 }
-    let status =
+    let hasPlaces = layer?.grid.hasQueryPlaces ?? true
+    // What every image has that has any weight.
+    let counted = hasPlaces ? RelationMeasure.outside3 : .heads
+    let failure =
       layer == nil
-      ? "undefined_grid"
-      : !isFinite ? "nan_input" : has(.outside3) ? "ok" : "degenerate"
+      ? "undefined_grid" : !isFinite ? "nan_input" : has(counted) ? nil : "degenerate"
+    let status = failure ?? (hasPlaces ? "ok" : "no_place")
     let isDense = layer?.isDense ?? false
     func reason(_ measure: RelationMeasure, _ reason: String) -> String {
-      status != "ok" ? status : has(measure) ? "ok" : reason
+      failure ?? (has(measure) ? "ok" : reason)
     }
     return Row(
-      layer: layer, images: moments[RelationMeasure.outside3.rawValue].count,
+      layer: layer, images: moments[counted.rawValue].count,
       estimates: moments.map { moments in
         Estimate(
           value: moments.count > 0 ? moments.mean : nil,
@@ -74,7 +77,9 @@ struct RelationsReport {
         isDense
           ? "dense"
           : settings.rankImages == 0
-            ? "not_taken" : layer?.hasRank == false ? "too_large" : "degenerate"))
+            ? "not_taken"
+            : layer?.hasRank != false
+              ? "degenerate" : layer?.grid.isOneRow == true ? "one_query" : "too_large"))
   }
 
   var report: Report {
@@ -122,7 +127,8 @@ struct RelationsReport {
     let extents: (height: Int, width: Int)
     var isShared = false
     switch connections.support {
-    case .tokens, .windows, .cells: extents = (connections.height, connections.width)
+    case .tokens, .windows, .cells, .pooling:
+      extents = (connections.height, connections.width)
     case .taps(let window):
       extents = window.kernel
       isShared = grid.queries == 1
@@ -179,6 +185,9 @@ struct RelationsReport {
         $0.layer?.isDense ?? false
       }
       note("too many places for a rank") { $0.rankStatus == "too_large" }
+      note("queries without a place, so no reach and no share over places,") {
+        $0.status == "no_place"
+      }
     }
     return notes
   }
@@ -192,6 +201,7 @@ extension RelationsLayer {
     case .windows: overlaps ? "overlapping_windows" : "windows"
     case .cells: "cells"
     case .taps: "local"
+    case .pooling: "pooling"
     }
   }
 }

@@ -20,11 +20,24 @@ struct GlobalContext: Sendable {
   }
 
   /// A map `[N, H, W, C]` with its context.
-  func callAsFunction(_ x: Tensor) -> Tensor {
+  ///
+  /// - Parameters:
+  ///   - map: the tap of the weights of places in the mean.
+  func callAsFunction(_ x: Tensor, _ context: Context, map: (Connections) -> Tap) -> Tensor {
     let (images, places, channels) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
-    let map = weights(x).reshaped([images, 1, places]).softmax()
-    let context = map.matrixProduct(x.reshaped([images, places, channels]))
-    let made = expand(norm(reduce(context)).relu()).reshaped([images, 1, 1, channels])
+    func connections() -> Connections {
+      Connections(
+        height: x.shape[1], width: x.shape[2], support: .pooling,
+        declared: Connections.Declaration(
+          .key, channels: channels, parameters: weights.parameterCount,
+          multiplyAdds: 2 * places * channels))
+    }
+    var shares = weights(x).reshaped([images, 1, places]).softmax()
+    if let look = context.inner(map(connections())) {
+      shares = look(shares.reshaped([images, 1, 1, places])).reshaped(shares.shape)
+    }
+    let mean = shares.matrixProduct(x.reshaped([images, places, channels]))
+    let made = expand(norm(reduce(mean)).relu()).reshaped([images, 1, 1, channels])
     return isAdded ? x + made : x * made.sigmoid()
   }
 }

@@ -45,7 +45,7 @@ struct ResidualBlock: Sendable {
       switch self {
       case .squeeze(let gate): gate(x, context) { map($0, "se_map") }
       case .nonLocal(let gate): gate(x, context) { map($0, "attn_map") }
-      case .context(let gate): gate(x)
+      case .context(let gate): gate(x, context) { map($0, "context_map") }
       }
     }
   }

@@ -110,9 +110,11 @@ struct VOLO: VisionModel {
     let (images, width) = (state.tokens.shape[0], state.tokens.shape.last)
     var token = classToken.repeated(images)
     for (index, block) in classBlocks.enumerated() {
+      let name = "post_network.\(index)"
       token = context.tap(
-        Tap("post_network.\(index).cls", .msa, layout: .vector),
-        block(token, state.tokens).reshaped([images, width])
+        Tap("\(name).cls", .msa, layout: .vector),
+        block(token, state.tokens, name: name, grid: state.grid, context)
+          .reshaped([images, width])
       ).reshaped([images, 1, width])
     }
     let features = context.tap(
@@ -222,14 +224,25 @@ private struct ClassBlock: Sendable {
   }
 
   /// The class token `[N, D]` or `[N, 1, D]` after one look at the tokens `[N, T, D]`: `[N, 1, D]`.
-  func callAsFunction(_ token: Tensor, _ tokens: Tensor) -> Tensor {
+  func callAsFunction(
+    _ token: Tensor, _ tokens: Tensor, name: String, grid: TokenGrid, _ context: Context
+  ) -> Tensor {
     let (images, width) = (tokens.shape[0], tokens.shape.last)
+    func mapTap() -> Tap {
+      let layout = Connections(
+        height: grid.height, width: grid.width, prefix: grid.prefix + 1, support: .pooling,
+        declared: .attention(
+          tokens: 1, keys: tokens.shape[1] + 1, width: width, inner: width,
+          parameters: query.parameterCount + keyValue.parameterCount / 2))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout))
+    }
     let token = token.reshaped([images, 1, width])
     let both = keyValue(norm1(Tensor.concatenated([token, tokens], axis: 1)))
     let mixed = attention(
       query(norm1(token)), both.slice(axis: -1, start: 0, length: width),
       both.slice(axis: -1, start: width, length: width), heads: heads,
-      scale: Float(1 / (Double(width) / Double(heads)).squareRoot()))
+      scale: Float(1 / (Double(width) / Double(heads)).squareRoot()),
+      maps: context.inner(mapTap()))
     let attended = projection(mixed, residual: token)
     return mlp(attended, norm: norm2, residual: attended)
   }

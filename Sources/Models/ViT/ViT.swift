@@ -154,7 +154,12 @@ struct ViT: VisionModel {
     case .attention:
       features = own(tokens)
       if let attentionPool {
-        features = context.tap(Tap("pool", .msa, layout: .vector), attentionPool(features))
+        let pooled = TokenGrid(
+          height: grid.height, width: grid.width,
+          prefix: configuration.poolsPrefix ? grid.prefix : 0)
+        features = context.tap(
+          Tap("pool", .msa, layout: .vector),
+          attentionPool(features, name: "pool", grid: pooled, context))
       }
     }
     if let projection { return projection(features) }
@@ -187,13 +192,26 @@ private struct AttentionPool: Sendable {
   }
 
   /// Tokens `[N, T, D]` to features `[N, D]`.
-  func callAsFunction(_ tokens: Tensor) -> Tensor {
-    let (images, dim) = (tokens.shape[0], tokens.shape.last)
+  func callAsFunction(
+    _ tokens: Tensor, name: String, grid: TokenGrid, _ context: Context
+  ) -> Tensor {
+    let (images, count, dim) = (tokens.shape[0], tokens.shape[1], tokens.shape.last)
+    func mapTap() -> Tap {
+      // The query is the same for all images.
+      let layout = Connections(
+        height: grid.height, width: grid.width, prefix: grid.prefix, support: .pooling,
+        declared: Connections.Declaration(
+          .key, channels: dim,
+          parameters: dim + query.parameterCount + keyValue.parameterCount / 2,
+          multiplyAdds: count * dim * dim + 2 * count * dim))
+      return Tap("\(name).attn_map", .attentionMap, layout: .connections(layout))
+    }
     let q = query(latent).reshaped([1, dim]).repeated(images)
     let both = keyValue(tokens)
     let mixed = attention(
       q, both.slice(axis: 2, start: 0, length: dim), both.slice(axis: 2, start: dim, length: dim),
-      heads: heads, scale: 1 / (Float(dim) / Float(heads)).squareRoot())
+      heads: heads, scale: 1 / (Float(dim) / Float(heads)).squareRoot(),
+      maps: context.inner(mapTap()))
     let x = projection(mixed.reshaped([images, dim]))
     return mlp(x, norm: norm, residual: x)
   }

@@ -26,6 +26,7 @@ extension Connections {
           ]))
     case .cells(let height, let width):
       members.append(.init("connections", ["cells": list(height, width)]))
+    case .pooling: members.append(.init("connections", ["pooling": true]))
     case .taps(let w):
       members.append(
         .init(
@@ -92,6 +93,7 @@ extension Connections {
     {
       return .windows(mapHeight: map[0], mapWidth: map[1], stride: stride, padding: padding)
     }
+    if value["pooling"]?.boolValue == true { return .pooling }
     if let cells = list("cells", 2) { return .cells(height: cells[0], width: cells[1]) }
     guard let kernel = list("kernel", 2), let stride = list("stride", 2),
       let padding = list("padding", 4), let dilation = list("dilation", 2),

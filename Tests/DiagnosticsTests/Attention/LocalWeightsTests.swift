@@ -111,6 +111,59 @@ import Testing
     #expect(report.reals("dx_se", of: "attention_offsets")[0] == 0)
   }
 
+  /// Queries without a place look from the middle of the image; a class token's weight on itself is left out.
+  @Test func poolingLooksFromTheMiddle() throws {
+    func pooling(_ values: [Float], queries: Int = 1, prefix: Int = 0) -> FeatureStudy.Layer {
+      let heads = values.count / (2 * queries * (prefix + 16))
+      return .connections(
+        "pool.attn_map", values, [heads, queries, prefix + 16],
+        Connections(height: 4, width: 4, prefix: prefix, support: .pooling))
+    }
+    let even = [Float](repeating: 0.05, count: 16)
+    // The second head looks at the last patch, below and to the right.
+    let corner = (0..<16).map { Float($0 == 15 ? 0.7 : 0) }
+    let image: [Float] = [0.2] + even + [0.3] + corner
+    let report = try report([pooling(image + image, prefix: 1)], pixels: 16)
+    let rows = AttentionRows(report)
+    #expect(agrees(rows["entropy", 0], log(16), 1e-6))
+    #expect(agrees(rows["uniform_entropy"], log(16), 1e-12))
+    #expect(agrees(rows["entropy", 1], 0, 1e-7))
+    let offsets = Dictionary(
+      uniqueKeysWithValues: ["dx", "dy", "cov_xx", "cov_xy", "cov_yy"].map {
+        ($0, report.reals($0, of: "attention_offsets"))
+      })
+    // Patches of 4 px: the variance of 0, 1, 2, 3 is 1.25, and the last is 1.5 from the middle.
+    for (column, known) in [
+      ("dx", [0.0, 6]), ("dy", [0, 6]), ("cov_xx", [20, 0]), ("cov_xy", [0, 0]),
+      ("cov_yy", [20, 0]),
+    ] {
+      for head in 0..<2 { #expect(agrees(offsets[column]?[head], known[head], 1e-5), "\(column)") }
+    }
+    #expect(report.texts("status", of: "attention_offsets") == ["from_middle", "from_middle"])
+    #expect(rows["distance", 0] == nil && rows.status("distance", 0) == "no_place")
+    #expect(rows["nmi", 0] == nil && rows.status("nmi", 0) == "one_query")
+    #expect(rows.status("effective_rank", 0) == "one_query")
+    #expect(rows.status("entropy", 0) == "ok" && rows.status("head_similarity") == "ok")
+    #expect(report.figures.map(\.name).contains("attention_offsets_a"))
+    // Two queries, each with a patch of its own, tell of themselves by what they look at.
+    let first = (0..<16).map { Float($0 == 0 ? 1 : 0) }
+    let two = first + corner
+    let several = try self.report([pooling(two + two, queries: 2)], pixels: 16)
+    let own = AttentionRows(several)
+    #expect(agrees(own["nmi", 0], 1, 1e-7))
+    #expect(own.status("effective_rank", 0) == "ok" && own.status("distance", 0) == "no_place")
+    #expect(agrees(several.reals("dx", of: "attention_offsets")[0], 0, 1e-9))
+    #expect(agrees(several.reals("cov_xy", of: "attention_offsets")[0], 36, 1e-6))
+    let unknown = try self.report([pooling(image + image, prefix: 1)], pixels: nil)
+    #expect(unknown.texts("status", of: "attention_offsets")[0] == "no_image_size")
+    #expect(AttentionRows(unknown).status("distance", 0) == "no_place")
+    // More keys than the grid and its tokens.
+    let wrong = FeatureStudy.Layer.connections(
+      "pool.attn_map", [Float](repeating: 1, count: 20), [1, 1, 10],
+      Connections(height: 4, width: 4, support: .pooling))
+    #expect(AttentionRows(try self.report([wrong])).status("entropy") == "undefined_grid")
+  }
+
   @Test func cellsLieInTheMiddleOfTheirPlaces() throws {
     // 4 x 4 places read 2 x 2 cells evenly: cells lie at 0.5 and 2.5.
     let layer = FeatureStudy.Layer.connections(

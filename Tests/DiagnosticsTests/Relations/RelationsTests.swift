@@ -153,6 +153,44 @@ import Testing
     #expect(agrees(near["effective_rank"], 4, 1e-9))
   }
 
+  private func pooling(
+    _ values: [Float], heads: Int, queries: Int = 1, prefix: Int = 0
+  ) -> FeatureStudy.Layer {
+    .connections(
+      "pool.attn_map", values, [heads, queries, prefix + 4],
+      Connections(height: 2, width: 2, prefix: prefix, support: .pooling))
+  }
+
+  @Test func poolingHasNeitherReachNorPlaces() throws {
+    // A class token and four patches: what the token gives to itself is left out.
+    let even: [Float] = [0.2, 0.2, 0.2, 0.2, 0.2]
+    let layer = pooling(twice(even + [0.6, 0.1, 0.1, 0.1, 0.1]), heads: 2, prefix: 1)
+    let row = try row(layer)
+    for column in ["outside_3", "outside_5", "outside_7", "over_places", "effective_rank"] {
+      #expect(row[column] == nil, "\(column)")
+    }
+    #expect(row["dynamic"] == 0)
+    // Of 0.2 and 0.1 the variance is a tenth of the mean square.
+    #expect(agrees(row["over_channels"], 0.1, 1e-6))
+    #expect(row["keys"] == 4 && row["rank_bound"] == 1)
+    let report = try self.report(layer)
+    #expect(report.texts("support", of: "relations") == ["pooling"])
+    #expect(report.texts("status", of: "relations") == ["no_place"])
+    #expect(report.texts("channels_status", of: "relations") == ["ok"])
+    #expect(report.texts("dynamic_status", of: "relations") == ["ok"])
+    #expect(report.texts("rank_status", of: "relations") == ["one_query"])
+    #expect(report.reals("n_images", of: "relations") == [2])
+    // Even for every head and image: nothing varies.
+    let uniform = try self.row(pooling([Float](repeating: 0.25, count: 3 * 8), heads: 3))
+    #expect(uniform["over_channels"] == 0 && uniform["dynamic"] == 0)
+    // Two images that look at different patches have nothing in common.
+    let apart = try self.row(pooling([1, 0, 0, 0, 0, 0, 0, 1], heads: 1))
+    #expect(agrees(apart["dynamic"], 1, 1e-12))
+    // Two queries that look at different patches are two independent rows.
+    let two = try self.row(pooling(twice([1, 0, 0, 0, 0, 1, 0, 0]), heads: 1, queries: 2))
+    #expect(agrees(two["effective_rank"], 2, 1e-9) && two["rank_bound"] == 2)
+  }
+
   @Test func windowsThatOverlapAreAddedUp() throws {
     // Windows of 3 x 3 at every second place of 4 x 4, each the identity: places get 1, 2 or 4 times themselves.
     let identity = (0..<81).map { Float($0 / 9 == $0 % 9 ? 1 : 0) }

@@ -49,7 +49,7 @@ enum Samples {
     Family(
       architecture: "pvt(image=32,patch=4,dims=8-12,depths=1-1,heads=2-3,classes=7)", maps: 2),
     Family(
-      architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 2),
+      architecture: "volo(image=32,dims=8-16,depths=1-1,heads=2-4,stem-width=8,classes=7)", maps: 4),
     Family(
       architecture: "sasa(image=32,depths=1-1,width=8,heads=2,window=3,classes=7)",
       maps: 2),

@@ -110,12 +110,29 @@ def dwnet_model(modules, kind, **config):
     return model
 
 
+def of_places(kernel):
+    """The weights (B,k^2 G,H,W) that each place makes -> (B,G,places,k^2)."""
+    side = kernel.kernel_size**2
+    return lambda v: v.view(v.shape[0], -1, side, v.shape[2] * v.shape[3]).transpose(2, 3)
+
+
+def kernels(taps, conv, name):
+    """The kernels of a depth-wise convolution, however they come about."""
+    if isinstance(conv, nn.Conv2d):
+        taps.output(conv, name, lambda v: conv.weight.flatten(2).expand(v.shape[0], -1, -1, -1))
+    elif isinstance(conv, InhomogeneousConv):
+        taps.output(conv.conv2, name, of_places(conv))
+    else:
+        taps.output(conv.conv2, name, lambda v: v.view(v.shape[0], conv.dim, 1, -1))
+
+
 def dwnet_taps(model):
     taps = Taps()
     taps.output(model.patch_embed, "patch_embed", map_of)
     for i, layer in enumerate(model.layers):
         for j, block in enumerate(layer.blocks):
             name = f"layers.{i}.blocks.{j}"
+            kernels(taps, block.attn2conv.conv, f"{name}.dw_map")
             taps.output(block.attn2conv, f"{name}.dw_branch", channels_first)
             taps.input(block.bn, f"{name}.dw_res")
             taps.output(block.mlp, f"{name}.mlp_branch", map_of)
@@ -216,9 +233,11 @@ def rednet_modules(path):
 
 def rednet_taps(backbone):
     taps = Taps()
+    taps.output(backbone.stem[1].conv2, "stem.involution_map", of_places(backbone.stem[1]))
     taps.output(backbone.maxpool, "stem")
     for s in range(1, 5):
         for j, block in enumerate(getattr(backbone, f"layer{s}")):
+            taps.output(block.conv2.conv2, f"layer{s}.{j}.involution_map", of_places(block.conv2))
             taps.output(block.conv2, f"layer{s}.{j}.involution")
             taps.output(block.norm3, f"layer{s}.{j}.branch")
             taps.output(block, f"layer{s}.{j}")
@@ -255,8 +274,7 @@ def pvt_taps(model):
             name = f"block{s}.{j}"
             if j == 0:
                 taps.input(block, f"patch_embed{s}")
-            if block.attn.sr_ratio == 1:
-                taps.output(block.attn.attn_drop, f"{name}.attn_map")
+            taps.output(block.attn.attn_drop, f"{name}.attn_map")
             taps.output(block.attn, f"{name}.attn_branch")
             taps.input(block.norm2, f"{name}.attn_res")
             taps.output(block.mlp, f"{name}.mlp_branch")
@@ -308,11 +326,15 @@ def volo_taps(model):
             if hasattr(block.attn, "fused_attn"):
                 block.attn.fused_attn = False
                 taps.output(block.attn.attn_drop, f"{name}.attn_map")
+            else:
+                # Windows count as images.
+                taps.output(block.attn.attn_drop, f"{name}.attn_map", lambda v: v.transpose(1, 2).flatten(0, 1))
             taps.output(block.attn, f"{name}.attn_branch", rows)
             taps.input(block.norm2, f"{name}.attn_res", rows)
             taps.output(block.mlp, f"{name}.mlp_branch", rows)
             taps.output(block, f"{name}.mlp_res", rows)
     for k, block in enumerate(model.post_network):
+        taps.output(block.attn.attn_drop, f"post_network.{k}.attn_map")
         taps.output(block, f"post_network.{k}.cls", lambda v: v[:, 0])
     taps.output(model.norm, "norm", lambda v: v[:, 0])
     return taps

@@ -207,9 +207,17 @@ def gated():
         taps = plain_taps(model)
         if kind == "nl":
             maps_of(taps, model)
+        else:
+            contexts_of(taps, model)
         evaluate("", model, taps, (1, 3, 33, 33))
         write(f"resnet-timm-{kind}", "resnet", "timm", dict(image=[33, 33], classes=5), keys, (1, 3, 33, 33), taps, (), integers,
               limit=400)
+
+
+def contexts_of(taps, model):
+    for s in range(1, 5):
+        for j, block in enumerate(getattr(model, f"layer{s}")):
+            taps.output(block.se.conv_attn, f"layer{s}.{j}.context_map", lambda v: v.flatten(2).unsqueeze(2).softmax(-1))
 
 
 def map_of(taps, block, name):

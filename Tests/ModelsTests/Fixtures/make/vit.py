@@ -39,6 +39,12 @@ def timm_taps(model):
     if not isinstance(model.norm, torch.nn.Identity):
         taps.output(model.norm, "norm")
     if getattr(model, "attn_pool", None) is not None:
+        # Its map has no module of its own: it is made of what goes into it, at the norms of queries and keys.
+        heads = Taps()
+        heads.output(model.attn_pool.q_norm, "q")
+        heads.output(model.attn_pool.k_norm, "k")
+        taps.output(model.attn_pool, "pool.attn_map", lambda _: (
+            heads.values["q"] * model.attn_pool.scale @ heads.values["k"].transpose(-2, -1)).softmax(-1))
         taps.output(model.attn_pool, "pool")
     if not isinstance(getattr(model, "fc_norm", torch.nn.Identity()), torch.nn.Identity):
         taps.output(model.fc_norm, "fc_norm")
