@@ -115,7 +115,7 @@ private struct LocalBranch: Sendable {
           reduce: local["conv1"], norm: local["bn"], expand: local["conv2"], channels: width,
           side: c.window, groups: width, hasReducedBias: false))
     case .inhomogeneous:
-      kernels = .ofPlace(
+      kernels = .ofEachPlace(
         try KernelGenerator(
           reduce: local["conv1"][0], norm: local["conv1"][1], expand: local["conv2"][0],
           channels: width, side: c.window, groups: width / c.groupChannels[stage],

@@ -7,8 +7,8 @@ enum LocalKernels: Sendable {
   case fixed(Tensor)
   /// Made of the mean of an image: the same kernels at every place of it (Han et al. 2021).
   case ofImage(KernelGenerator)
-  /// Made of each place: involution (Li et al. 2021).
-  case ofPlace(KernelGenerator)
+  /// Made of each place: involution (Li et al. 2021). The second product once more, with the groups of a tap together.
+  case ofPlace(KernelGenerator, byTap: DenseWeights)
 
   /// The kernels of a depth-wise convolution.
   static func depthwise(
@@ -16,6 +16,11 @@ enum LocalKernels: Sendable {
   ) throws(ParameterError) -> LocalKernels {
     let weight = try scope.weight("weight", [channels, 1, side, side], layout: .depthwise)
     return .fixed(weight.reshaped([1, 1, side * side, channels]))
+  }
+
+  /// Kernels made of each place.
+  static func ofEachPlace(_ generator: KernelGenerator) -> LocalKernels {
+    .ofPlace(generator, byTap: generator.byTap)
   }
 
   /// A map `[N, H, W, C]` mixed.
@@ -36,10 +41,10 @@ enum LocalKernels: Sendable {
       let mean = x.globalAverage().reshaped([x.shape[0], 1, 1, x.shape[3]])
       return x.locallyMixed(
         context.kernels(tap(), generator(mean, context), images: x.shape[0]), window: window)
-    case .ofPlace(let generator):
+    case .ofPlace(let generator, let byTap):
       return x.locallyMixed(
-        byKernelsOf: generator.reduced(source ?? x, context), expand: generator.byTap,
-        window: window, maps: context.inner(tap()))
+        byKernelsOf: generator.reduced(source ?? x, context), expand: byTap, window: window,
+        maps: context.inner(tap()))
     }
   }
 }
@@ -62,7 +67,7 @@ extension LocalKernels {
         Connections.Declaration(
           .image, channels: map[3], parameters: generator.parameters,
           multiplyAdds: mixing + generator.multiplyAdds)
-      case .ofPlace(let generator):
+      case .ofPlace(let generator, _):
         Connections.Declaration(
           .place, channels: map[3], parameters: generator.parameters,
           multiplyAdds: mixing + places * generator.multiplyAdds)
@@ -128,7 +133,7 @@ struct KernelGenerator: Sendable {
   private var groups: Int { expand.weight.shape.rows / taps }
 
   /// The second product with the groups of a tap together.
-  var byTap: DenseWeights {
+  fileprivate var byTap: DenseWeights {
     func arranged(_ rows: Tensor) -> Tensor {
       rows.reshaped([groups, taps, rows.shape.count / (groups * taps)]).permuted([1, 0, 2])
         .reshaped(rows.shape)

@@ -130,7 +130,7 @@ struct Involution: Sendable {
   init(
     _ scope: Scope, channels: Int, side: Int, stride: Int, share: Int
   ) throws(ParameterError) {
-    kernels = .ofPlace(
+    kernels = .ofEachPlace(
       try KernelGenerator(
         reduce: scope["conv1"]["conv"], norm: scope["conv1"]["bn"], expand: scope["conv2"]["conv"],
         channels: channels, side: side, groups: channels / share, hasReducedBias: false))
