@@ -329,3 +329,21 @@ CLONES void ck_local_add_relative(const float *q, const float *r, float *w, size
     for (size_t u = 0; u < taps; u++)
       add_products(w + (p * taps + u) * groups, r + u * c, q + p * c, groups, c / groups);
 }
+
+CLONES void ck_local_share(const float *w, const float *shares, float *y, size_t rows, size_t taps, size_t mixtures,
+                           size_t groups) {
+  for (size_t r = 0; r < rows; r++, w += groups) {
+    const float *own = shares + r % taps * mixtures;
+    for (size_t m = 0; m < mixtures; m++, y += groups)
+      for (size_t group = 0; group < groups; group++) y[group] = w[group] * own[m];
+  }
+}
+
+CLONES void ck_sum_mixtures(const float *x, float *y, size_t rows, size_t mixtures, size_t c) {
+  for (size_t r = 0; r < rows; r++, y += c) {
+    memcpy(y, x, c * sizeof(float));
+    x += c;
+    for (size_t m = 1; m < mixtures; m++, x += c)
+      for (size_t k = 0; k < c; k++) y[k] += x[k];
+  }
+}

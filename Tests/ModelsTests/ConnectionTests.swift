@@ -56,6 +56,11 @@ import Testing
         "layer2.0.attn_map", [2, 16, 256, 9], .taps(SlidingWindow(kernel: 3, padding: 1)), "pair"
       ),
       (
+        "sasa(stem=attention,depths=1,width=8,stem-width=6,window=3,form=published,image=16,classes=3)",
+        "stem.attn_map", [2, 6, 256, 16],
+        .taps(SlidingWindow(kernel: (4, 4), padding: (2, 2, 1, 1))), "pair"
+      ),
+      (
         "convit(image=32,patch=8,dim=8,depth=1,heads=2,kernel=3,classes=3)",
         "transformers.0.attn_map", [2, 2, 16, 9], .taps(SlidingWindow(kernel: 3, padding: 1)),
         "pair"

@@ -39,6 +39,7 @@ import Testing
     ("volo_d4_224", 192_961_520, 0), ("volo_d5_224", 295_455_584, 0),
     ("sasa_resnet26_cifar10", 8_306_442, 0), ("sasa_resnet38_cifar10", 12_154_442, 0),
     ("sasa_resnet50_cifar10", 16_002_442, 0), ("sasa(stem=cifar,depths=1-2-4-1)", 10_334_952, 0),
+    ("sasa(stem=attention,form=published,depths=1-2-4-1,classes=10)", 8_306_634, 0),
     ("sasa(stem=cifar,depths=2-3-5-2)", 14_182_952, 0), ("sasa(stem=cifar)", 18_030_952, 0),
     ("hdv_convit_ti", 5_710_120, 0), ("hdv_convit_s", 22_036_072, 0),
     ("hdv_convit_b", 86_538_472, 0), ("hdv_convit_l", 304_250_856, 0),

@@ -74,6 +74,14 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
         queries: $0[0], keys: $0[1], values: $0[2], positions: nil,
         window: SlidingWindow(kernel: 3, padding: 1), heads: 20, scale: 0.4)
     },
+    .init(
+      "local attention to mixtures",
+      [[2, 5, 7, 20], [2, 5, 7, 20], [2, 5, 7, 60], [16, 3]]
+    ) {
+      FusedLocalAttention(
+        queries: $0[0], keys: $0[1], values: $0[2], positions: nil, shares: $0[3],
+        window: SlidingWindow(kernel: (4, 4), padding: (2, 2, 1, 1)), heads: 20, scale: 0.4)
+    },
     .init("mixing by kernels of places", [[2, 7, 6, 32], [2, 4, 3, 5], [36, 5], [36]]) {
       FusedKernelMixing(
         x: $0[0], source: $0[1], expand: ($0[2], $0[3]),

@@ -129,6 +129,27 @@ import Testing
     #expect(sums.count == 2 * heads * 99 && sums.allSatisfy { abs($0 - 1) < 1e-5 })
   }
 
+  /// Each tap reads a mixture of several sets of values; windows with one more place before than behind.
+  @Test(arguments: [(32, 32), (12, 12), (24, 4)])
+  mutating func mixturesAreTheirSteps(_ channels: Int, _ heads: Int) {
+    let shape: Shape = [2, 9, 11, channels]
+    let (q, k) = (random.normal(shape), random.normal(shape))
+    let (v, shares) = (random.normal([2, 9, 11, 4 * channels]), random.normal([16, 4]))
+    func attention(_ maps: InnerTap?) -> Tensor {
+      localAttention(
+        queries: q, keys: k, values: v,
+        window: SlidingWindow(kernel: (4, 4), padding: (2, 2, 1, 1)), heads: heads, scale: 0.4,
+        shares: shares, maps: maps)
+    }
+    var shapes: [Shape] = []
+    let steps = attention { maps in
+      shapes.append(maps.shape)
+      return maps
+    }
+    #expect(bits(attention(nil)) == bits(steps))
+    #expect(shapes == [[2, heads, 99, 16]])
+  }
+
   /// All rows of the windows in turn, cut where the map ends and where an image ends.
   @Test func runsOfWindowsAreTheirRows() {
     let layout = Self.windows

@@ -74,7 +74,7 @@ struct Random: RandomNumberGenerator {
 extension OperationCase {
   static let all: [OperationCase] =
     elementwise + products + reductions + layouts + rowwise + attentions + planes + convolutions
-    + poolings + localMixings + localAttentions + fused + general
+    + poolings + localMixings + localAttentions + mixtures + fused + general
 
   private static let elementwise: [OperationCase] = [
     .init(
@@ -607,6 +607,33 @@ extension OperationCase {
         }
         let weights = scores.map { 0.7 * $0 }.permuted([0, 1, 3, 2]).softmax()
         return plain.results($0[2], weights.permuted([0, 1, 3, 2]))
+      })
+  }
+
+  /// Windows of 2 x 2, one place before; each tap reads a mixture of three sets of values.
+  private static let mixtures: [OperationCase] = [2, 4].map { heads in
+    let window = SlidingWindow(kernel: (2, 2), padding: (1, 1, 0, 0))
+    let plain = PlainLocalMixing(window: window, map: [1, 2, 3, 4], weights: [1, 6, 4, heads])
+    return .init(
+      name: "local attention of \(heads) heads to mixtures",
+      shapes: [plain.map, plain.map, [1, 2, 3, 12], [4, 3]],
+      run: {
+        localAttention(
+          queries: $0[0], keys: $0[1], values: $0[2], window: window, heads: heads, scale: 0.7,
+          shares: $0[3])
+      },
+      reference: {
+        let scores = plain.weightGradient($0[1], $0[0]).map { 0.7 * $0 }
+        let weights = scores.permuted([0, 1, 3, 2]).softmax().permuted([0, 1, 3, 2])
+        let (values, shares) = ($0[2], $0[3])
+        let parts = (0..<3).map { set in
+          // The weights of each tap times its share of the set.
+          let own = Reference(weights.shape) {
+            weights.values[$0] * shares.values[$0 / heads % 4 * 3 + set]
+          }
+          return plain.results(values.slice(3, set * 4, 4), own)
+        }
+        return parts[0] + parts[1] + parts[2]
       })
   }
 

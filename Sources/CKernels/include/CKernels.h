@@ -238,6 +238,12 @@ void ck_local_correlate(const float *x, const float *y, float *w, const struct c
 void ck_local_add_relative(const float *q, const float *r, float *w, size_t places, size_t taps, size_t c,
                            size_t groups);
 
+// y[r, m, group] = w[r, group] shares[r mod taps, m] for rows of places and taps, mixtures m.
+void ck_local_share(const float *w, const float *shares, float *y, size_t rows, size_t taps, size_t mixtures,
+                    size_t groups);
+// y[r, c] = the sum of x[r, m, c] over m, from the first on.
+void ck_sum_mixtures(const float *x, float *y, size_t rows, size_t mixtures, size_t c);
+
 // MARK: planes.c
 
 // Planes x[planes, rows, cols] under one k x k kernel each, weight[planes, k, k], zeros outside (the

@@ -13,16 +13,37 @@ public struct SASAConfiguration: ModelConfiguration {
     case published
   }
 
+  /// What stands before the blocks.
+  public enum Stem: String, ConfigurationValue, Codable, Sendable, CaseIterable {
+    /// A convolution of 7 x 7 with stride 2, then a maximum of 3 x 3 with stride 2.
+    case imagenet
+    /// A convolution of 3 x 3.
+    case cifar
+    /// Attention whose taps read mixtures of several sets of values.
+    case attention
+    /// The same, then a maximum of 4 x 4 with stride 4.
+    case pooledAttention = "attention-pooled"
+
+    /// Whether it is attention.
+    var isAttention: Bool { self == .attention || self == .pooledAttention }
+    /// How many pixels a place of the first blocks is apart from the next.
+    var stride: Int { self == .cifar || self == .attention ? 1 : 4 }
+  }
+
   /// The size of the input images in pixels.
   public var imageSize: Extents = 224
-  /// What stands before the blocks: a convolution of 7 x 7 and a maximum, or one of 3 x 3.
-  public var stem = ResNetConfiguration.Stem.imagenet
+  /// What stands before the blocks.
+  public var stem = Stem.imagenet
   /// Blocks of each stage.
   public var depths = [3, 4, 6, 3]
   /// Channels of attention in the first stage; they double from stage to stage.
   public var width = 64
   /// Channels behind the stem.
   public var stemWidth = 64
+  /// The side of the window of a stem of attention.
+  public var stemWindow = 4
+  /// Sets of values of a stem of attention.
+  public var stemMixtures = 4
   /// The side of the window that a place attends to.
   public var window = 7
   /// Attention heads of every block.
@@ -45,12 +66,18 @@ public struct SASAConfiguration: ModelConfiguration {
   /// The hyper-parameters by name.
   public static let parameters: [ConfigurationParameter<Self>] = [
     .init("stem", \.stem, "what stands before the blocks", default: .imagenet, isAlwaysShown: true),
-    .image(\.imageSize) { $0.stem == .cifar ? 32 : 224 },
+    .image(\.imageSize) { $0.stem.stride == 1 ? 32 : 224 },
     .depths(\.depths, default: [3, 4, 6, 3]),
     .init(
       "width", \.width, "channels of attention in the first stage", default: 64, in: 2...8192,
       isAlwaysShown: true),
     .init("stem-width", \.stemWidth, "channels behind the stem", default: 64, in: 1...8192),
+    .init(
+      "stem-window", \.stemWindow, "side of the window of a stem of attention", default: 4,
+      in: 1...31),
+    .init(
+      "stem-mixtures", \.stemMixtures, "sets of values of a stem of attention", default: 4,
+      in: 1...64),
     .init("window", \.window, "side of the window attended to, odd", default: 7, in: 1...31),
     .init(
       "heads", \.heads, "attention heads of every block", default: 8, in: 1...1024,
@@ -84,9 +111,9 @@ public struct SASAConfiguration: ModelConfiguration {
 
   /// Our own names, and those of leaderj1001/Stand-Alone-Self-Attention.
   public static let keyMappings = [
-    KeyMapping("vitprobe", signature: ["conv1.weight", "layer1.0.conv2.rel_h"]),
+    KeyMapping("vitprobe", signature: ["bn1.weight", "layer1.0.conv2.rel_h"]),
     KeyMapping(
-      published, signature: ["init.0.weight", "layer1.0.conv2.0.rel_h"],
+      published, signature: ["init.1.weight", "layer1.0.conv2.0.rel_h"],
       rules: [
         .rename("conv1", "init.0"), .rename("bn1", "init.1"), .rename("fc", "dense"),
         .rename("*.*.downsample", "*.*.shortcut"),
@@ -99,12 +126,6 @@ public struct SASAConfiguration: ModelConfiguration {
         }),
   ]
 
-  /// The published stem of attention.
-  public static func reasonAgainst(names: [String]) -> String? {
-    names.contains { $0.hasSuffix("init.0.emb_mix") }
-      ? "weights of a network whose stem is attention (AttentionStem), which is not supported" : nil
-  }
-
   /// Reads a configuration off names and shapes. Heads and the form of attention cannot be read: they are the variant's, or
   /// eight, and the published form where the names are those of the published code.
   public static func detect(
@@ -112,9 +133,7 @@ public struct SASAConfiguration: ModelConfiguration {
   ) throws(ModelError) -> SASAConfiguration {
     var c = base ?? SASAConfiguration()
     if weights.keyMapping.name == published { c.form = .published }
-    c.stem = try .init(weights, "conv1.weight")
-    let first = try weights.require("conv1.weight", rank: 4)
-    (c.stemWidth, c.channels) = (first[0], first[1])
+    try c.readStem(weights)
     c.width = try weights.require("layer1.0.conv1.weight", rank: 4)[0]
     if base?.width != c.width, c.form == .paper, !c.width.isMultiple(of: 16) {
       throw weights.undeterminedHeads(Self.family, width: c.width)
@@ -122,28 +141,46 @@ public struct SASAConfiguration: ModelConfiguration {
     c.depths = weights.depths { "layer\($0 + 1).\($1).conv1.weight" }
     c.window = try weights.require("layer1.0.conv2.rel_h", rank: 5)[3]
     c.classes = weights.classes("fc.weight")
-    if base?.stem != c.stem { c.imageSize = c.stem == .cifar ? 32 : 224 }
+    if base?.stem != c.stem { c.imageSize = c.stem.stride == 1 ? 32 : 224 }
     return c
   }
 
-  /// The weights of the windows of the first stage.
+  /// Reads the stem. Whether a maximum follows attention cannot be read: it is as it was, or none.
+  private mutating func readStem(_ weights: WeightsView) throws(ModelError) {
+    let isAttention = weights.has("conv1.emb_mix")
+    let first = try weights.require(
+      isAttention ? "conv1.key_conv.weight" : "conv1.weight", rank: 4)
+    (stemWidth, channels) = (first[0], first[1])
+    guard isAttention else {
+      stem = try ResNetConfiguration.Stem(weights, "conv1.weight") == .cifar ? .cifar : .imagenet
+      return
+    }
+    if !stem.isAttention { stem = .attention }
+    stemMixtures = try weights.require("conv1.emb_mix", rank: 2)[0]
+    stemWindow = try weights.require("conv1.emb_a", rank: 2)[1]
+  }
+
+  /// The weights of the windows of the first stage, or of a stem of attention.
   public var largestMap: (places: Int, channels: Int) {
-    let side = blockSide
+    func square(_ side: Int) -> Int { side.multipliedReportingOverflow(by: side).partialValue }
     let groups = form == .published ? width : heads
-    return (
-      side.multipliedReportingOverflow(by: side).partialValue,
-      max(4 * width, groups * window * window)
-    )
+    let blocks = (square(blockSide), max(4 * width, groups * window * window))
+    guard stem.isAttention else { return blocks }
+    let own = (square(imageSize.side), stemWidth * stemWindow * stemWindow * stemMixtures)
+    return own.0 / max(1, blocks.0) * own.1 > blocks.1 ? own : blocks
   }
 
   /// The side of the map of the first blocks.
-  private var blockSide: Int {
-    stem == .cifar ? imageSize.side : (imageSize.side + 3) / 4
-  }
+  private var blockSide: Int { (imageSize.side + stem.stride - 1) / stem.stride }
 
   /// Checks that heads divide the widths, that vectors have halves, and that maps can be halved.
   public func checkRelations() throws(ModelError) {
-    guard stem != .deep else { throw refusal("stem", "deep", "imagenet or cifar") }
+    guard form == .published || !stem.isAttention else {
+      throw refusal("stem", stem.rawValue, "form=published: the paper's stem has no public code")
+    }
+    guard stem != .pooledAttention || imageSize.side.isMultiple(of: 4) else {
+      throw refusal("image", "\(imageSize.side)", "a multiple of 4, by which the stem divides maps")
+    }
     guard window % 2 == 1 else { throw refusal("window", "\(window)", "an odd side") }
     guard width.isMultiple(of: form == .paper ? 2 * heads : 2) else {
       throw refusal(

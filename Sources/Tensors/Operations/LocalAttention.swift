@@ -56,20 +56,27 @@ struct FusedLocalAttention: FusedFunction {
   let values: Tensor
   /// `[K, C]`.
   let positions: Tensor?
+  /// `[K, M]`: how much of each of M sets of values, side by side in `values`, a tap reads.
+  var shares: Tensor?
   let window: SlidingWindow
   let heads: Int
   let scale: Float
 
-  var inputs: [Tensor?] { [queries, keys, values, positions] }
+  var inputs: [Tensor?] { [queries, keys, values, positions, shares] }
+
+  /// Sets of values.
+  private var mixtures: Int { shares?.shape.last ?? 1 }
 
   private var scores: Shape {
     [queries.shape[0], queries.shape[1] * queries.shape[2], window.taps, heads]
   }
 
   var outputShape: Shape {
-    let shape = LocalMixing(window: window).outputShape([values.shape, scores])
+    let shape = LocalMixing(window: window).outputShape([keys.shape, scores])
     precondition(
-      keys.shape == values.shape && queries.shape == shape,
+      values.shape == keys.shape.replacingLast(keys.shape.last * mixtures)
+        && queries.shape == shape
+        && (shares.map { $0.shape.dimensions == [window.taps, mixtures] } ?? true),
       "Queries \(queries.shape), keys \(keys.shape) and values \(values.shape) do not fit")
     if let positions {
       _ = RelativeScores().outputShape([scores, queries.shape, positions.shape])
@@ -78,7 +85,7 @@ struct FusedLocalAttention: FusedFunction {
   }
 
   var multiplyAdds: Int {
-    queries.shape.count.times(window.taps).times(positions == nil ? 2 : 3)
+    queries.shape.count.times(window.taps).times((positions == nil ? 1 : 2) + mixtures)
   }
 
   func steps(_ inner: InnerTaps) -> Tensor {
@@ -88,30 +95,55 @@ struct FusedLocalAttention: FusedFunction {
     if let look = inner.maps {
       weights = look(weights.permuted([0, 3, 1, 2])).permuted([0, 2, 3, 1])
     }
-    return values.locallyMixed(weights, window: window)
+    guard let shares else { return values.locallyMixed(weights, window: window) }
+    let own = weights.reshaped([scores[0], scores[1], window.taps, 1, heads])
+    let shared = (own * shares.reshaped([window.taps, mixtures, 1]))
+      .reshaped(scores.replacingLast(mixtures * heads))
+    let mixed = values.locallyMixed(shared, window: window)
+    let channels = queries.shape.last
+    func part(_ index: Int) -> Tensor {
+      mixed.slice(axis: 3, start: index * channels, length: channels)
+    }
+    return (1..<mixtures).reduce(part(0)) { $0 + part($1) }
   }
 
   func sweep(into y: Tensor) {
-    let geometry = window.geometry(values.shape)
+    let geometry = window.geometry(keys.shape)
+    let read = window.geometry(values.shape)
     let (across, channels, taps) = (geometry.ow, geometry.c, window.taps)
     let layout = ck_local_weights(groups: heads, image_step: 0, place_step: taps * heads)
+    let (parts, mixtures) = (shares?.memory, mixtures)
+    let shared = ck_local_weights(
+      groups: mixtures * heads, image_step: 0, place_step: taps * mixtures * heads)
     let (pq, pk, pv, py) = (queries.memory, keys.memory, values.memory, y.memory)
     let (vectors, heads, scale) = (positions?.memory, heads, scale)
     Threads.forEachTile(of: geometry.n * geometry.oh, target: 1) { first, count in
       let scores = ScratchMemory(.maps, across * taps * heads)
       for row in first..<(first + count) {
         // Where the scores of the image would begin.
-        let whole = scores.pointer - row % geometry.oh * across * taps * heads
+        let start = scores.pointer - row % geometry.oh * across * taps * heads
         withUnsafePointers(geometry, layout) {
-          ck_local_correlate(pk.pointer, pq.pointer, whole, $0, $1, row, 1)
+          ck_local_correlate(pk.pointer, pq.pointer, start, $0, $1, row, 1)
           if let vectors {
             ck_local_add_relative(
               pq + row * across * channels, vectors.pointer, scores.pointer, across, taps,
               channels, heads)
           }
           ck_softmax_axis(scores.pointer, scores.pointer, across, taps, heads, scale)
-          ck_local_mix(pv.pointer, whole, py.pointer, $0, $1, row, 1)
+          if parts == nil { ck_local_mix(pv.pointer, start, py.pointer, $0, $1, row, 1) }
         }
+        guard let parts else { continue }
+        let weights = ScratchMemory(.operand, across * taps * mixtures * heads)
+        let mixed = ScratchMemory(.result, across * mixtures * channels)
+        ck_local_share(
+          scores.pointer, parts.pointer, weights.pointer, across * taps, taps, mixtures, heads)
+        withUnsafePointers(read, shared) {
+          ck_local_mix(
+            pv.pointer, weights.pointer - row % read.oh * across * taps * mixtures * heads,
+            mixed.pointer - row * across * mixtures * channels, $0, $1, row, 1)
+        }
+        ck_sum_mixtures(
+          mixed.pointer, py.pointer + row * across * channels, across, mixtures, channels)
       }
     }
   }
@@ -124,13 +156,16 @@ struct FusedLocalAttention: FusedFunction {
 ///   - queries: `[N, H, W, C]`, as keys and values; heads side by side.
 ///   - window: of stride 1, as large as the map behind it.
 ///   - positions: `[taps, C]`, the vector of each offset; nil for none.
+///   - shares: `[taps, M]`; then values are M sets `[N, H, W, M C]`, of which each tap reads a mixture of its own, as in
+///     the stem of Ramachandran et al. (2019).
 ///   - maps: gets `[N, heads, H W, taps]`; nil if nobody looks.
 /// - Returns: `[N, H, W, C]`.
 public func localAttention(
   queries: Tensor, keys: Tensor, values: Tensor, window: SlidingWindow, heads: Int,
-  scale: Float = 1, positions: Tensor? = nil, maps: InnerTap? = nil
+  scale: Float = 1, positions: Tensor? = nil,
+  shares: Tensor? = nil, maps: InnerTap? = nil
 ) -> Tensor {
   FusedLocalAttention(
-    queries: queries, keys: keys, values: values, positions: positions, window: window,
-    heads: heads, scale: scale)(InnerTaps(maps: maps))
+    queries: queries, keys: keys, values: values, positions: positions, shares: shares,
+    window: window, heads: heads, scale: scale)(InnerTaps(maps: maps))
 }

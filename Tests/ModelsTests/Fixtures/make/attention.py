@@ -44,10 +44,15 @@ def paper_attention(conv, x):
     return torch.einsum("bhkp,bhdkp->bhdp", logits.softmax(2), values).reshape(b, c, h, w)
 
 
-def sasa_model(module, form, depths, width, stem, heads, side, classes, large=False):
-    """The published network with free widths; in the paper's form the map is halved right behind attention."""
+def sasa_model(module, form, depths, width, stem, heads, side, classes, large=False, attends=None):
+    """The published network with free widths; in the paper's form the map is halved right behind attention.
+
+    `attends`: the sets of values of a stem of attention, and what follows it."""
     model = module.Model(module.Bottleneck, [1, 1, 1, 1], num_classes=classes)
-    if large:
+    if attends:
+        sets, pool = attends
+        model.init = nn.Sequential(module.AttentionStem(3, stem, 4, padding=2, m=sets), nn.BatchNorm2d(stem), nn.ReLU(), *pool)
+    elif large:
         model.init = nn.Sequential(nn.Conv2d(3, stem, 7, 2, 3, bias=False), nn.BatchNorm2d(stem), nn.ReLU(),
                                    nn.MaxPool2d(3, 2, 1))
     else:
@@ -66,6 +71,7 @@ def sasa_model(module, form, depths, width, stem, heads, side, classes, large=Fa
             block.conv2[0] = conv
             if form == "paper":
                 conv.forward = lambda x, conv=conv: paper_attention(conv, x)
+                conv.sums = True
                 stride, block.stride = block.stride, 1
                 if stride == 2:
                     conv.register_forward_hook(lambda m, i, o: F.avg_pool2d(o, 2))
@@ -75,13 +81,24 @@ def sasa_model(module, form, depths, width, stem, heads, side, classes, large=Fa
     return model
 
 
+def of_channels(v):
+    """`[B, groups, channels, H, W, taps]` -> `[B, channels, places, taps]`."""
+    return v.flatten(1, 2).flatten(2, 3)
+
+
 def sasa_taps(model, blocks_only=False):
     taps = Taps()
+    if hasattr(model.init[0], "emb_mix"):
+        taps.softmax(model.init[0], "stem.attn_map", of_channels)
+        taps.output(model.init[0], "stem.attn")
     taps.output(model.init, "stem")
     for s in range(1, 5):
         for j, block in enumerate(getattr(model, f"layer{s}")) if isinstance(getattr(model, f"layer{s}"), nn.Sequential) else []:
             name = f"layer{s}.{j}"
             if not blocks_only:
+                # In the paper's form `[B, heads, taps, places]`, in the published one a map a channel.
+                taps.softmax(block.conv2[0], f"{name}.attn_map",
+                             of_channels if not hasattr(block.conv2[0], "sums") else lambda v: v.transpose(2, 3))
                 if not hasattr(block, "pooled"):
                     taps.output(block.conv2[0], f"{name}.attn")
                 halved = (lambda v: F.avg_pool2d(v, 2)) if block.stride == 2 else (lambda v: v)
@@ -115,6 +132,18 @@ def sasa(module, full):
         model = sasa_model(module, form, [1, 1], 4, 4, 2, 3, 5)
         record(f"sasa-{form}", "sasa", "Stand-Alone-Self-Attention", dict(words, image=[8, 8], depths=[1, 1], width=4, window=3),
                model, (2, 3, 8, 8), (SASA,))
+    whole = sum(p.numel() for p in module.ResNet26(10, stem=True).parameters())
+    print(f"  published ResNet26 with a stem of attention, 10 classes: {whole} parameters")
+    for stem, sets, pool, side in [("attention", 4, [], 16), ("attention-pooled", 3, [nn.MaxPool2d(4, 4)], 32)]:
+        words = {"image": [side, side], "depths": [1, 1], "width": 8, "window": 3, "form": "published", "stem": stem, "classes": 5}
+        model = sasa_model(module, "published", [1, 1], 8, 6, 2, 3, 5, attends=(sets, pool))
+        keys, integers = fill(model)
+        taps = sasa_taps(model)
+        evaluate(model, taps, (2, 3, side, side))
+        write(f"sasa-{stem}", "sasa", "Stand-Alone-Self-Attention", words, keys, (2, 3, side, side), taps, (SASA,), integers, limit=512)
+    words.update(image=[8, 8], depths=[1], width=4, stem="attention")
+    model = sasa_model(module, "published", [1], 4, 4, 2, 3, 5, attends=(4, []))
+    record("sasa-attention", "sasa", "Stand-Alone-Self-Attention", words, model, (2, 3, 8, 8), (SASA,))
     if full:
         model = sasa_model(module, "paper", [1, 2, 4, 1], 64, 64, 8, 7, 1000, large=True)
         keys, integers = fill(model, vitprobe_name)
@@ -133,7 +162,7 @@ def convit_taps(model, blocks_only=False):
     for i, block in enumerate(model.transformers):
         name = f"transformers.{i}"
         if not blocks_only:
-            taps.output(block.attn, f"{name}.attn_branch")
+            taps.pair(block.attn, name)
             taps.input(block.norm2, f"{name}.attn_res")
             taps.output(block.ff, f"{name}.mlp_branch")
         taps.output(block, f"{name}.mlp_res")
@@ -243,12 +272,24 @@ def augmented_model(module, form, depths, widths, heads, keys, values, side, cla
     return model
 
 
-def augmented_taps(model, depths):
+def augmented_taps(model, depths, blocks_only=False):
     taps = Taps()
+
+    def maps(layer, name):
+        # The paper's form has rows and columns of places apart.
+        if hasattr(layer, "qkv_conv"):
+            taps.softmax(layer, f"{name}.attn_map", lambda v: v.flatten(2, 3) if v.ndim == 5 else v)
+
+    maps(model.conv1, "stem")
     taps.output(model.conv1, "stem")
     for s, depth in enumerate(depths):
         for j, block in enumerate(getattr(model, f"layer{s + 1}")[0]):
             name = f"layer{s + 1}.{j}"
+            if not blocks_only:
+                for part in ("conv1", "conv2"):
+                    maps(getattr(block, part), f"{name}.{part}")
+                for layer in block.shortcut:
+                    maps(layer, f"{name}.shortcut")
             taps.output(block.conv1, f"{name}.conv1")
             taps.output(block.conv2, f"{name}.branch")
             if len(block.shortcut):
@@ -278,7 +319,7 @@ def augmented(module, full):
         # The published one has 206 million parameters.
         model = augmented_model(module, "paper", [4, 4, 4], [16, 160, 320, 640], 8, [160] * 4, [1, 16, 32, 64], 32, 100)
         keys, integers = fill(model)
-        taps = augmented_taps(model, [4, 4, 4])
+        taps = augmented_taps(model, [4, 4, 4], blocks_only=True)
         evaluate(model, taps, (1, 3, 32, 32))
         write("full-aa_wide_resnet28_10_cifar100", "aa_wide_resnet", "Attention-Augmented-Conv2d", {}, keys,
               (1, 3, 32, 32), taps, (AUGMENTED,), integers, limit=512)

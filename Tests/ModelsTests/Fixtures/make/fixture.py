@@ -103,6 +103,30 @@ class Taps:
     def input(self, module, name, convert=same):
         module.register_forward_pre_hook(lambda m, i: self.put(name, convert(first(i))))
 
+    def softmax(self, module, name, convert=same):
+        """The last softmax taken within a module: a map that no module of its own gives."""
+        places, found, kept = [(torch.nn.functional, "softmax"), (torch.Tensor, "softmax")], [], []
+
+        def recording(function):
+            def softmax(*arguments, **options):
+                found.append(function(*arguments, **options))
+                return found[-1]
+
+            return softmax
+
+        def before(m, i):
+            kept[:] = [getattr(*place) for place in places]
+            for place, function in zip(places, kept):
+                setattr(*place, recording(function))
+
+        def after(m, i, o):
+            for place, function in zip(places, kept):
+                setattr(*place, function)
+            self.put(name, convert(found[-1]))
+
+        module.register_forward_pre_hook(before)
+        module.register_forward_hook(after)
+
     def pair(self, module, name, convert=same):
         """An attention module that returns (branch, map)."""
 
