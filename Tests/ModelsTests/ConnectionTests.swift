@@ -103,6 +103,11 @@ import Testing
         "layer2.0.se_map", [2, 16, 1, 1], .taps(SlidingWindow(kernel: 1)), "image"
       ),
       (
+        "aa_wide_resnet(image=8,depths=1-1,widths=4-4-8,keys=8-8-16,values=2-2-4,heads=2,classes=3)",
+        "layer2.0.conv2_map", [2, 4, 1, 9],
+        .taps(SlidingWindow(kernel: 3, stride: 2, padding: 1)), "parameters"
+      ),
+      (
         "resnet(stem=cifar,block=basic,width=8,depths=1-1,squeeze=2-4,image=16,classes=3)",
         "layer2.0.conv1_map", [2, 16, 1, 9],
         .taps(SlidingWindow(kernel: 3, stride: 2, padding: 1)), "parameters"
@@ -145,8 +150,8 @@ import Testing
     #expect(areOne)
   }
 
-  /// Another value in the place of the weights is what the layer goes on with.
-  @Test(arguments: networks.indices.dropLast())
+  /// Another value in the place of the weights is what the layer goes on with, but of sums over channels.
+  @Test(arguments: networks.indices.dropLast(2))
   func otherWeightsAreGoneOnWith(_ index: Int) throws {
     let case_ = Self.networks[index]
     let (model, images) = try network(case_.text)

@@ -43,12 +43,10 @@ struct RelationsLayer: Sendable {
       counts = Array(repeating: grid.queries, count: grid.keys)
       reach = taps.offsets.map { Double(max(abs($0.down), abs($0.across))) }
     case .pooling(let patches):
-      // There are no ways: each patch is a class of its own.
+      // There are no ways to tell apart.
       part = (patches.prefix, grid.queries, patches.count)
-      classes = (0..<Int32(patches.count)).map { $0 }
-      classStep = 0
-      counts = Array(repeating: grid.queries, count: patches.count)
-      reach = Array(repeating: 0, count: patches.count)
+      classes = Array(repeating: 0, count: patches.count)
+      (classStep, counts, reach) = (0, [grid.queries * patches.count], [0])
     }
   }
 

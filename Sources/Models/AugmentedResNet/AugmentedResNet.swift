@@ -36,12 +36,21 @@ struct AugmentedResNet: VisionModel {
     }
 
     func callAsFunction(_ x: Tensor, name: String, stage: Int?, _ context: Context) -> Tensor {
+      func tap(_ suffix: String) -> (Connections) -> Tap {
+        { Tap(name + suffix, .attentionMap, layout: .connections($0), stage: stage) }
+      }
+      if stage != nil { kernels.offer(x.shape, context, as: tap("_map")) }
       switch self {
       case .plain(let layer): return layer(x, context)
-      case .augmented(let layer):
-        return layer(x, context) {
-          Tap("\(name).attn_map", .attentionMap, layout: .connections($0), stage: stage)
-        }
+      case .augmented(let layer): return layer(x, context, map: tap(".attn_map"))
+      }
+    }
+
+    /// The convolution, alone or beside attention.
+    private var kernels: NormedConvolution {
+      switch self {
+      case .plain(let layer): layer
+      case .augmented(let layer): layer.plain.convolution
       }
     }
   }

@@ -21,7 +21,8 @@ struct AugmentedConvolution: Sendable {
   }
 
   private let options: Options
-  private let plain: BiasedConvolution
+  /// What stands beside attention.
+  let plain: BiasedConvolution
   private let queriesKeysValues: BiasedConvolution
   private let output: Dense
   private let down: Tensor
@@ -100,8 +101,8 @@ struct AugmentedConvolution: Sendable {
 }
 
 /// A convolution with a bias, keys `weight` `[out, in, k, k]` and `bias`.
-private struct BiasedConvolution: Sendable {
-  private let convolution: NormedConvolution
+struct BiasedConvolution: Sendable {
+  let convolution: NormedConvolution
   private let bias: ChannelAffine
 
   init(

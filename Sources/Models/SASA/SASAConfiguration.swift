@@ -155,6 +155,7 @@ public struct SASAConfiguration: ModelConfiguration {
       stem = try ResNetConfiguration.Stem(weights, "conv1.weight") == .cifar ? .cifar : .imagenet
       return
     }
+    form = .published
     if !stem.isAttention { stem = .attention }
     stemMixtures = try weights.require("conv1.emb_mix", rank: 2)[0]
     stemWindow = try weights.require("conv1.emb_a", rank: 2)[1]

@@ -67,6 +67,8 @@ def hdv_taps(model):
         for j, block in enumerate(getattr(model, f"layer{s}")):
             last = block.conv3 if hasattr(block, "conv3") else block.conv2
             branch = block.gate if hasattr(block, "gate") else last
+            if hasattr(branch, "prob"):
+                taps.output(branch.prob, f"layer{s}.{j}.se_map", lambda v: v[:, :, None, None])
             block_taps(taps, block, f"layer{s}.{j}", branch, block.shortcut if len(block.shortcut) else None)
     head = model.classifier[0]
     taps.input(head.dense, "gap")
