@@ -87,11 +87,44 @@ private typealias Parts = ONNXBuilder
     }
   }
 
+  @Test func operationsWithoutModulesArePlacedByTheirNeighbours() {
+    func node(_ name: String, _ read: [String], _ made: String, _ modules: [String])
+      -> ExportedProgram.Node
+    {
+      ExportedProgram.Node(
+        target: "onnx.\(name)",
+        arguments: read.enumerated().map { .init(name: "\($0)", value: .tensor($1)) },
+        outputs: [.tensor(made)],
+        modules: modules.map { ExportedProgram.ModuleCall(module: $0, call: 0, type: "") })
+    }
+    let program = ExportedProgram(
+      member: "", writer: .onnx(producer: "", opset: 18),
+      inputs: [.user("x"), .constant("table", tensor: "table")],
+      outputs: [.user(.tensor("z"), key: nil)],
+      nodes: [
+        node("Neg", ["table"], "k", ["other"]), node("Conv", ["x"], "p", ["m", "m.a"]),
+        // Two after each other, the second of a table that comes from elsewhere.
+        node("Split", ["p"], "q", []), node("Mul", ["q", "k"], "r", []),
+        node("Relu", ["r"], "y", ["m", "m.b"]),
+        // Within one module; and what gives the result.
+        node("Abs", ["y"], "w", []), node("Exp", ["w"], "v", ["m", "m.b"]),
+        node("Log", ["v"], "z", []),
+      ], values: [:], modules: [])
+    var placement = ONNXPlacement()
+    for name in ["q", "r", "w", "z"] { placement.note([name]) }
+    let placed = placement.applied(to: program).nodes.map { $0.modules.map(\.module) }
+    #expect(
+      placed == [
+        ["other"], ["m", "m.a"], ["m"], ["m"], ["m", "m.b"], ["m", "m.b"], ["m", "m.b"], [],
+      ])
+    #expect(placement.notes.count == 1 && placement.notes[0].hasSuffix("1 Abs, 1 Mul, 1 Split"))
+  }
+
   @Test func scopesTellModules() {
     func names(_ metadata: [[String: String]], _ nodes: [String]) -> [[String]] {
       var scopes = ONNXScopes()
       return zip(metadata, nodes).map { pair in
-        scopes.modules(of: pair.0, node: pair.1).map {
+        (scopes.modules(of: pair.0, node: pair.1) ?? []).map {
           $0.call == 0 ? $0.module : "\($0.module)#\($0.call + 1)"
         }
       }

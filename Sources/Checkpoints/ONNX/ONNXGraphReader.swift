@@ -15,6 +15,7 @@ struct ONNXGraphReader {
   var values: [String: ExportedProgram.Value] = [:]
   var uses = ONNXUses()
   var scopes = ONNXScopes()
+  var placement = ONNXPlacement()
 
   init(_ file: MappedFile) {
     self.file = file
@@ -33,7 +34,7 @@ struct ONNXGraphReader {
     let program = try reader.model()
     return Contents(
       program: program, tensors: reader.tensors, files: [file.path] + reader.neighbours.paths,
-      notes: reader.uses.notes)
+      notes: reader.uses.notes + reader.placement.notes)
   }
 
   /// What a model holds.
@@ -179,9 +180,10 @@ struct ONNXGraphReader {
       outputs.append(
         .user(.tensor(info.name), key: info.name == "logits" ? info.name : nil))
     }
-    return ExportedProgram(
-      member: "", writer: .onnx(producer: producer, opset: opset), inputs: inputs,
-      outputs: outputs, nodes: program, values: values, modules: scopes.modules(of: program))
+    return placement.applied(
+      to: ExportedProgram(
+        member: "", writer: .onnx(producer: producer, opset: opset), inputs: inputs,
+        outputs: outputs, nodes: program, values: values, modules: scopes.modules(of: program)))
   }
 
   /// What an initializer is: as the exporter says, or else as it is used.

@@ -60,7 +60,9 @@ extension ONNXGraphReader {
       return nil
     }
     for name in made where !name.isEmpty { try names.define(name, place) }
-    let modules = scopes.modules(of: metadata, node: name)
+    let told = scopes.modules(of: metadata, node: name)
+    if told == nil { placement.note(made) }
+    let modules = told ?? []
     if isKnownDomain { uses.note(operation, read, made, modules.last?.module ?? name) }
     return ExportedProgram.Node(
       target: isKnownDomain ? "onnx.\(operation)" : "\(domain)::\(operation)",

@@ -10,10 +10,10 @@ struct ONNXScopes {
   /// Calls by the names of scopes, as far as they go.
   private var named: [String: ExportedProgram.ModuleCall] = [:]
 
-  /// The calls that an operation stands in, outermost first.
+  /// The calls that an operation stands in, outermost first; nil where neither metadata nor its name say it.
   mutating func modules(
     of metadata: [String: String], node name: String
-  ) -> [ExportedProgram.ModuleCall] {
+  ) -> [ExportedProgram.ModuleCall]? {
     guard let scopes = metadata["pkg.torch.onnx.name_scopes"].map(Self.texts) else {
       return modules(ofNode: name)
     }
@@ -34,8 +34,8 @@ struct ONNXScopes {
   }
 
   /// By the name of an operation: each part is a scope but the last.
-  private mutating func modules(ofNode name: String) -> [ExportedProgram.ModuleCall] {
-    guard name.contains("/") else { return [] }
+  private mutating func modules(ofNode name: String) -> [ExportedProgram.ModuleCall]? {
+    guard name.contains("/") else { return nil }
     var stack: [ExportedProgram.ModuleCall] = []
     var path = ""
     for part in name.split(separator: "/").dropLast() {

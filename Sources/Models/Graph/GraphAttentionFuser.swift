@@ -1,14 +1,14 @@
 import Tensors
 
 /// Attention among the steps of a graph: written as one operation, or as two products with a softmax between; its
-/// queries, keys and values cut out of one product, or made by three; of all tokens of an image, or within windows
-/// that were cut out of a map and are put back.
+/// queries, keys and values cut out of one product, made by three, or normalised or rotated before; of all tokens of an
+/// image, or within windows that were cut out of a map and are put back.
 extension GraphFuser {
   /// Attention without what precedes and follows it.
   struct Core {
     var members: [Int]
-    /// What queries, keys and values are cut out of, and the channel where each begins.
-    var sources: [(slot: Int, start: Int)] = []
+    /// Where queries, keys and values come from.
+    var sources: [Source] = []
     /// How many windows an image has.
     var windows = 1
     /// Of a window.
@@ -26,28 +26,41 @@ extension GraphFuser {
     var end: Int { members.max() ?? 0 }
     var isPacked: Bool {
       sources.enumerated().allSatisfy { index, source in
-        source.slot == sources[0].slot && source.start == index * channels
+        source.slot == sources[0].slot && source.rows == nil && source.start == index * channels
       }
     }
+  }
+
+  /// Where queries, keys or values come from.
+  struct Source {
+    let slot: Int
+    /// The first of the channels of a row that the heads are, side by side.
+    var start = 0
+    /// Where heads do not lie so: the row, of the width of a head, that each token and head is.
+    var rows: [Int32]?
   }
 
   /// The fusion of the attention whose softmax, or whose one operation, stands at a place.
   mutating func attention(at index: Int) -> GraphFusion? {
     guard !steps[index].inputs.isEmpty, steps[index].keepsImagesApart else { return nil }
-    let core: Core?
-    switch steps[index].kind {
-    case .attention(let scale): core = whole(at: index, scale)
-    case .softmax: core = products(around: index)
-    default: core = nil
+    // First as far back as values are only moved, then as far as nobody else reads them.
+    for isShared in [true, false] {
+      let core: Core?
+      switch steps[index].kind {
+      case .attention(let scale): core = whole(at: index, scale, isShared)
+      case .softmax: core = products(around: index, isShared)
+      default: return nil
+      }
+      guard let core else { continue }
+      if let fusion = selfAttention(core) ?? alone(core) { return fusion }
     }
-    guard let core else { return nil }
-    return selfAttention(core) ?? alone(core)
+    return nil
   }
 
   // MARK: The core
 
   /// Attention that is one operation.
-  private mutating func whole(at index: Int, _ scale: Float) -> Core? {
+  private mutating func whole(at index: Int, _ scale: Float, _ isShared: Bool) -> Core? {
     let inputs = steps[index].inputs
     guard inputs.count >= 3, shape(inputs[0]).rank == 4, shape(inputs[1]).rank == 4 else {
       return nil
@@ -63,17 +76,17 @@ extension GraphFuser {
       return (row / heads, row % heads, index % width)
     }
     for slot in inputs[..<3] {
-      guard let source = cut(slot, into: &core.members, scale: nil),
-        let start = source.start(place, heads: heads, width: width, count: shape(slot).count)
+      guard let cut = cut(slot, into: &core.members, isShared, scale: nil),
+        let source = cut.source(place, heads: heads, width: width, count: shape(slot).count)
       else { return nil }
-      core.sources.append((source.slot, start))
+      core.sources.append(source)
     }
     guard finish(&core, from: index, isHeadsFirst: false) else { return nil }
     return core
   }
 
   /// Attention as products of the queries with the keys and of the softmax at a place with the values.
-  private mutating func products(around index: Int) -> Core? {
+  private mutating func products(around index: Int, _ isShared: Bool) -> Core? {
     var core = Core(members: [index])
     // Back to the scores: sums with biases and views of them, then scales.
     var slot = steps[index].inputs[0]
@@ -134,12 +147,12 @@ extension GraphFuser {
     let operands: [(Int, Cut.Place)] = [(q, upright(t)), (k, lying), (v, upright(s))]
     for (slot, place) in operands {
       var factor: Float = 1
-      guard let source = cut(slot, into: &core.members, scale: { factor *= $0 }),
-        let start = source.start(place, heads: heads, width: width, count: shape(slot).count),
+      guard let cut = cut(slot, into: &core.members, isShared, scale: { factor *= $0 }),
+        let source = cut.source(place, heads: heads, width: width, count: shape(slot).count),
         slot != v || factor == 1
       else { return nil }
       core.scale *= factor
-      core.sources.append((source.slot, start))
+      core.sources.append(source)
     }
     if !biases.isEmpty {
       guard let bias = joined(biases, windows: core.windows, [heads, t, s]) else { return nil }
@@ -194,26 +207,34 @@ extension GraphFuser {
     let row: Int
     let places: GraphPlaces
 
-    /// The first of the channels that the heads are, side by side; nil where they are not.
-    func start(_ place: Place, heads: Int, width: Int, count: Int) -> Int? {
+    /// The channels that the heads are, side by side, or else the rows that they are; nil where they are neither.
+    func source(_ place: Place, heads: Int, width: Int, count: Int) -> Source? {
       guard places.places.count == count, let first = places.places.first, first >= 0 else {
         return nil
       }
       let start = Int(first)
-      guard start + heads * width <= row else { return nil }
+      let isSideBySide =
+        start + heads * width <= row
+        && places.places.enumerated().allSatisfy { index, source in
+          let (token, head, channel) = place(index)
+          return Int(source) == token * row + start + head * width + channel
+        }
+      if isSideBySide { return Source(slot: slot, start: start) }
+      guard row.isMultiple(of: width) else { return nil }
+      var ordered = [Int32](repeating: -1, count: count)
       for (index, source) in places.places.enumerated() {
         let (token, head, channel) = place(index)
-        guard Int(source) == token * row + start + head * width + channel else { return nil }
+        ordered[(token * heads + head) * width + channel] = source
       }
-      return start
+      return GraphPlaces(places: ordered).rows(of: width).map { Source(slot: slot, rows: $0) }
     }
   }
 
   private mutating func cut(
-    _ slot: Int, into members: inout [Int], scale: ((Float) -> Void)?
+    _ slot: Int, into members: inout [Int], _ isShared: Bool, scale: ((Float) -> Void)?
   ) -> Cut? {
     var (source, chain) = (slot, [Int]())
-    while let maker = makers[source], steps[maker].keepsImagesApart {
+    while let maker = isShared ? makers[source] : previous(source), steps[maker].keepsImagesApart {
       if case .scale(let factor) = steps[maker].kind, let scale {
         scale(factor)
       } else if !steps[maker].kind.isMovement {
@@ -271,11 +292,19 @@ extension GraphFuser {
           scale: scale, bias: hasBias ? inputs[1] : nil)
       }
     }
-    let isSeparate = core.sources.allSatisfy { $0.start == 0 && shape($0.slot).last == channels }
+    let isSeparate = core.sources.allSatisfy {
+      $0.rows != nil || $0.start == 0 && shape($0.slot).last == channels
+    }
     guard isSeparate else { return nil }
+    let (rows, width) = (core.sources.map(\.rows), core.width)
+    let all = core.sources.map { shape($0.slot).count / width }
     return fusion(.attention, core.members, core.sources.map(\.slot) + bias) { inputs, pass in
       func tokens(_ index: Int, _ count: Int) -> Tensor {
-        inputs[index].reshaped([pass.images * windows, count, channels])
+        var x = inputs[index]
+        if let rows = rows[index] {
+          x = x.reshaped([pass.images, all[index], width]).gatherRows(rows, rowsIn: all[index])
+        }
+        return x.reshaped([pass.images * windows, count, channels])
       }
       return Tensors.attention(
         tokens(0, t), tokens(1, s), tokens(2, s), heads: heads, scale: scale,

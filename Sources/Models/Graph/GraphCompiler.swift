@@ -31,7 +31,7 @@ final class GraphCompiler {
   let meter = Meter()
   var loaded: [String: GraphValue] = [:]
   /// Tensors of the file whose values were looked at here.
-  var seen: Set<String> = []
+  var seen: Set<String>
   /// The operation that is being compiled.
   private(set) var node = 0
   let checkpoint: Checkpoint
@@ -55,7 +55,10 @@ final class GraphCompiler {
   private static let maximumPreparation = 8 << 30
 
   init(_ checkpoint: Checkpoint, _ program: ExportedProgram, standIn: Int = 1021) {
-    (self.checkpoint, self.program, self.standIn) = (checkpoint, program, standIn)
+    (self.checkpoint, self.standIn) = (checkpoint, standIn)
+    let activations = ONNXActivations(program, checkpoint)
+    let program = activations.program
+    (self.program, seen) = (program, activations.read)
     needed = Self.neededNodes(program)
     memory = GraphMemory(program, needed: needed)
     tapped = Set(GraphModules(program).outputs.map(\.value))
@@ -231,15 +234,12 @@ final class GraphCompiler {
   /// Which operations the outputs depend on. What writes in place counts for whoever reads after it.
   private static func neededNodes(_ program: ExportedProgram) -> [Bool] {
     var needed = [Bool](repeating: false, count: program.nodes.count)
-    var names: Set<String> = []
-    for case .user(let value, _) in program.outputs { value.collect(into: &names) }
+    var names = program.results
     for (index, node) in program.nodes.enumerated().reversed() {
-      var made: Set<String> = []
-      for output in node.outputs { output.collect(into: &made) }
       let writes = AtenCall.isInPlace(node.target) && !node.arguments.isEmpty
-      guard writes || !names.isDisjoint(with: made) else { continue }
+      guard writes || !names.isDisjoint(with: node.made) else { continue }
       needed[index] = true
-      for argument in node.arguments { argument.value.collect(into: &names) }
+      names.formUnion(node.read)
     }
     return needed
   }
@@ -256,8 +256,7 @@ final class GraphCompiler {
     }
     // Known values do share memory.
     if case .known? = operands[name] { return [] }
-    var made: Set<String> = [name]
-    for output in node.outputs { output.collect(into: &made) }
+    let made = node.made.union([name])
     let readLater = memory.sharing(name).filter { other in
       !made.contains(other) && operands[other]?.isTensor ?? false
         && memory.isRead(other, after: index)
@@ -418,17 +417,6 @@ final class GraphCompiler {
     case .number(.int(let value)): return constant(HostArray(.float32, scalar: Double(value)))
     case .number(.real(let value)): return constant(HostArray(.float32, scalar: value))
     default: throw GraphError(operand.title, expected: "a tensor")
-    }
-  }
-}
-
-extension ExportedProgram.Argument {
-  /// Adds the names of the values that it refers to.
-  func collect(into names: inout Set<String>) {
-    switch self {
-    case .tensor(let name), .symbol(let name): names.insert(name)
-    case .list(let items): for item in items { item.collect(into: &names) }
-    default: break
     }
   }
 }

@@ -3,7 +3,7 @@ import Tensors
 /// Convolutions and normalisations of maps among the steps of a graph, with what follows them.
 extension GraphFuser {
   /// A convolution, with zeros before it and a bias or normalisation, a sum and an activation behind it.
-  func convolution(at index: Int) -> GraphFusion? {
+  mutating func convolution(at index: Int) -> GraphFusion? {
     guard isFree(index), case .convolution(var window, let groups) = steps[index].kind else {
       return nil
     }
@@ -16,11 +16,13 @@ extension GraphFuser {
       (window, x) = (wider, steps[maker].inputs[0])
       members.append(maker)
     }
-    let tail = tail(of: index, takesAffine: own.count == 2)
+    let tail = tail(of: index, takesAffine: true)
     members += tail.members
     let isAffine = tail.affine != nil
     guard own.count > 2 || isAffine || members.contains(where: { $0 < index }) else { return nil }
-    let weights = tail.affine.map { [$0.scale, $0.shift] } ?? Array(own.dropFirst(2))
+    let bias = own.count > 2 ? own[2] : nil
+    let weights =
+      tail.affine.map { [$0.scale, shift(of: bias, in: $0)] } ?? [bias].compactMap(\.self)
     let (all, residual) = (window, tail.residual)
     let count = 2 + weights.count
     return fusion(.convolution, members, [x, own[1]] + weights + (residual.map { [$0] } ?? [])) {
@@ -31,6 +33,15 @@ extension GraphFuser {
           ? ChannelAffine(scale: inputs[2], shift: inputs[3])
           : count > 2 ? ChannelAffine(bias: inputs[2]) : nil,
         residual: residual == nil ? nil : inputs[count], activation: tail.activation)
+    }
+  }
+
+  /// The shift of a scale and shift of channels that a bias is added before.
+  private mutating func shift(of bias: Int?, in affine: (scale: Int, shift: Int)) -> Int {
+    guard let bias else { return affine.shift }
+    let shape = shape(affine.shift)
+    return prepare([bias, affine.scale, affine.shift], shape) { inputs in
+      inputs[0].reshaped(shape) * inputs[1].reshaped(shape) + inputs[2]
     }
   }
 

@@ -23,15 +23,9 @@ struct GraphMemory {
     for (index, node) in program.nodes.enumerated() {
       noteSharing(node)
       guard needed[index] else { continue }
-      var names: Set<String> = []
-      for argument in node.arguments { argument.value.collect(into: &names) }
-      for name in names { lastReads[name] = index }
+      for name in node.read { lastReads[name] = index }
     }
-    for case .user(let value, _) in program.outputs {
-      var names: Set<String> = []
-      value.collect(into: &names)
-      for name in names { lastReads[name] = program.nodes.count }
-    }
+    for name in program.results { lastReads[name] = program.nodes.count }
   }
 
   private mutating func noteSharing(_ node: ExportedProgram.Node) {
@@ -42,9 +36,7 @@ struct GraphMemory {
       case .tensor(let source)? = node.arguments.first?.value
     else { return }
     let first = roots[source] ?? source
-    var made: Set<String> = []
-    for output in node.outputs { output.collect(into: &made) }
-    for name in made.sorted() {
+    for name in node.made.sorted() {
       roots[name] = first
       members[first, default: [first]].append(name)
       if isView { views[name] = View(node: node, source: source) }

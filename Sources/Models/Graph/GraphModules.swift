@@ -25,16 +25,10 @@ struct GraphModules {
     var makers: [String: Int] = [:]
     var readers: [String: [Int]] = [:]
     for (index, node) in program.nodes.enumerated() {
-      var names: Set<String> = []
-      for output in node.outputs { output.collect(into: &names) }
-      for name in names { makers[name] = index }
-      var read: Set<String> = []
-      for argument in node.arguments { argument.value.collect(into: &read) }
-      for name in read { readers[name, default: []].append(index) }
+      for name in node.made { makers[name] = index }
+      for name in node.read { readers[name, default: []].append(index) }
     }
-    let dependent = Self.dependentValues(program)
-    var results: Set<String> = []
-    for case .user(let value, _) in program.outputs { value.collect(into: &results) }
+    let (results, dependent) = (program.results, program.dependentValues)
     var calls: [ExportedProgram.ModuleCall: [String]] = [:]
     var order: [ExportedProgram.ModuleCall] = []
     var ends: [ExportedProgram.ModuleCall: Int] = [:]
@@ -75,18 +69,5 @@ struct GraphModules {
       ($0.node, -$0.call.module.count) < ($1.node, -$1.call.module.count)
     }
     self.silent = silent
-  }
-
-  /// Names of what is made of the images' values, rather than of constants and extents.
-  private static func dependentValues(_ program: ExportedProgram) -> Set<String> {
-    var dependent: Set<String> = []
-    for case .user(let name) in program.inputs { dependent.insert(name) }
-    for node in program.nodes where !["onnx.Shape", "onnx.Size"].contains(node.target) {
-      var read: Set<String> = []
-      for argument in node.arguments { argument.value.collect(into: &read) }
-      guard !read.isDisjoint(with: dependent) else { continue }
-      for output in node.outputs { output.collect(into: &dependent) }
-    }
-    return dependent
   }
 }

@@ -117,6 +117,13 @@ def vit(**more):
         img_size=16, patch_size=4, embed_dim=16, depth=2, num_heads=2, mlp_ratio=2, num_classes=5, **more)
 
 
+def eva():
+    """Rotated queries and keys, and a gated perceptron whose halves an optimiser splits in an operation of no module."""
+    return timm.models.eva.Eva(
+        img_size=20, patch_size=4, embed_dim=8, depth=2, num_heads=2, mlp_ratio=2, swiglu_mlp=True,
+        use_rot_pos_emb=True, num_classes=5)
+
+
 MODELS = {
     "operations": (Operations, 12, False),
     "twice": (Twice, 8, True),
@@ -141,6 +148,7 @@ MODELS = {
         lambda: vision_transformer.VisionTransformer(16, 8, 2, 2, 8, 16, num_classes=5), 16, False),
     "multihead-open": (
         lambda: vision_transformer.VisionTransformer(16, 8, 1, 2, 8, 16, num_classes=5), 16, True),
+    "eva": (eva, 20, False),
     # A part of a copied parameter is set to zero; axes change places.
     "swinv2": (
         lambda: swin_transformer.SwinTransformer(
@@ -192,7 +200,7 @@ def stripped(data):
 
 # Exporters by model.
 ONNX = {
-    "twice": ("dynamo", "legacy"), "vit": ("dynamo",), "multihead-open": ("legacy",),
+    "twice": ("dynamo", "legacy"), "vit": ("dynamo",), "multihead-open": ("legacy",), "eva": ("dynamo",),
 }
 
 
