@@ -24,6 +24,10 @@ import Testing
     ("graph-resnet", ["convolution": 13]),
     // Stem and head; three convolutions and the first of the gate in each of three blocks, one less in the first.
     ("graph-efficientnet", ["convolution": 17]),
+    // GELU by tanh is joined, a product with a logistic function of another slope is none that is known.
+    ("graph-functions", ["convolution": 1, "perceptron": 1, "linear": 1]),
+    ("graph-functions-dynamo.onnx", ["convolution": 1, "perceptron": 1, "linear": 2]),
+    ("graph-functions-legacy.onnx", ["convolution": 1, "perceptron": 1, "linear": 2]),
     // Two normalisations, one behind a convolution with a bias.
     ("graph-twice", ["convolution": 2]),
     // Attention of places before images is left alone, but for the product before it.

@@ -73,7 +73,7 @@ import Testing
     "graph-operations": 12, "graph-twice": 9, "graph-vit": 29, "graph-vit-layer-scale": 32,
     "graph-resnet": 47, "graph-swin": 58, "graph-convnext": 50, "graph-efficientnet": 60,
     "graph-multihead": 25, "graph-multihead-open": 16, "graph-swinv2": 45,
-    "graph-eva": 29, "graph-early": 7, "graph-core": 7, "graph-pooling": 2,
+    "graph-eva": 29, "graph-functions": 26, "graph-early": 7, "graph-core": 7, "graph-pooling": 2,
   ]
 
   private static func expectClose(_ values: [Float], _ golden: [Float], _ place: String) {

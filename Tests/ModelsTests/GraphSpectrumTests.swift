@@ -9,7 +9,9 @@ import Testing
 /// Both ends of the spectrum of exported graphs' Hessians, against scipy over PyTorch's double backward in float64
 /// (`Fixtures/make/graphs.py`).
 @Suite struct GraphSpectrumTests {
-  static let names = ["graph-convnext", "graph-efficientnet", "graph-swin", "graph-resnet"]
+  static let names = [
+    "graph-convnext", "graph-efficientnet", "graph-swin", "graph-resnet", "graph-functions",
+  ]
 
   @Test(arguments: names)
   func bothEndsEqualTheReference(_ name: String) throws {

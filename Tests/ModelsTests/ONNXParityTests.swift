@@ -19,6 +19,7 @@ import Testing
   static let exports: [(String, String, Int, [String])] = [
     ("graph-twice", "dynamo", 8, []), ("graph-twice", "legacy", 6, ["stem.0", "conv"]),
     ("graph-vit", "dynamo", 21, []), ("graph-eva", "dynamo", 17, []),
+    ("graph-functions", "dynamo", 22, []), ("graph-functions", "legacy", 22, []),
     ("graph-multihead-open", "legacy", 12, []),
   ]
 

@@ -117,6 +117,50 @@ def vit(**more):
         img_size=16, patch_size=4, embed_dim=16, depth=2, num_heads=2, mlp_ratio=2, num_classes=5, **more)
 
 
+class Function(nn.Module):
+    """A function as a module, so that hooks see what it gives."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x):
+        return self.function(*x)
+
+
+class Functions(nn.Module):
+    """Activations and reductions that no architecture above has, and perceptrons with activations that ONNX spells out."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 4, stride=4)
+        self.glu, self.prelu, self.celu = nn.GLU(1), nn.PReLU(4), nn.CELU(0.7)
+        self.prelu_one, self.selu, self.log_sigmoid = nn.PReLU(), nn.SELU(), nn.LogSigmoid()
+        self.six = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU6())
+        self.tanh = nn.Sequential(nn.Linear(26, 6), nn.GELU(approximate="tanh"), nn.Linear(6, 4))
+        # Looks like SiLU, and is none.
+        self.quick = nn.Sequential(nn.Linear(4, 6), Function(lambda x: x * torch.sigmoid(1.702 * x)), nn.Linear(6, 4))
+        self.logsumexp = Function(lambda x: x.logsumexp(1))
+        self.logsumexp_all = Function(lambda x: x.logsumexp((1, 2), keepdim=True)[..., 0])
+        self.smallest = Function(lambda x: x.min(1)[0])
+        self.amin = Function(lambda x: x.amin((1, 2), keepdim=True)[..., 0])
+        self.norm_1 = Function(lambda x: torch.linalg.vector_norm(x, 1, 1))
+        self.norm_inf = Function(lambda x: torch.linalg.vector_norm(x, float("inf"), 1))
+        self.norm_all = Function(lambda x: x.norm(1, dim=(1, 2), keepdim=True)[..., 0])
+        self.head = nn.Linear(19, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = torch.cat(
+            [self.glu(x), self.prelu(x), self.celu(x), self.prelu_one(x), self.selu(x), self.log_sigmoid(x),
+             self.six(x)], 1)
+        t = self.tanh(x.flatten(2).transpose(1, 2))
+        t = t + self.quick(t)
+        return self.head(torch.cat(
+            [self.logsumexp(t), self.logsumexp_all(t), self.smallest(t), self.amin(t), self.norm_1(t),
+             self.norm_inf(t), self.norm_all(t)], 1))
+
+
 def eva():
     """Rotated queries and keys, and a gated perceptron whose halves an optimiser splits in an operation of no module."""
     return timm.models.eva.Eva(
@@ -149,6 +193,7 @@ MODELS = {
     "multihead-open": (
         lambda: vision_transformer.VisionTransformer(16, 8, 1, 2, 8, 16, num_classes=5), 16, True),
     "eva": (eva, 20, False),
+    "functions": (Functions, 12, False),
     # A part of a copied parameter is set to zero; axes change places.
     "swinv2": (
         lambda: swin_transformer.SwinTransformer(
@@ -200,7 +245,7 @@ def stripped(data):
 
 # Exporters by model.
 ONNX = {
-    "twice": ("dynamo", "legacy"), "vit": ("dynamo",), "multihead-open": ("legacy",), "eva": ("dynamo",),
+    "twice": ("dynamo", "legacy"), "vit": ("dynamo",), "multihead-open": ("legacy",), "eva": ("dynamo",), "functions": ("dynamo", "legacy"),
 }
 
 
@@ -250,7 +295,7 @@ def spectrum(model, x):
     return {"parameters": count, "loss": loss.item(), "largest": float(ends[0]), "smallest": float(ends[1])}
 
 
-SPECTRA = ("convnext", "efficientnet", "swin", "resnet")
+SPECTRA = ("convnext", "efficientnet", "swin", "resnet", "functions")
 spectra = {}
 for name, (make, size, isOpen) in MODELS.items():
     if sys.argv[1:] and name not in sys.argv[1:]:
@@ -286,6 +331,8 @@ for name, (make, size, isOpen) in MODELS.items():
     if name in SPECTRA:
         spectra[f"graph-{name}"] = spectrum(model, x.double())
     print(name, len(taps), "taps,", (OUT / f"graph-{name}.pt2").stat().st_size, "bytes")
-if set(spectra) == {f"graph-{name}" for name in SPECTRA}:
-    text = json.dumps(spectra | {"versions": f"torch {torch.__version__.split('+')[0]}, scipy {scipy.__version__}"}, indent=1)
-    (OUT / "graph-spectra.json").write_text(text + "\n")
+if spectra:
+    path = OUT / "graph-spectra.json"
+    versions = {"versions": f"torch {torch.__version__.split('+')[0]}, scipy {scipy.__version__}"}
+    known = {key: value for key, value in json.loads(path.read_text()).items() if key != "versions"}
+    path.write_text(json.dumps(known | spectra | versions, indent=1) + "\n")
