@@ -92,6 +92,19 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
     return try Checkpoint.open(scratch.write(bytes, as: "m.pt2"))
   }
 
+  /// Whatever a graph of one exporter or the other has for the first part of an entry.
+  @Test(arguments: [
+    "L__self___a_b@1", "getattr_L__self___a___0___b@1", "140213@1", "slf_a_b@1",
+  ])
+  func modulesAreThoseThatAnOperationStandsIn(_ key: String) throws {
+    var parts = Parts()
+    parts.nodes = parts.nodes.replacing("L__self__a@1,a,A", with: "L__self___a,a,A;\(key),a.0.b,B")
+    let calls = try #require(try open(parts.bytes()).program?.nodes.first).modules
+    #expect(calls.map(\.module) == ["a", "a.0.b"])
+    #expect(calls.map(\.call) == [0, 1])
+    #expect(calls.map(\.type) == ["A", "B"])
+  }
+
   @Test func readsGraphAndWeights() throws {
     var parts = Parts()
     parts.payload = (1...4).flatMap { little(Float($0).bitPattern) }

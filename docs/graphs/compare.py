@@ -1,10 +1,10 @@
 """Exports models with random weights and compares every module's output with PyTorch's forward hooks.
 
-    python compare.py VITPROBE [--dynamo | --legacy] [--keep=FOLDER] [MODEL ...]
+    python compare.py VITPROBE [--dynamo | --legacy] [--opset=NUMBER] [--keep=FOLDER] [MODEL ...]
     # needs torch, timm, torchvision, transformers, safetensors; for ONNX onnx and onnxscript
 
 Graphs are exported for one image and run on two: as `.pt2`, or as ONNX by the exporter on `torch.export` (opset 18) or
-the older one (opset 17). Prints a row a model: modules compared, the largest difference over them in units of the
+the older one (opset 17), or in another version of the operations. Prints a row a model: modules compared, the largest difference over them in units of the
 module's largest magnitude, that of the result, and modules without a tap. Convolutions that the older exporter joins
 with the normalisation behind them are not compared. With --keep exports stay in a folder, and those that are there are
 used again.
@@ -140,18 +140,18 @@ def distance(a, b):
     return float(np.abs(a.reshape(b.shape) - b).max() / max(np.abs(b).max(), 1e-30))
 
 
-def export(model, x, folder, way):
+def export(model, x, folder, way, opset):
     """The exported file, and the modules whose values are not their own."""
     path = folder / ("m.pt2" if way == "pt2" else "m.onnx")
     if not path.exists():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
             if way == "pt2":
                 torch.export.save(torch.export.export(model, (x,)), path)
             elif way == "dynamo":
-                torch.onnx.export(model, (x,), path, dynamo=True, opset_version=18, verbose=False)
+                torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset or 18, verbose=False)
             else:
-                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17)
+                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=opset or 17)
     if way == "pt2":
         return path, set()
     import onnx
@@ -169,11 +169,11 @@ def export(model, x, folder, way):
     return path, joined
 
 
-def row(program, name, way, folder):
+def row(program, name, way, opset, folder):
     """The line of a model's table."""
     model, x = build(name)
     try:
-        path, joined = export(model, x[:1], folder, way)
+        path, joined = export(model, x[:1], folder, way, opset)
     except Exception as error:
         return f"| `{name}` | – | not exported: {type(error).__name__} | – | – |"
     np.save(folder / "x.npy", x.numpy())
@@ -196,13 +196,16 @@ def main():
     options = [argument[2:] for argument in sys.argv[1:] if argument.startswith("--")]
     program, *names = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     way = next((option for option in options if option in ("dynamo", "legacy")), "pt2")
+    opset = next((int(option[6:]) for option in options if option.startswith("opset=")), None)
+    # Attention as one operation has no form before that.
+    timm.layers.set_fused_attn(opset is None or opset > 13)
     kept = next((option.split("=", 1)[1] for option in options if option.startswith("keep=")), None)
     torch.set_num_threads(1)
     print("| model | modules | largest difference | result | without a tap |\n| --- | --- | --- | --- | --- |")
     for name in names or [*TIMM, *HUGGING_FACE, *TORCHVISION]:
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(kept) / f"{name}-{way}" if kept else Path(scratch)
-            print(row(program, name, way, folder), flush=True)
+            folder = Path(kept) / f"{name}-{way}{opset or ''}" if kept else Path(scratch)
+            print(row(program, name, way, opset, folder), flush=True)
 
 
 if __name__ == "__main__":

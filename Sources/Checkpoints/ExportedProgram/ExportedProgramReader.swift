@@ -29,7 +29,7 @@ struct ExportedProgramReader {
         .unsupported, file: file, place: member,
         found: "a graph of schema version \(major).\(minor)",
         expected: "version \(Self.supportedMajor)",
-        advice: "Export the model again, with a version of PyTorch between 2.8 and 2.15")
+        advice: "Export the model again, with a version of PyTorch between 2.6 and 2.15")
     }
     let module = try object(document["graph_module"], "graph_module")
     let graph = try object(module["graph"], "graph")
@@ -229,12 +229,11 @@ struct ExportedProgramReader {
   }
 
   /// One entry of `nn_module_stack`: `L__self__act@1,layer1.0.act,torch.nn.modules.activation.ReLU`, the
-  /// number being the calls before. A graph of `strict=True` has the module's address for its first part.
+  /// number being the calls before. A graph of `strict=True` has the module's address for its first part, or the
+  /// expression that it is reached by: `getattr_L__self___layer1___0___act`.
   private static func moduleCall(_ text: Substring) -> ExportedProgram.ModuleCall? {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard parts.count == 3, !parts[1].isEmpty,
-      parts[0].hasPrefix("L__self__") || parts[0].first?.isNumber ?? false
-    else { return nil }
+    guard parts.count == 3, !parts[1].isEmpty else { return nil }
     var call = 0
     if let at = parts[0].lastIndex(of: "@") {
       call = Int(parts[0][parts[0].index(after: at)...]) ?? 0

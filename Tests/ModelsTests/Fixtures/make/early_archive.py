@@ -4,7 +4,7 @@ Writes `graph-early.pt2`, as `torch.export.save` does but without example inputs
 as `graphs.py` does. Until 2.7 the graph is called `serialized_exported_program.json`; 2.8 has the layout of today, with
 `data/weights/model.pt`. With --core the same module after `run_decompositions()`: `graph-core.*`.
 
-    python early_archive.py         # needs torch 2.5 to 2.8 and safetensors
+    python early_archive.py         # needs torch 2.6 to 2.8 and safetensors
     python early_archive.py --core  # by the torch of the other graphs
     python early_archive.py --pooling  # the same: `graph-pooling.*`
 """
