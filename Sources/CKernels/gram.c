@@ -89,6 +89,16 @@ CLONES static int scale_to_unit(float *x, size_t n, float top) {
   return exponent;
 }
 
+// Adds a tile of rows r ... and columns l ... times a factor to sum[n, n], up to the diagonal.
+CLONES static void add_tile(const float *tile, size_t ld, size_t rows, size_t cols, double factor,
+                            double *sum, size_t n, size_t r, size_t l) {
+  for (size_t i = 0; i < rows; i++) {
+    double *to = sum + (r + i) * n + l;
+    size_t end = r + i + 1 - l < cols ? r + i + 1 - l : cols;
+    for (size_t j = 0; j < end; j++) to[j] += (double)tile[i * ld + j] * factor;
+  }
+}
+
 int ck_add_centred_gram(const float *x, size_t ldx, size_t n, size_t k, double *sum) {
   const struct product_kernels *kind = product_kernels();
   size_t width = 2 * kind->lanes, count = ck_panels_count(k, n);
@@ -110,11 +120,7 @@ int ck_add_centred_gram(const float *x, size_t ldx, size_t n, size_t k, double *
         kind->tiles[rows - 1](cols > kind->lanes ? 2 : 1, 1, inner_start(k, block + 1) - k0, 1,
                               a + k0 * width, width, b + k0 * width, width, tile, width, block > 0);
       }
-      for (size_t i = 0; k > 0 && i < rows; i++) {
-        double *to = sum + (row + i) * n + left;
-        size_t end = row + i + 1 - left < cols ? row + i + 1 - left : cols;
-        for (size_t j = 0; j < end; j++) to[j] += (double)tile[i * width + j] * factor;
-      }
+      if (k > 0) add_tile(tile, width, rows, cols, factor, sum, n, row, left);
     }
   return 1;
 }

@@ -137,22 +137,26 @@ static void interleave(const float *x, size_t ldx, int transposed, size_t rows, 
   interleave_rows(x, ldx, transposed, rows, k, y, ldy);
 }
 
+// Rows of the inner extent that are read while they are in the first cache.
+enum { AT_ONCE = 16 };
+
 void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t n, size_t first,
                     size_t count, float *panels) {
   size_t width = ck_panel_width();
-  for (size_t panel = first; panel < first + count; panel++) {
-    size_t column = panel * width, cols = n - column < width ? n - column : width;
-    float *out = panels + panel * width * k;
-    if (cols < width) memset(out, 0, width * k * sizeof(float));
-    interleave(b + (transposed ? column * ldb : column), ldb, !transposed, cols, k, out, width);
+  for (size_t p = 0; p < k; p += transposed ? k : AT_ONCE) {
+    size_t depth = transposed || k - p < AT_ONCE ? k - p : AT_ONCE;
+    for (size_t panel = first; panel < first + count; panel++) {
+      size_t column = panel * width, cols = n - column < width ? n - column : width;
+      float *out = panels + panel * width * k + p * width;
+      if (cols < width) memset(out, 0, width * depth * sizeof(float));
+      interleave(b + (transposed ? column * ldb : p * ldb + column), ldb, !transposed, cols, depth,
+                 out, width);
+    }
   }
 }
 
 // Blocks of the rows: what a panel's block multiplies stays in the second cache.
 enum { ROW_BLOCK = 144 };
-
-// Rows of the inner extent that are read while they are in the first cache.
-enum { AT_ONCE = 16 };
 
 // A block of op(A) as tiles read it: each tile's values for one k side by side.
 static void pack_rows(const struct product_kernels *kind, const float *a, size_t lda, int transposed,

@@ -118,19 +118,16 @@ private final class CKAObserver: BatchObserver {
     }
     let gram: GramMatrix? = rows.withValues { buffer in
       guard let data = buffer.baseAddress else { return nil }
-      if ck_first_nonfinite(data, buffer.count) < buffer.count {
-        nonfinite.insert(layer)
-        return nil
-      }
+      // What is multiplied shows in the Gram matrix, the rest is looked through.
+      if count < stride, ck_first_nonfinite(data, buffer.count) < buffer.count { return nil }
       return GramMatrix(data + offset, n: images, columns: count, stride: stride)
     }
-    guard var gram else { return }
-    if settings.kernel == .rbf, !gram.applyRBF(scale: settings.rbfScale) { return }
     // Differences of values near the largest float overflow.
-    guard gram.squaredNorm.isFinite else {
+    guard var gram, gram.squaredNorm.isFinite else {
       nonfinite.insert(layer)
       return
     }
+    if settings.kernel == .rbf, !gram.applyRBF(scale: settings.rbfScale) { return }
     scales[layer] = gram.squaredNorm
     let out = base + layer * width
     switch settings.estimator {

@@ -18,8 +18,7 @@ public struct CentredGram: Sendable {
     let n = features.shape[0]
     let columns = features.shape.count / max(1, n)
     let gram: GramMatrix? = features.withValues { values in
-      guard let base = values.baseAddress, values.allSatisfy(\.isFinite) else { return nil }
-      return GramMatrix(base, n: n, columns: columns, stride: columns)
+      values.baseAddress.map { GramMatrix($0, n: n, columns: columns, stride: columns) }
     }
     images = n
     scale = gram?.squaredNorm ?? .nan
