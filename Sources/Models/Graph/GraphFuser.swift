@@ -28,7 +28,8 @@ struct GraphFuser {
   ///
   /// - Parameter shapes: those of its slots in memory, of one image.
   static func fused(_ plan: GraphPlan, shapes: [Shape]) -> GraphPlan {
-    var fuser = GraphFuser(plan, shapes: shapes)
+    let straight = GraphRoundTrips(plan, shapes: shapes)
+    var fuser = GraphFuser(straight.plan, shapes: straight.shapes)
     let steps = fuser.steps.indices
     for index in steps { fuser.take(fuser.attention(at: index)) }
     for index in steps { fuser.take(fuser.linear(at: index)) }

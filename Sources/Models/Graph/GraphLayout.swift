@@ -83,7 +83,7 @@ extension GraphCompiler {
     let source = try inOrder(value)
     let order = Array(dimensions.indices)
     let target = extents(dimensions, order: order, batchAxis: axis)
-    var result = try emit([source], order: order, batchAxis: axis) { inputs, pass in
+    var result = try emit([source], order: order, batchAxis: axis, as: .view) { inputs, pass in
       inputs[0].reshaped(Shape(target(pass.images)))
     }
     result.imagesAreInner = true
@@ -97,7 +97,7 @@ extension GraphCompiler {
     let source = try inOrder(value)
     let order = Array(dimensions.indices)
     let target = extents(dimensions, order: order, batchAxis: batchAxis)
-    var result = try emit([source], order: order, batchAxis: batchAxis, ofRows: true) {
+    var result = try emit([source], order: order, batchAxis: batchAxis, ofRows: true, as: .view) {
       inputs, pass in inputs[0].reshaped(Shape(target(pass.images)))
     }
     result.imagesAreInner = false
