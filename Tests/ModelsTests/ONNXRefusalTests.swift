@@ -1,5 +1,6 @@
 import Checkpoints
 import Models
+import Tensors
 import TestSupport
 import Testing
 
@@ -94,6 +95,28 @@ private typealias Parts = ONNXBuilder
       $0.nodes[2] = second("Add", inputs: ["sum", "t"])
     },
   ]
+
+  /// What a function may be a part of is looked for a few operations around it, however many there are.
+  @Test func longChainsAreNotFollowed() throws {
+    var parts = Parts()
+    let last = 3000
+    // Ones.
+    parts.initializers = [
+      Parts.tensor(
+        "w", [2, 2], raw: [[UInt8]](repeating: [0, 0, 128, 63], count: 4).flatMap(\.self))
+    ]
+    parts.nodes = [Parts.node("Sigmoid", ["x"], ["s"], "/a/Sigmoid")]
+    for index in 1...last {
+      let before = index == 1 ? "w" : "c\(index - 1)"
+      parts.nodes.append(Parts.node("Sub", [before, "w"], ["c\(index)"], "/a/Sub_\(index)"))
+    }
+    parts.nodes.append(Parts.node("Mul", ["s", "c\(last)"], ["y"], "/a/Mul"))
+    let scratch = Scratch()
+    let checkpoint = try Checkpoint.open(scratch.write(parts.bytes, as: "m.onnx"))
+    let loaded = try GraphLoader.load(checkpoint, #require(checkpoint.program)) { $0 == $1 }
+    let output = loaded.network(Tensor(repeating: 0, shape: [1, 2, 2, 3]))
+    #expect(output.values.allSatisfy { $0 == 0.5 * Float(1 - last) })
+  }
 
   /// The number of images, which was left open, as a factor.
   @Test func valuesDoNotDependOnTheNumberOfImages() throws {

@@ -140,10 +140,16 @@ struct ONNXActivations {
   }
 
   /// What an operation gives at the points; nil where it depends on something else than `x` and numbers.
-  private func values(at index: Int, _ region: inout Region) -> [Double]? {
+  ///
+  /// - Parameter depth: how many operations more may lie before it.
+  private func values(
+    at index: Int, _ region: inout Region, depth: Int = 2 * ONNXActivations.reach
+  ) -> [Double]? {
     if let values = region.values[index] { return values }
     let node = program.nodes[index]
-    guard region.values.count < 2 * Self.reach, node.outputs.count == 1 else { return nil }
+    guard depth > 0, region.values.count < 2 * Self.reach, node.outputs.count == 1 else {
+      return nil
+    }
     var operands: [[Double]] = []
     for argument in node.arguments {
       guard Int(argument.name) != nil, case .tensor(let name) = argument.value else { return nil }
@@ -154,7 +160,7 @@ struct ONNXActivations {
         region.numbers.insert(tensor)
         operands.append(Self.points.map { _ in number })
       } else if let maker = makers[name], isInside(maker, index),
-        let values = values(at: maker, &region)
+        let values = values(at: maker, &region, depth: depth - 1)
       {
         operands.append(values)
       } else {
