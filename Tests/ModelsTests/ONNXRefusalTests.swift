@@ -160,7 +160,8 @@ private typealias Parts = ONNXBuilder
 
   /// Bytes changed at random, always in the same way: a mutant is refused or becomes a network, and does not trap.
   @Test(arguments: [
-    ("graph-twice-legacy", 60), ("graph-twice-dynamo", 60), ("onnx-operations", 12),
+    ("graph-twice-legacy", 60), ("graph-functions-legacy", 40), ("graph-twice-dynamo", 60),
+    ("onnx-operations", 12),
   ])
   func mutantsAreLoadedOrRefused(_ name: String, _ count: Int) throws {
     let whole = try #require(Scratch.read(Fixture.folder + name + ".onnx"))
