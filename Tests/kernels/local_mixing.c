@@ -79,7 +79,35 @@ static void relative(size_t places, size_t taps, size_t c, size_t groups) {
       }
 }
 
+// Each tap's weight shared out over sets of values, and the sets' results added up.
+static void mixtures(size_t places, size_t taps, size_t sets, size_t groups) {
+  release("local_share and sum_mixtures [%zu, %zu] of %zu sets in %zu groups", places, taps, sets, groups);
+  size_t rows = places * taps, count = rows * sets * groups;
+  float *w = random_floats(rows * groups, -2, 2), *shares = random_floats(taps * sets, -2, 2), *y = floats(count);
+  ck_local_share(w, shares, y, rows, taps, sets, groups);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t m = 0; m < sets; m++)
+      for (size_t group = 0; group < groups; group++) {
+        double want = (double)w[r * groups + group] * shares[r % taps * sets + m];
+        near(r, y[(r * sets + m) * groups + group], want, U * fabs(want));
+      }
+  float *x = random_floats(count, -2, 2), *sum = floats(rows * groups);
+  ck_sum_mixtures(x, sum, rows, sets, groups);
+  for (size_t i = 0; i < rows * groups; i++) {
+    double want = 0, size = 0;
+    for (size_t m = 0; m < sets; m++) {
+      double v = x[(i / groups * sets + m) * groups + i % groups];
+      want += v, size += fabs(v);
+    }
+    near(i, sum[i], want, U * (double)sets * size);
+  }
+}
+
 void test_local_mixing(void) {
+  EACH(places, 0, 1, 5)
+  EACH(taps, 1, 9)
+  EACH(sets, 1, 2, 4)
+  EACH(groups, 1, 4, 17, 64) mixtures(places, taps, sets, groups);
   EACH(places, 0, 1, 5)
   EACH(taps, 1, 9)
   EACH(groups, 1, 4, 24) relative(places, taps, 24, groups);
