@@ -31,7 +31,7 @@ def jobs(images, batch):
     model = "vit_tiny_patch16_224@random"
     data = ["--data", IMAGES, "--batch-size", str(batch)]
     many, one = [*data, "--limit", str(images)], [*data, "--limit", str(batch)]
-    yield f"passes alone (`variance` of the last map): {images} images", ["variance", model, "--taps", "blocks.11", *many]
+    yield f"passes alone (`variance` of the last map): {images} images", ["variance", model, "--layers", "blocks.11.mlp_res", *many]
     yield f"`cka` of all blocks: {images} images", ["cka", model, "--bootstrap", "0", *many]
     yield f"`variance`: one minibatch of {batch}", ["variance", model, *one]
 
