@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-typedef float four __attribute__((ext_vector_type(4), aligned(4)));
-
 static inline four magnitudes(four x) { return x < 0.0f ? -x : x; }
 static inline four larger(four x, four y) { return x > y ? x : y; }
 
@@ -43,15 +41,7 @@ CLONES static float centre_into_panels(const float *x, size_t ldx, size_t n, siz
         four d = *(const four *)(in + 3 * ldx + j) - mean;
         tops = larger(larger(larger(magnitudes(a), magnitudes(b)),
                              larger(magnitudes(c), magnitudes(d))), tops);
-        four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-        four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-        four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-        four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-        float *to = out + j * width;
-        *(four *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-        *(four *)(to + width) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-        *(four *)(to + 2 * width) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
-        *(four *)(to + 3 * width) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+        transpose_four(a, b, c, d, out + j * width, width);
       }
       for (; j < columns; j++)
         for (size_t i = 0; i < 4; i++) {

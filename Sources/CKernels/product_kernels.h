@@ -24,6 +24,21 @@ struct product_kernels {
 // Those that products run on.
 __attribute__((visibility("hidden"))) const struct product_kernels *product_kernels(void);
 
+typedef float four __attribute__((ext_vector_type(4), aligned(4)));
+
+// Writes four rows of four values as columns: y[j * ldy + i] is value j of row i.
+static inline __attribute__((always_inline)) void transpose_four(four a, four b, four c, four d,
+                                                                 float *y, size_t ldy) {
+  four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(four *)y = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *(four *)(y + ldy) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *(four *)(y + 2 * ldy) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+  *(four *)(y + 3 * ldy) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+}
+
 // Where one of the blocks begins that the inner extent is cut into; each is a chain of multiply-adds.
 enum { INNER = 768 };
 static inline size_t inner_blocks(size_t k) { return (k + INNER - 1) / INNER; }

@@ -71,7 +71,6 @@ size_t ck_panels_count(size_t k, size_t n) {
 }
 
 typedef float two __attribute__((ext_vector_type(2), aligned(4)));
-typedef float four __attribute__((ext_vector_type(4), aligned(4)));
 
 // y[p * ldy + i] = x[i * ldx + p] for i < rows, or where `transposed` x[p * ldx + i], for p < k.
 static inline __attribute__((always_inline)) void interleave_rows(const float *x, size_t ldx,
@@ -93,17 +92,8 @@ static inline __attribute__((always_inline)) void interleave_rows(const float *x
     for (; i + 4 <= rows; i += 4)
       for (size_t p = start; p < whole; p += 4) {
         const float *in = x + i * ldx + p;
-        four a = *(const four *)in, b = *(const four *)(in + ldx);
-        four c = *(const four *)(in + 2 * ldx), d = *(const four *)(in + 3 * ldx);
-        four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-        four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-        four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-        four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-        float *out = y + p * ldy + i;
-        *(four *)out = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-        *(four *)(out + ldy) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-        *(four *)(out + 2 * ldy) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
-        *(four *)(out + 3 * ldy) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+        transpose_four(*(const four *)in, *(const four *)(in + ldx), *(const four *)(in + 2 * ldx),
+                       *(const four *)(in + 3 * ldx), y + p * ldy + i, ldy);
       }
     for (; i + 2 <= rows; i += 2)
       for (size_t p = start; p < whole; p += 4) {
