@@ -214,6 +214,29 @@ import Testing
     #expect(outcomes == ["old", "new"])
   }
 
+  /// A process that dies at any call in a folder where no run has ended yet, a shard of a run or all of it: the same
+  /// command goes on, and so does another shard.
+  @Test(arguments: [nil, "1/2"])
+  func theFirstRunOfAFolderCanDieAnywhere(shard: String?) throws {
+    let files = [("a", "1"), ("b", "2")]
+    let total = FaultyCalls()
+    try run(Scratch().file("out"), files, as: identity("cka", "x", shard), total.calls)
+    var ends: Set<[String]> = []
+    for failing in 0..<total.count {
+      let scratch = Scratch()
+      let path = scratch.file("out")
+      let faulty = FaultyCalls(failing: failing, code: ENOSPC, forever: true)
+      _ = try? run(path, files, as: identity("cka", "x", shard), faulty.calls)
+      ends.insert(scratch.names(in: "out").filter { !$0.hasPrefix(".") })
+      if shard != nil { try run(path, [("c", "3")], as: identity("cka", "x", "2/2")) }
+      try run(path, files, as: identity("cka", "x", shard))
+      #expect(scratch.contents["out/a"] == "1" && scratch.contents["out/b"] == "2")
+      #expect((scratch.contents["out/c"] == nil) == (shard == nil))
+      #expect(EarlierRun(in: path)?.names.count == scratch.names(in: "out").count, "call \(failing)")
+    }
+    #expect(ends.isSuperset(of: [["a"], ["a", "b"], ["a", "b", Manifest.fileName]]), "\(ends)")
+  }
+
   @Test func foldersListTheirParts() throws {
     let scratch = Scratch()
     for name in ["b.vpart", "a.vpart", "c.csv"] { scratch.write("", as: name) }
@@ -291,8 +314,9 @@ import Testing
     #expect(written.outputs.map(\.name) == ["2-of-2.vpart", "1-of-2.vpart"])
     #expect(scratch.contents["out/1-of-2.vpart"] == "1")
     #expect(scratch.contents["out/2-of-2.vpart"] == "2")
-    // One of them again: it replaces its own part alone.
-    try run(path, [("1-of-2.vpart", "3")], as: identity("cka", "x", "1/2"))
+    // One of them again: it replaces its own part alone, whatever else it might replace.
+    try run(path, [("1-of-2.vpart", "2")], as: identity("cka", "x", "1/2"))
+    try run(path, [("1-of-2.vpart", "3")], as: identity("cka", "x", "1/2"), replace: true)
     #expect(scratch.contents["out/1-of-2.vpart"] == "3")
     #expect(scratch.contents["out/2-of-2.vpart"] == "2")
     let error = #expect(throws: FileError.self) {

@@ -11,12 +11,14 @@ struct EarlierRun {
   /// The names of the files, `run.json` included.
   var names: Set<String> { Set(outputs.map(\.name)).union([Manifest.fileName]) }
 
+  /// The most bytes of a document.
+  static let limit = 1 << 26
+
   /// Reads the document; nil if there is none, or none of this program.
   init?(in folder: String) {
-    let limit = 1 << 26
     guard
       let bytes = try? RegularFile.contents(
-        PathKind.join(folder, Manifest.fileName), limit: limit),
+        PathKind.join(folder, Manifest.fileName), limit: Self.limit),
       let document = try? JSONValue(parsing: bytes),
       document["tool"]?.stringValue == Manifest.tool, let listed = document["outputs"]?.arrayValue
     else { return nil }

@@ -41,6 +41,10 @@ public struct Manifest: Sendable, Equatable {
       self.sha256 = sha256
       self.size = size
     }
+
+    var json: JSONValue {
+      ["name": .string(name), "sha256": .string(sha256), "size": .integer(size)]
+    }
   }
 
   /// An image that was left out.
@@ -118,10 +122,7 @@ public struct Manifest: Sendable, Equatable {
         inputs.map {
           ["path": .string($0.path), "sha256": .string($0.sha256), "size": .integer($0.size)]
         }),
-      "outputs": .array(
-        outputs.map {
-          ["name": .string($0.name), "sha256": .string($0.sha256), "size": .integer($0.size)]
-        }),
+      "outputs": .array(outputs.map(\.json)),
       "seed": .integer(seed),
       "estimators": .array(estimators.map(JSONValue.string)),
       "n_images": .integer(imageCount),

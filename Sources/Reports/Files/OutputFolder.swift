@@ -200,8 +200,11 @@ public final class OutputFolder {
     guard let names = PathKind.names(in: path) else {
       throw FileError(.cannotCreate, path: path, message: "cannot list this folder", code: errno)
     }
+    // In this order: a run that ends meanwhile moves its document from the one place to the other.
+    let ended = names.filter { $0.hasPrefix(Self.stagingName) }
+      .compactMap { EarlierRun(in: PathKind.join(path, $0)) }
     let earlier = EarlierRun(in: path)
-    owned = earlier?.names ?? []
+    owned = ([earlier].compactMap(\.self) + ended).reduce(into: []) { $0.formUnion($1.names) }
     try checkEarlier(earlier)
     let foreign = names.filter { !$0.hasPrefix(AtomicFile.prefix) }
     guard let first = foreign.first, owned.isEmpty, !force else { return }
@@ -215,13 +218,19 @@ public final class OutputFolder {
   /// Decides what becomes of the results that stand there.
   private func checkEarlier(_ earlier: EarlierRun?) throws(FileError) {
     (kept, replaced) = ([], nil)
-    guard let earlier, let identity, !replace else {
-      replaced = earlier.map { $0.identity?.text ?? "an earlier run" }
+    guard let earlier else { return }
+    let stands = earlier.outputs.filter { PathKind.at(PathKind.join(path, $0.name)) == .file }
+    let isOfSameRun = earlier.identity.map { identity?.isOfSameRun(as: $0) ?? false } ?? false
+    if isOfSameRun && !part.isEmpty {
+      kept = stands
       return
     }
-    let stands = earlier.outputs.filter { PathKind.at(PathKind.join(path, $0.name)) == .file }
+    guard let identity, !replace else {
+      replaced = earlier.identity?.text ?? "an earlier run"
+      return
+    }
     guard !stands.isEmpty else { return }
-    guard let other = earlier.identity, identity.isOfSameRun(as: other) else {
+    guard isOfSameRun else {
       throw FileError(
         .cannotCreate, path: path,
         message: "holds results of \(earlier.identity?.text ?? "an earlier version")"
@@ -230,7 +239,7 @@ public final class OutputFolder {
           + (stands.count > 1 ? " and \(stands.count - 1) more" : "")
           + "); name another folder, or pass `replace` to delete them")
     }
-    if identity.shard != nil { kept = stands } else { replaced = other.text }
+    replaced = earlier.identity?.text
   }
 
   private func checkName(_ name: String) throws(FileError) {
@@ -279,7 +288,32 @@ public final class OutputFolder {
   /// Finishes a run that was done but not yet in place, or drops one that was not done.
   private func recover() throws(FileError) {
     guard PathKind.at(staging, followingLinks: false) == .folder else { return }
-    if EarlierRun(in: staging) != nil { try moveIntoPlace() } else { dropStaging() }
+    guard let ended = EarlierRun(in: staging) else { return dropStaging() }
+    // Other shards may have put their parts there since this one died.
+    let whole = part.isEmpty ? nil : try FolderLock(path, isWaiting: true, calls)
+    defer { withExtendedLifetime(whole) {} }
+    if !part.isEmpty {
+      try checkEarlier(EarlierRun(in: path))
+      try listKept(beside: ended)
+    }
+    try moveIntoPlace()
+  }
+
+  /// Lists what stands there of other parts in the `run.json` that a part has staged.
+  private func listKept(beside ended: EarlierRun) throws(FileError) {
+    let others = kept.filter { !ended.names.contains($0.name) }
+    let place = PathKind.join(staging, Manifest.fileName)
+    guard !others.isEmpty, let bytes = try? RegularFile.contents(place, limit: EarlierRun.limit),
+      case .object(let members) = try? JSONValue(parsing: bytes)
+    else { return }
+    let document = JSONValue.object(
+      members.map { member in
+        guard member.name == "outputs", let own = member.value.arrayValue else { return member }
+        return .init("outputs", .array(others.map(\.json) + own))
+      })
+    var file = try AtomicFile(place, calls)
+    try file.append(Array(document.pretty.utf8))
+    try file.commit()
   }
 
   /// Can stop anywhere and be called again.
