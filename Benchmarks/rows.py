@@ -71,6 +71,19 @@ def forward(name, model, batch, n, least, aim, formats, parallel="batches", runt
                driver("forward", model=model, batch=batch, n=n, parallel=parallel), peers, work=n)
 
 
+def bfloat16(name, model, batch, n, parallel="batches", formats=(False,)):
+    """Half precision: against our own float32 passes and PyTorch's bfloat16."""
+    def ours(**compute):
+        return driver("forward", model=model, batch=batch, n=n, parallel=parallel, **compute)
+    exact = ours()
+    exact.label, exact.least, exact.aim = "vitprobe, float32", 1.7, 1.9
+    peers = [torch(f"timm, bfloat16 ({way}{', channels last' if last else ''})", "forward.py", model, batch, n, "--bf16", way,
+                   *(["--channels-last"] if last else []), least=1.2, aim=1.5)
+             for way in ("autocast", "whole") for last in formats]
+    return Row(name, f"forward in bf16, all block taps: {model}, batch {batch}", "steady", ours(compute="bf16"),
+               [exact] + peers, memory_least=0.0, work=n)
+
+
 EXPORTED = ("vit_base_patch16_224", "resnet50", "swin_tiny_patch4_window7_224", "convnext_tiny", "efficientnet_b0",
             "regnety_008", "maxvit_tiny_tf_224")
 
@@ -142,6 +155,11 @@ def rows():
               driver("forward", model="Refiner_ViT_S", batch=8, n=16),
               [torch("Refiner_ViT", "refiner.py", 8, 16, least=1.5, aim=2.5,
                      variables=("REFINER_VIT",))], work=16)
+
+    yield bfloat16("bf16-vit-tiny", VIT_TINY, 32, 64)
+    yield bfloat16("bf16-vit-base", VIT_BASE, 8, 16)
+    yield bfloat16("bf16-swin-tiny", "swin_tiny_patch4_window7_224", 8, 16)
+    yield bfloat16("bf16-resnet50", "resnet50", 16, 32, "tiles", (True,))
 
     yield from local_networks()
     yield from exported()

@@ -3,7 +3,7 @@ import Models
 import Tensors
 
 /// An untrained model, or an exported graph, and minibatches of random images: `model` (a name, or a file `.pt2` or
-/// `.onnx`), `batch`, `n`.
+/// `.onnx`), `batch`, `n`, `compute` (how products are computed).
 struct ForwardJob: Sendable {
   let network: any Network
   /// The family of the model; `graph` for an exported one.
@@ -17,12 +17,18 @@ struct ForwardJob: Sendable {
   ///     threads on one minibatch after the other).
   init(_ arguments: Arguments) throws {
     let name = arguments.text("model", "vit_tiny_patch16_224")
+    let compute = arguments.text("compute", "float32")
+    guard let precision = ProductPrecision(rawValue: compute), precision.isAvailable else {
+      throw Arguments.Mistake(description: "compute=\(compute) is not to be had here")
+    }
+    let network: any Network
     if name.hasSuffix(".pt2") || name.hasSuffix(".onnx") {
       (network, family) = (try graph(name), "graph")
     } else {
       let architecture = try Architecture(name)
       (network, family) = (try ModelLoader.random(architecture, seed: 0), architecture.family)
     }
+    self.network = network.computing(in: precision)
     let size = network.inputShape
     batchSize = try arguments.integer("batch", 32)
     sharesBatches = arguments.text("parallel", "batches") == "batches"

@@ -9,6 +9,7 @@ parser.add_argument("model")
 parser.add_argument("batch", type=int)
 parser.add_argument("n", type=int)
 parser.add_argument("--channels-last", action="store_true")
+parser.add_argument("--bf16", choices=("autocast", "whole"), help="by autocast, or all weights and activations")
 parser.add_argument("--repeats", type=int, default=3)
 options = parser.parse_args()
 
@@ -16,5 +17,8 @@ network, data = model(options.model), images(options.n)
 if options.channels_last:
     network = network.to(memory_format=torch.channels_last)
     data = data.contiguous(memory_format=torch.channels_last)
+if options.bf16 == "whole":
+    network, data = network.bfloat16(), data.bfloat16()
 names = block_names(network)
-report_forward(network, data, names, options.batch, options.repeats)
+with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16 == "autocast"):
+    report_forward(network, data, names, options.batch, options.repeats)

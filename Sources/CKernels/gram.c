@@ -90,8 +90,8 @@ CLONES static void add_tile(const float *tile, size_t ld, size_t rows, size_t co
 }
 
 int ck_add_centred_gram(const float *x, size_t ldx, size_t n, size_t k, double *sum) {
-  const struct product_kernels *kind = product_kernels();
-  size_t width = 2 * kind->lanes, count = ck_panels_count(k, n);
+  const struct product_kernels *kind = product_kernels(CK_FLOAT32);
+  size_t width = 2 * kind->lanes, count = ck_panels_count(CK_FLOAT32, k, n);
   float *panels = ck_scratch(CK_SCRATCH_PANELS, count);
   if (!panels) return 0;
   float top = centre_into_panels(x, ldx, n, k, width, panels);

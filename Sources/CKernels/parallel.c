@@ -18,6 +18,7 @@ struct loop {
   void (*body)(void *, size_t);
   void *context;
   size_t count;
+  int precision;        // the caller's
   atomic_size_t next;   // the index to be taken next
   int open;             // places for helpers; under the lock
   atomic_int helpers;   // at work on it; falls under the lock only
@@ -33,6 +34,11 @@ static size_t helpers;          // threads made; under the lock
 static size_t sleeping;         // of them, those that wait for `opened`; under the lock
 static size_t waiting;          // callers that wait for `finished`; under the lock
 static _Thread_local int is_inside = 0;
+static _Thread_local int precision = 0;
+
+int ck_precision(void) { return precision; }
+
+void ck_set_precision(int wanted) { precision = wanted; }
 
 static long long nanoseconds(void) {
   struct timespec t;
@@ -69,6 +75,8 @@ static void look_out(const atomic_int *value, int wanted) {
 }
 
 static void run(struct loop *loop) {
+  int own = precision;
+  precision = loop->precision;
   is_inside = 1;
   for (;;) {
     size_t index = atomic_fetch_add_explicit(&loop->next, 1, memory_order_relaxed);
@@ -76,6 +84,7 @@ static void run(struct loop *loop) {
     loop->body(loop->context, index);
   }
   is_inside = 0;
+  precision = own;
 }
 
 static struct loop *loop_with_place(void) {
@@ -134,7 +143,7 @@ void ck_parallel(size_t count, size_t width, void (*body)(void *context, size_t 
     for (size_t index = 0; index < count; index++) body(context, index);
     return;
   }
-  struct loop loop = {.body = body, .context = context, .count = count, .open = (int)width - 1};
+  struct loop loop = {.body = body, .context = context, .count = count, .precision = precision, .open = (int)width - 1};
   pthread_mutex_lock(&lock);
   make_helpers(width - 1);
   loop.others = loops;

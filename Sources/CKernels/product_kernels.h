@@ -5,10 +5,13 @@
 
 #include <stddef.h>
 
-// A tile of `rows` rows: see product_tile.h.
+// A tile of some number of rows: see product_tile.h.
 typedef void tile_function(int vectors, int transposed, size_t k, float alpha, const float *a,
                            size_t lda, const float *panel, size_t ldp, float *c, size_t ldc,
                            int accumulate);
+
+// Rounds values to words of two: see words_along and words_across.
+typedef void words_function(const float *x, size_t ldx, size_t n, size_t k, float *words, size_t ldw);
 
 enum { MOST_LANES = 16, MOST_ROWS = 12 };
 
@@ -17,12 +20,25 @@ struct product_kernels {
   size_t lanes;
   // Of the largest tile.
   size_t rows;
+  // Values of the inner extent in each word of the operands, and where these are two, who makes words.
+  size_t depth;
+  words_function *along, *across;
   // Those of 1 to `rows` rows.
   tile_function *tiles[MOST_ROWS];
 };
 
-// Those that products run on.
-__attribute__((visibility("hidden"))) const struct product_kernels *product_kernels(void);
+// Those that products of a precision run on; their lanes are the same for all.
+__attribute__((visibility("hidden"))) const struct product_kernels *product_kernels(int precision);
+
+// Words of two values that follow each other along the inner extent, rounded to bfloat16 (ties to even); the first is in
+// the low half. Where their number is odd, the last word's other half is zero. Values below 2^-126 are zeros, as for
+// the processors that multiply such words.
+// words[i * ldw + p] of x[i * ldx + 2 p] and x[i * ldx + 2 p + 1], for i < rows.
+__attribute__((visibility("hidden"))) words_function words_along;
+// words[p * ldw + i] of x[2 p * ldx + i] and x[(2 p + 1) * ldx + i], for i < columns.
+__attribute__((visibility("hidden"))) words_function words_across;
+// The same by AVX512-BF16.
+__attribute__((visibility("hidden"))) words_function words_along_bf16, words_across_bf16;
 
 typedef float four __attribute__((ext_vector_type(4), aligned(4)));
 

@@ -3,10 +3,14 @@
 //   TARGET   the attribute that makes the compiler use it
 //   LANES    floats a vector; tiles are one or two vectors wide
 //   ROWS     rows of the largest tile: as many as leave registers for a row of B
+//   DEPTH    values of the inner extent in a word: 1, or 2 of bfloat16
+//   ALONG, ACROSS  who makes words of two, if they are
+//   MULTIPLY_ADD(s, x, y)  s plus the product of the words x and y, or the sum of their two products
 
 typedef float NAME(vector) __attribute__((ext_vector_type(LANES), aligned(4)));
+typedef uint32_t NAME(bits) __attribute__((ext_vector_type(LANES), aligned(4)));
 
-// C[m, vectors * LANES] = alpha * A * panel, or C += that; A[m, k], or A[k, m] where `transposed`; the
+// C[m, vectors * LANES] = alpha * A * panel, or C += that; A[m, k], or A[k, m] where `transposed`, for k words; the
 // panel's rows are ldp apart.
 static inline __attribute__((always_inline)) TARGET void NAME(tile)(
     const int m, const int vectors, const int transposed, size_t k, float alpha, const float *a,
@@ -34,7 +38,7 @@ static inline __attribute__((always_inline)) TARGET void NAME(tile)(
     for (int i = 0; i < m; i++) {
       NAME(vector) x = (NAME(vector))(transposed ? a[p * lda + i] : a[i * lda + p]);
 #pragma unroll
-      for (int j = 0; j < vectors; j++) sum[i][j] += x * b[j];
+      for (int j = 0; j < vectors; j++) sum[i][j] = MULTIPLY_ADD(sum[i][j], x, b[j]);
     }
   }
 #pragma unroll
@@ -86,6 +90,11 @@ static const struct product_kernels NAME(kernels) = {
     .name = KERNELS,
     .lanes = LANES,
     .rows = ROWS,
+    .depth = DEPTH,
+#if DEPTH == 2
+    .along = ALONG,
+    .across = ACROSS,
+#endif
     .tiles =
         {
             NAME(tile_1),
@@ -114,3 +123,7 @@ static const struct product_kernels NAME(kernels) = {
 #undef LANES
 #undef ROWS
 #undef KERNELS
+#undef DEPTH
+#undef MULTIPLY_ADD
+#undef ALONG
+#undef ACROSS

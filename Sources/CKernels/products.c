@@ -3,18 +3,54 @@
 #include "product_kernels.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PASTE(a, b) a##_##b
 #define SUFFIXED(a, b) PASTE(a, b)
 
+// Of two bfloat16 in a word each, the second half's product is added first and both sums are rounded: what AVX512-BF16
+// does. Products of bfloat16 are exact in Float32.
+#define FLOATS(x) ((NAME(vector))(x))
+#define BITS(x) ((NAME(bits))(x))
+#define HIGH(x) FLOATS(BITS(x) & 0xffff0000)
+#define LOW(x) FLOATS(BITS(x) << 16)
+#define PAIRS_ADD(s, x, y) (((s) + HIGH(x) * HIGH(y)) + LOW(x) * LOW(y))
+#define FLOAT_ADD(s, x, y) ((s) + (x) * (y))
+
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #define NAME(x) SUFFIXED(x, avx512)
 #define TARGET __attribute__((target("avx512f,avx512vl,avx2,fma")))
 #define LANES 16
 #define ROWS 12
 #define KERNELS "avx512f"
+#define DEPTH 1
+#define MULTIPLY_ADD FLOAT_ADD
+#include "product_tile.h"
+
+#define NAME(x) SUFFIXED(x, avx512_pairs)
+#define TARGET __attribute__((target("avx512f,avx512vl,avx2,fma")))
+#define LANES 16
+#define ROWS 12
+#define KERNELS "avx512f"
+#define DEPTH 2
+#define ALONG words_along
+#define ACROSS words_across
+#define MULTIPLY_ADD PAIRS_ADD
+#include "product_tile.h"
+
+#define NAME(x) SUFFIXED(x, avx512_bf16)
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512bf16,avx2,fma")))
+#define LANES 16
+#define ROWS 12
+#define KERNELS "avx512_bf16"
+#define DEPTH 2
+#define ALONG words_along_bf16
+#define ACROSS words_across_bf16
+#define MULTIPLY_ADD(s, x, y) _mm512_dpbf16_ps(s, (__m512bh)(x), (__m512bh)(y))
 #include "product_tile.h"
 
 #define NAME(x) SUFFIXED(x, avx2)
@@ -22,52 +58,99 @@
 #define LANES 8
 #define ROWS 6
 #define KERNELS "avx2"
+#define DEPTH 1
+#define MULTIPLY_ADD FLOAT_ADD
 #include "product_tile.h"
+
+#define NAME(x) SUFFIXED(x, avx2_pairs)
+#define TARGET __attribute__((target("avx2,fma")))
+#define LANES 8
+#define ROWS 6
+#define KERNELS "avx2"
+#define DEPTH 2
+#define ALONG words_along
+#define ACROSS words_across
+#define MULTIPLY_ADD PAIRS_ADD
+#include "product_tile.h"
+#endif
+
+#if defined(__aarch64__)
+#define BASE_ROWS 8
+#define BASE "neon"
+#else
+#define BASE_ROWS 4
+#define BASE "sse2"
 #endif
 
 #define NAME(x) SUFFIXED(x, base)
 #define TARGET
 #define LANES 4
-#if defined(__aarch64__)
-#define ROWS 8
-#define KERNELS "neon"
-#else
-#define ROWS 4
-#define KERNELS "sse2"
-#endif
+#define ROWS BASE_ROWS
+#define KERNELS BASE
+#define DEPTH 1
+#define MULTIPLY_ADD FLOAT_ADD
 #include "product_tile.h"
 
-static const struct product_kernels *chosen;
+#define NAME(x) SUFFIXED(x, base_pairs)
+#define TARGET
+#define LANES 4
+#define ROWS BASE_ROWS
+#define KERNELS BASE
+#define DEPTH 2
+#define ALONG words_along
+#define ACROSS words_across
+#define MULTIPLY_ADD PAIRS_ADD
+#include "product_tile.h"
+
+// The kernels of one set of instructions; `bfloat16` is NULL where it has none for them.
+struct product_set {
+  const struct product_kernels *float32, *emulated, *bfloat16;
+};
+
+static struct product_set chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose(void) {
   const char *wanted = getenv("VITPROBE_KERNELS");
-  const struct product_kernels *available[3];
+  struct product_set available[3];
   int count = 0;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-    available[count++] = &kernels_avx512;
+    available[count++] =
+        (struct product_set){&kernels_avx512, &kernels_avx512_pairs,
+                             __builtin_cpu_supports("avx512bf16") ? &kernels_avx512_bf16 : NULL};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    available[count++] = &kernels_avx2;
+    available[count++] = (struct product_set){&kernels_avx2, &kernels_avx2_pairs, NULL};
 #endif
-  available[count++] = &kernels_base;
+  available[count++] = (struct product_set){&kernels_base, &kernels_base_pairs, NULL};
   chosen = available[0];
   for (int i = 0; wanted && i < count; i++)
-    if (strcmp(wanted, available[i]->name) == 0) chosen = available[i];
+    if (strcmp(wanted, available[i].float32->name) == 0) chosen = available[i];
 }
 
-const struct product_kernels *product_kernels(void) {
+const struct product_kernels *product_kernels(int precision) {
   pthread_once(&once, choose);
-  return chosen;
+  if (precision == CK_FLOAT32) return chosen.float32;
+  return precision == CK_BFLOAT16 && chosen.bfloat16 ? chosen.bfloat16 : chosen.emulated;
 }
 
-const char *ck_product_kernels(void) { return product_kernels()->name; }
+const char *ck_product_kernels(void) { return product_kernels(CK_FLOAT32)->name; }
 
-size_t ck_panel_width(void) { return 2 * product_kernels()->lanes; }
+int ck_has_bfloat16(void) {
+  pthread_once(&once, choose);
+  return chosen.bfloat16 != NULL;
+}
 
-size_t ck_panels_count(size_t k, size_t n) {
+size_t ck_panel_width(void) { return 2 * product_kernels(CK_FLOAT32)->lanes; }
+
+// Words that k values of the inner extent take.
+static size_t words(const struct product_kernels *kind, size_t k) { return (k + kind->depth - 1) / kind->depth; }
+
+size_t ck_panel_rows(int precision, size_t k) { return words(product_kernels(precision), k); }
+
+size_t ck_panels_count(int precision, size_t k, size_t n) {
   size_t width = ck_panel_width();
-  return (n + width - 1) / width * width * k;
+  return (n + width - 1) / width * width * ck_panel_rows(precision, k);
 }
 
 typedef float two __attribute__((ext_vector_type(2), aligned(4)));
@@ -130,9 +213,39 @@ static void interleave(const float *x, size_t ldx, int transposed, size_t rows, 
 // Rows of the inner extent that are read while they are in the first cache.
 enum { AT_ONCE = 16 };
 
-void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t n, size_t first,
+// Words of a panel's columns that are rounded before they are interleaved, in the first cache.
+enum { WORDS_AT_ONCE = 64 };
+
+// Words of two values, `width` for each place of the inner extent, for columns of B[k, n] or, where `transposed`, rows of
+// B[n, k].
+static void pack_words(const struct product_kernels *kind, const float *b, size_t ldb, int transposed, size_t k,
+                       size_t cols, size_t width, float *out) {
+  size_t depth = (k + 1) / 2;
+  if (cols < width) memset(out, 0, width * depth * sizeof(float));
+  if (!transposed) {
+    kind->across(b, ldb, cols, k, out, width);
+    return;
+  }
+  float some[2 * MOST_LANES * WORDS_AT_ONCE];
+  for (size_t p = 0; p < depth; p += WORDS_AT_ONCE) {
+    size_t count = depth - p < WORDS_AT_ONCE ? depth - p : WORDS_AT_ONCE;
+    kind->along(b + 2 * p, ldb, cols, k - 2 * p < 2 * count ? k - 2 * p : 2 * count, some, WORDS_AT_ONCE);
+    interleave(some, WORDS_AT_ONCE, 0, cols, count, out + p * width, width);
+  }
+}
+
+void ck_pack_panels(int precision, const float *b, size_t ldb, int transposed, size_t k, size_t n, size_t first,
                     size_t count, float *panels) {
   size_t width = ck_panel_width();
+  const struct product_kernels *kind = product_kernels(precision);
+  if (kind->depth == 2) {
+    for (size_t panel = first; panel < first + count; panel++) {
+      size_t column = panel * width, cols = n - column < width ? n - column : width;
+      pack_words(kind, b + (transposed ? column * ldb : column), ldb, transposed, k, cols, width,
+                 panels + panel * width * ((k + 1) / 2));
+    }
+    return;
+  }
   for (size_t p = 0; p < k; p += transposed ? k : AT_ONCE) {
     size_t depth = transposed || k - p < AT_ONCE ? k - p : AT_ONCE;
     for (size_t panel = first; panel < first + count; panel++) {
@@ -148,9 +261,17 @@ void ck_pack_panels(const float *b, size_t ldb, int transposed, size_t k, size_t
 // Blocks of the rows: what a panel's block multiplies stays in the second cache.
 enum { ROW_BLOCK = 144 };
 
-// A block of op(A) as tiles read it: each tile's values for one k side by side.
+// A block of op(A) as tiles read it: each tile's words for one place of the inner extent side by side.
 static void pack_rows(const struct product_kernels *kind, const float *a, size_t lda, int transposed,
                       size_t m, size_t k, float *packed) {
+  if (kind->depth == 2) {
+    for (size_t row = 0; row < m; row += kind->rows) {
+      size_t rows = m - row < kind->rows ? m - row : kind->rows;
+      pack_words(kind, transposed ? a + row : a + row * lda, lda, !transposed, k, rows, rows,
+                 packed + row * words(kind, k));
+    }
+    return;
+  }
   for (size_t p = 0; p < k; p += transposed ? AT_ONCE : k) {
     size_t depth = !transposed || k - p < AT_ONCE ? k - p : AT_ONCE;
     for (size_t row = 0; row < m; row += kind->rows) {
@@ -174,15 +295,17 @@ static int pays_to_pack(int transposed, size_t lda, size_t n) {
   return n >= (transposed ? conflicts ? 64 : 128 : conflicts ? 128 : 384);
 }
 
-// C (+)= alpha * op(A) * B for one block of rows and of the inner extent.
-static void multiply_block(const struct product_kernels *kind, size_t m, size_t n, size_t k,
-                           float alpha, const float *a, size_t lda, int transposed, struct panels b,
-                           float *c, size_t ldc, int accumulate) {
-  size_t width = 2 * kind->lanes;
-  // Without memory for the copy, rows are read where they are.
+// C (+)= alpha * op(A) * B for one block of rows and of the inner extent. 0 without memory for what has to be copied.
+static int multiply_block(const struct product_kernels *kind, size_t m, size_t n, size_t k,
+                          float alpha, const float *a, size_t lda, int transposed, struct panels b,
+                          float *c, size_t ldc, int accumulate) {
+  size_t width = 2 * kind->lanes, depth = words(kind, k);
+  int rounds = kind->depth > 1;
+  // Without memory for the copy, rows that need no rounding are read where they are.
   float *packed = NULL;
-  if (pays_to_pack(transposed, lda, n)) packed = ck_scratch(CK_SCRATCH_PRODUCT, m * k);
+  if (rounds || pays_to_pack(transposed, lda, n)) packed = ck_scratch(CK_SCRATCH_PRODUCT, m * depth);
   if (packed) pack_rows(kind, a, lda, transposed, m, k, packed);
+  if (rounds && !packed) return 0;
   float edge[MOST_ROWS * 2 * MOST_LANES];
   for (size_t column = 0; column < n; column += width, b.first += b.step) {
     size_t cols = n - column < width ? n - column : width;
@@ -191,14 +314,14 @@ static void multiply_block(const struct product_kernels *kind, size_t m, size_t 
     for (size_t row = 0; row < m; row += kind->rows) {
       size_t rows = m - row < kind->rows ? m - row : kind->rows;
       tile_function *tile = kind->tiles[rows - 1];
-      const float *left = packed ? packed + row * k : transposed ? a + row : a + row * lda;
+      const float *left = packed ? packed + row * depth : transposed ? a + row : a + row * lda;
       size_t ld = packed ? rows : lda;
       float *out = c + row * ldc + column;
       if (whole) {
-        tile(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, out, ldc, accumulate);
+        tile(vectors, packed || transposed, depth, alpha, left, ld, b.first, b.ld, out, ldc, accumulate);
       } else {
         // The last columns: a whole tile beside, of which those that exist are taken.
-        tile(vectors, packed || transposed, k, alpha, left, ld, b.first, b.ld, edge, width, 0);
+        tile(vectors, packed || transposed, depth, alpha, left, ld, b.first, b.ld, edge, width, 0);
         for (size_t i = 0; i < rows; i++)
           for (size_t j = 0; j < cols; j++)
             out[i * ldc + j] =
@@ -206,55 +329,62 @@ static void multiply_block(const struct product_kernels *kind, size_t m, size_t 
       }
     }
   }
+  return 1;
 }
 
-static void multiply(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
-                     const float *a, size_t lda, int transposed, struct panels b, float *c,
-                     size_t ldc, int accumulate) {
+static int multiply(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
+                    const float *a, size_t lda, int transposed, struct panels b, float *c,
+                    size_t ldc, int accumulate) {
+  size_t all = words(kind, k);
   if (k == 0 && !accumulate)
     for (size_t i = 0; i < m; i++) memset(c + i * ldc, 0, n * sizeof(float));
   for (size_t top = 0; top < m; top += ROW_BLOCK)
-    for (size_t block = 0; block < inner_blocks(k); block++) {
-      size_t k0 = inner_start(k, block), depth = inner_start(k, block + 1) - k0;
-      multiply_block(kind, m - top < ROW_BLOCK ? m - top : ROW_BLOCK, n, depth, alpha,
-                     transposed ? a + k0 * lda + top : a + top * lda + k0, lda, transposed,
-                     (struct panels){b.first + k0 * b.ld, b.step, b.ld}, c + top * ldc, ldc,
-                     accumulate || block > 0);
+    for (size_t block = 0; block < inner_blocks(all); block++) {
+      size_t w0 = inner_start(all, block), depth = inner_start(all, block + 1) - w0;
+      size_t k0 = w0 * kind->depth, most = depth * kind->depth;
+      if (!multiply_block(kind, m - top < ROW_BLOCK ? m - top : ROW_BLOCK, n, k - k0 < most ? k - k0 : most, alpha,
+                          transposed ? a + k0 * lda + top : a + top * lda + k0, lda, transposed,
+                          (struct panels){b.first + w0 * b.ld, b.step, b.ld}, c + top * ldc, ldc,
+                          accumulate || block > 0))
+        return 0;
     }
+  return 1;
 }
 
-void ck_product(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
-                int transposed, const float *panels, float *c, size_t ldc, int accumulate) {
-  const struct product_kernels *kind = product_kernels();
+int ck_product(int precision, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+               int transposed, const float *panels, float *c, size_t ldc, int accumulate) {
+  const struct product_kernels *kind = product_kernels(precision);
   size_t width = 2 * kind->lanes;
-  multiply(kind, m, n, k, alpha, a, lda, transposed, (struct panels){panels, width * k, width}, c,
-           ldc, accumulate);
+  return multiply(kind, m, n, k, alpha, a, lda, transposed, (struct panels){panels, width * words(kind, k), width},
+                  c, ldc, accumulate);
 }
 
 // Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
 // once.
 enum { FEW_ROWS = 72, PACKED_AT_ONCE = 1 << 17 };
 
-int ck_gemm(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, int transposed_a,
-            const float *b, size_t ldb, int transposed_b, float *c, size_t ldc, int accumulate) {
-  const struct product_kernels *kind = product_kernels();
+int ck_gemm(int precision, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+            int transposed_a, const float *b, size_t ldb, int transposed_b, float *c, size_t ldc,
+            int accumulate) {
+  const struct product_kernels *kind = product_kernels(precision);
   size_t width = 2 * kind->lanes, start = 0;
   if (m == 0 || n == 0) return 1;
-  if (m <= FEW_ROWS && !transposed_b) {
+  if (m <= FEW_ROWS && !transposed_b && kind->depth == 1) {
     start = n / width * width;
     multiply(kind, m, start, k, alpha, a, lda, transposed_a, (struct panels){b, width, ldb}, c, ldc,
              accumulate);
   }
-  size_t group = PACKED_AT_ONCE / (k < 1 ? 1 : k) / width * width;
+  size_t group = PACKED_AT_ONCE / (k < 1 ? 1 : words(kind, k)) / width * width;
   if (group < width) group = width;
   for (size_t column = start; column < n; column += group) {
     size_t cols = n - column < group ? n - column : group;
-    float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(k, cols));
+    float *panels = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(precision, k, cols));
     if (!panels) return 0;
-    ck_pack_panels(b + (transposed_b ? column * ldb : column), ldb, transposed_b, k, cols, 0,
+    ck_pack_panels(precision, b + (transposed_b ? column * ldb : column), ldb, transposed_b, k, cols, 0,
                    (cols + width - 1) / width, panels);
-    multiply(kind, m, cols, k, alpha, a, lda, transposed_a,
-             (struct panels){panels, width * k, width}, c + column, ldc, accumulate);
+    if (!multiply(kind, m, cols, k, alpha, a, lda, transposed_a,
+                  (struct panels){panels, width * words(kind, k), width}, c + column, ldc, accumulate))
+      return 0;
   }
   return 1;
 }

@@ -123,7 +123,7 @@ CLONES int ck_winograd_filters(const float *weight, size_t out, size_t in, int a
                                size_t first, size_t count, float *panels) {
   size_t width = ck_panel_width();
   size_t k = adjoint ? out : in, n = adjoint ? in : out;
-  size_t operand = ck_panels_count(k, n), padded = operand / k;
+  size_t operand = ck_panels_count(CK_FLOAT32, k, n), padded = operand / k;
   vector u[SIDE][SIDE];
   if (adjoint) {
     // The last tap is the first of a filter that is turned around.
@@ -152,7 +152,7 @@ CLONES int ck_winograd_filters(const float *weight, size_t out, size_t in, int a
           STORE(rows + ((size_t)f * width + o) * in + i, u[f / SIDE][f % SIDE]);
       }
     for (int f = 0; f < PRODUCTS; f++)
-      ck_pack_panels(rows + (size_t)f * width * in, in, 1, in, cols, 0, 1,
+      ck_pack_panels(CK_FLOAT32, rows + (size_t)f * width * in, in, 1, in, cols, 0, 1,
                      panels + f * operand + column * k);
   }
   return 1;

@@ -10,6 +10,7 @@ import VitProbe
 extension TapOrdering: ExpressibleByArgument {}
 extension BadImagePolicy: ExpressibleByArgument {}
 extension ReportFormat: ExpressibleByArgument {}
+extension ProductPrecision: ExpressibleByArgument {}
 
 /// How much is said, and where results go; for every command that fills a folder.
 struct FolderOptions: ParsableArguments {
@@ -243,6 +244,12 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads (default: all processors).", valueName: "N"))
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Products of the models: float32, bf16 (AVX512-BF16) or bf16-emulated (its values, slowly).",
+      valueName: "NAME"))
+  var compute = ProductPrecision.float32
+
   @Option(help: ArgumentHelp("Seed of everything random.", valueName: "N"))
   var seed: UInt64 = 0
 
@@ -289,6 +296,11 @@ struct RunOptions: ParsableArguments {
     }
     for (place, path) in data.enumerated() where data[..<place].contains(path) {
       throw ValidationError("--data \(path) is there twice")
+    }
+    if !compute.isAvailable {
+      throw ValidationError(
+        "--compute \(compute.rawValue): this processor has no AVX512-BF16; bf16-emulated has the same values at "
+          + "the speed of float32")
     }
     if let cropFraction, !(cropFraction > 0 && cropFraction <= 1) {
       throw ValidationError("--crop-pct \(cropFraction): a number above 0, at most 1, is needed")
@@ -377,6 +389,7 @@ struct RunOptions: ParsableArguments {
     job.preprocessing.interpolation = interpolation
     job.preprocessing.cropFraction = cropFraction
     job.seed = seed
+    job.precision = compute
     return job
   }
 }

@@ -22,6 +22,22 @@ public struct PartialPass: Sendable {
     complete = { context in model.run(from: block, state, context) }
   }
 
+  private init(
+    block: Int, blockCount: Int, advance: @escaping @Sendable (Context) -> PartialPass,
+    complete: @escaping @Sendable (Context) -> Tensor
+  ) {
+    (self.block, self.blockCount) = (block, blockCount)
+    (self.advance, self.complete) = (advance, complete)
+  }
+
+  /// The same pass, gone on with in products of the given precision.
+  func computing(in precision: ProductPrecision) -> PartialPass {
+    PartialPass(
+      block: block, blockCount: blockCount,
+      advance: { context in precision { advance(context) }.computing(in: precision) },
+      complete: { context in precision { complete(context) } })
+  }
+
   /// One block further.
   ///
   /// - Precondition: the next block is not the last, of which ``finish(_:)`` makes only what the head reads.

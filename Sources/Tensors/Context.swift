@@ -24,7 +24,7 @@ public struct Context {
   public func tap(_ tap: @autoclosure () -> Tap, _ value: Tensor) -> Tensor {
     guard let probe else { return value }
     let tap = tap()
-    return probe.wants(tap) ? probe.observe(tap, value) : value
+    return probe.wants(tap) ? Self.show(tap, value, to: probe) : value
   }
 
   /// Whether somebody wants a tap whose value would cost extra.
@@ -41,7 +41,12 @@ public struct Context {
   public func inner(_ tap: @autoclosure () -> Tap) -> InnerTap? {
     guard let probe else { return nil }
     let tap = tap()
-    return probe.wants(tap) ? { probe.observe(tap, $0) } : nil
+    return probe.wants(tap) ? { Self.show(tap, $0, to: probe) } : nil
+  }
+
+  /// What is computed about a value is exact, whatever the precision of the network's products.
+  private static func show(_ tap: Tap, _ value: Tensor, to probe: any Probe) -> Tensor {
+    ProductPrecision.float32 { probe.observe(tap, value) }
   }
 
   /// The tap of a residual branch, before it is scaled and added, with what training does to it: dropout and

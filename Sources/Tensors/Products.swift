@@ -1,6 +1,7 @@
 import CKernels
 
-/// The right operand of a product, packed once as the innermost loops read it and shared by all tiles.
+/// The right operand of a product, packed once as the innermost loops read it and shared by all tiles; of the
+/// ``ProductPrecision`` that is asked for where it is packed.
 ///
 /// Rows of the result never depend on each other, and no value depends on how the product is cut: one
 /// chain of multiply-adds over the inner extent each (see `products.h`).
@@ -10,6 +11,7 @@ struct Panels: Sendable {
   /// Columns of the result.
   let n: Int
   private let packed: Tensor
+  private let precision: Int32
   private static let width = ck_panel_width()
 
   /// Rows of a tile are a multiple of this where possible, so that the innermost loops run full.
@@ -18,12 +20,15 @@ struct Panels: Sendable {
   /// Packs `b[k, n]`, or where `transposed` the transpose of `b[n, k]`, with row stride `ldb`.
   init(_ b: UnsafePointer<Float>, ldb: Int, transposed: Bool, k: Int, n: Int) {
     (self.k, self.n) = (k, n)
-    packed = Tensor(uninitialized: [ck_panels_count(k, n)])
+    let precision = ck_precision()
+    self.precision = precision
+    packed = Tensor(uninitialized: [ck_panels_count(precision, k, n)])
     let (from, to) = (DisjointWrites(UnsafeMutablePointer(mutating: b)), packed.memory)
     let panels = (n + Self.width - 1) / Self.width
     Threads.forEachTile(of: panels, target: max(1, (1 << 16) / max(1, k * Self.width))) {
       first, count in
-      ck_pack_panels(from.pointer, ldb, transposed ? 1 : 0, k, n, first, count, to.pointer)
+      ck_pack_panels(
+        precision, from.pointer, ldb, transposed ? 1 : 0, k, n, first, count, to.pointer)
     }
   }
 
@@ -37,9 +42,11 @@ struct Panels: Sendable {
     _ c: UnsafeMutablePointer<Float>, ldc: Int, adding: Bool = false, columns: Range<Int>? = nil
   ) {
     let columns = columns ?? 0..<n
-    ck_product(
-      m, columns.count, k, 1, a, lda, transposed ? 1 : 0,
-      packed.pointer + columns.lowerBound * k, c + columns.lowerBound, ldc, adding ? 1 : 0)
+    let done = ck_product(
+      precision, m, columns.count, k, 1, a, lda, transposed ? 1 : 0,
+      packed.pointer + columns.lowerBound * ck_panel_rows(precision, k), c + columns.lowerBound,
+      ldc, adding ? 1 : 0)
+    precondition(done != 0, "The system has no memory left for a product of \(k) x \(n)")
   }
 
   /// As ``multiply(_:_:lda:transposed:_:ldc:adding:columns:)`` over a dense C, cut among the threads
@@ -91,7 +98,8 @@ func gemm(
   _ c: UnsafeMutablePointer<Float>, ldc: Int, adding: Bool = false
 ) {
   let done = ck_gemm(
-    m, n, k, alpha, a, lda, transposeA ? 1 : 0, b, ldb, transposeB ? 1 : 0, c, ldc, adding ? 1 : 0)
+    ck_precision(), m, n, k, alpha, a, lda, transposeA ? 1 : 0, b, ldb, transposeB ? 1 : 0, c, ldc,
+    adding ? 1 : 0)
   precondition(done != 0, "The system has no memory left for a product of \(k) x \(n)")
 }
 

@@ -232,7 +232,8 @@ import Testing
       try run(path, files, as: identity("cka", "x", shard))
       #expect(scratch.contents["out/a"] == "1" && scratch.contents["out/b"] == "2")
       #expect((scratch.contents["out/c"] == nil) == (shard == nil))
-      #expect(EarlierRun(in: path)?.names.count == scratch.names(in: "out").count, "call \(failing)")
+      #expect(
+        EarlierRun(in: path)?.names.count == scratch.names(in: "out").count, "call \(failing)")
     }
     #expect(ends.isSuperset(of: [["a"], ["a", "b"], ["a", "b", Manifest.fileName]]), "\(ends)")
   }

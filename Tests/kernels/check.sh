@@ -79,5 +79,6 @@ else
   link neon-check neon neon-tests "${cross[@]}"
   check "neon, under qemu" neon "$qemu" "$folder/neon-check"
 fi
+grep -qsw avx512_bf16 /proc/cpuinfo || left_out+=("avx512_bf16: this processor does not have it")
 for one in "${left_out[@]}"; do echo "kernels: left out: $one" >&2; done
 echo "kernels: passed"

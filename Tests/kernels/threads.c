@@ -10,6 +10,8 @@ enum { MOST = 1000 };
 static atomic_int times[MOST];
 static double sums[MOST];
 
+static atomic_int wanted;  // the precision of the loop's caller
+
 static void nested(void *context, size_t index) {
   atomic_fetch_add((atomic_size_t *)context, index + 1);
 }
@@ -18,6 +20,7 @@ static void body(void *context, size_t index) {
   atomic_fetch_add(&times[index], 1);
   // What a body writes is there when the loop returns.
   sums[index] = (double)index * *(double *)context;
+  if (ck_precision() != atomic_load(&wanted)) atomic_fetch_add(&times[index], 1000);
   // On the body's thread if this loop has several, else on several.
   atomic_size_t inner = 0;
   ck_parallel(5, 4, nested, &inner);
@@ -32,7 +35,11 @@ static void loops(size_t count, size_t width) {
   release("parallel: %zu indices on %zu threads", count, width);
   for (size_t i = 0; i < MOST; i++) atomic_store(&times[i], 0), sums[i] = 0;
   double factor = 3;
+  atomic_store(&wanted, (int)(count % 3));
+  ck_set_precision((int)(count % 3));
   ck_parallel(count, width, body, &factor);
+  equal(0, (size_t)ck_precision(), count % 3);
+  ck_set_precision(CK_FLOAT32);
   for (size_t i = 0; i < MOST; i++) {
     equal(i, (size_t)atomic_load(&times[i]), i < count);
     near(i, sums[i], i < count ? 3.0 * (double)i : 0, 0);

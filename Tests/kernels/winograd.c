@@ -44,7 +44,7 @@ static const double bound = 12 * U;  // of the magnitudes: six terms along eithe
 static void filter_panels(size_t out, size_t in, int adjoint) {
   release("winograd_filters [%zu, %zu] adjoint %d", out, in, adjoint);
   size_t k = adjoint ? out : in, n = adjoint ? in : out, width = ck_panel_width();
-  size_t operand = ck_panels_count(k, n), columns = ck_winograd_columns();
+  size_t operand = ck_panels_count(CK_FLOAT32, k, n), columns = ck_winograd_columns();
   float *weight = random_floats(out * 9 * in, -1, 1), *panels = floats(PRODUCTS * operand);
   require(ck_winograd_filters(weight, out, in, adjoint, 0, n, panels), "no memory");
   for (size_t i = 0; i < PRODUCTS * operand; i++) {
@@ -175,14 +175,14 @@ static void weight_gradient(size_t out, size_t in) {
 
 // All steps, against the sums that define them: a convolution, and its gradient by the filters.
 static void convolution(const struct ck_winograd *g, size_t in, size_t out) {
-  size_t tiles = tile_count(g), operand = ck_panels_count(in, out);
+  size_t tiles = tile_count(g), operand = ck_panels_count(CK_FLOAT32, in, out);
   float *x = random_floats(g->n * g->h * g->w * in, -1, 1), *weight = random_floats(out * 9 * in, -1, 1);
   float *panels = floats(PRODUCTS * operand), *v = floats(PRODUCTS * tiles * in);
   float *m = floats(PRODUCTS * tiles * out), *y = floats(g->n * g->oh * g->ow * out);
   ck_winograd_filters(weight, out, in, 0, 0, out, panels);
   ck_winograd_input(x, g, in, 0, tiles, v, tiles);
   for (size_t f = 0; f < PRODUCTS; f++)
-    ck_product(tiles, out, in, 1, v + f * tiles * in, in, 0, panels + f * operand, m + f * tiles * out,
+    ck_product(CK_FLOAT32, tiles, out, in, 1, v + f * tiles * in, in, 0, panels + f * operand, m + f * tiles * out,
                out, 0);
   ck_winograd_output(m, g, out, 0, tiles, y, NULL, NULL, NULL, CK_ACTIVATION_NONE);
 
@@ -190,7 +190,7 @@ static void convolution(const struct ck_winograd *g, size_t in, size_t out) {
   float *u = floats(PRODUCTS * out * in), *dw = floats(out * 9 * in);
   ck_winograd_cotangent(dy, g, out, 0, tiles, z, tiles);
   for (size_t f = 0; f < PRODUCTS; f++)
-    ck_gemm(out, in, tiles, 1, z + f * tiles * out, out, 1, v + f * tiles * in, in, 0, u + f * out * in,
+    ck_gemm(CK_FLOAT32, out, in, tiles, 1, z + f * tiles * out, out, 1, v + f * tiles * in, in, 0, u + f * out * in,
             in, 0);
   ck_winograd_weight_gradient(u, out, in, 0, out, dw);
 

@@ -214,4 +214,5 @@ def main():
         compare("mobilenet_v2", mobilenet(wheels), program, folder, images)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,4 +16,9 @@ size_t ck_processors(void);
 void ck_parallel(size_t count, size_t width, void (*body)(void *context, size_t index),
                  void *context);
 
+// The precision of products (see products.h) that this thread was set to, CK_FLOAT32 at first; bodies of a loop run with
+// that of its caller.
+int ck_precision(void);
+void ck_set_precision(int precision);
+
 #endif

@@ -143,6 +143,11 @@ struct HessianCommand: ParsableCommand {
   @OptionGroup(title: "Output") var output: OutputOptions
 
   func validate() throws {
+    if options.compute != .float32 {
+      throw ValidationError(
+        "hessian has no --compute \(options.compute.rawValue), since a second derivative differs by more than the "
+          + "rounding of its products; leave it out")
+    }
     if options.onBadImage == .skip {
       throw ValidationError(
         "hessian has no --on-bad-image skip, since a minibatch without one of its images has "

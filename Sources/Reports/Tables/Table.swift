@@ -104,6 +104,11 @@ public struct Table: Sendable, Equatable {
     rows.append(row)
   }
 
+  /// The table with one more column, of one value.
+  public func adding(_ column: Column, _ cell: Cell) -> Table {
+    Table(name, columns: columns + [column], rows: rows.map { $0 + [cell] })
+  }
+
   /// The cells of one column, or nil if there is no such column.
   public func cells(_ name: String) -> [Cell]? {
     guard let index = columns.firstIndex(where: { $0.name == name }) else { return nil }

@@ -43,7 +43,7 @@ struct WinogradConvolution {
     let (out, channels) = (weight.shape[0], weight.shape[3])
     let (k, n) = isAdjoint ? (out, channels) : (channels, out)
     let products = CK_WINOGRAD_PRODUCTS
-    let result = Tensor(uninitialized: [products, ck_panels_count(k, n)])
+    let result = Tensor(uninitialized: [products, ck_panels_count(Int32(CK_FLOAT32), k, n)])
     let (from, to) = (weight.memory, result.memory)
     Threads.forEachTile(of: n, target: 1, unit: ck_winograd_columns()) { first, count in
       guard count > 0 else { return }
@@ -76,8 +76,8 @@ struct WinogradConvolution {
       withUnsafePointer(to: geometry) {
         ck_winograd_input(px.pointer, $0, k, first, count, transformed, count)
         for product in 0..<products {
-          ck_product(
-            count, n, k, 1, transformed + product * count * k, k, 0,
+          _ = ck_product(
+            Int32(CK_FLOAT32), count, n, k, 1, transformed + product * count * k, k, 0,
             pf + product * operand, results + product * count * n, n, 0)
         }
         ck_winograd_output(

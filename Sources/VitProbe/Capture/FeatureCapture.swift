@@ -194,6 +194,7 @@ public struct FeatureCapture: Sendable {
     metadata.data = data.name
     metadata.architecture = subject.architecture
     metadata.preprocessing = subject.description["preprocessing"]?.compact
+    metadata.compute = subject.description["compute"]?.stringValue
     metadata.imageSize = subject.imageSize
     if data.hasIDs { metadata.ids = kept.map(data.id) }
     // As numbers of outputs: who reads them knows no names.

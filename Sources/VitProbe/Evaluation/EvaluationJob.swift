@@ -82,9 +82,7 @@ extension FeatureJob {
   /// - Parameter reason: why it must be one.
   /// - Throws: as ``openSubject(_:label:preprocessing:features:)``; ``VitProbeError`` for a file of features.
   public func openModel(_ argument: SubjectArgument, for reason: String) throws -> ModelSubject {
-    let subject = try openSubject(
-      argument, label: argument.label, preprocessing: preprocessing, features: features)
-    guard let model = subject as? ModelSubject else {
+    guard let model = try open(argument) as? ModelSubject else {
       throw VitProbeError(.usage, "\(argument.text) is a file of features; \(reason)")
     }
     return model

@@ -127,6 +127,9 @@ public struct EvaluationRecords<Study: EvaluationStudy>: RecordKind {
     return tally
   }
 
+  /// As the models say.
+  public var compute: String? { settings.subjects.map(\.settings).compute }
+
   /// The study's report on the minibatches that are complete, so that all differences are of the same images.
   public func report(_ records: RunRecords<Self>) throws -> RunReport {
     let complete = complete(records)

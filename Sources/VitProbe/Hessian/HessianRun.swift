@@ -74,6 +74,12 @@ public struct HessianRun: RecordedJob {
     }
     var mappings: [ClassMapping] = []
     for subject in subjects {
+      guard subject.precision == .float32 else {
+        throw VitProbeError(
+          .usage,
+          "\(subject.label) computes in \(subject.precision.rawValue), and a second derivative differs by more than "
+            + "the rounding of its products; Hessians are computed in float32 alone")
+      }
       mappings.append(
         try subject.lossClasses(
           naming ?? ClassNaming(of: data), largest: largest, of: data.name))

@@ -20,6 +20,8 @@ public struct FeatureJob: Sendable {
   public var options = FeatureRun.Options()
   /// Changes to the subjects' own preprocessing.
   public var preprocessing = PreprocessingOverrides()
+  /// How exactly models compute their products.
+  public var precision = ProductPrecision.float32
   /// Layout of feature files that do not say it themselves.
   public var features = FeatureLayout()
   /// The seed, for the manifest.
@@ -54,13 +56,16 @@ public struct FeatureJob: Sendable {
   /// Opens the subjects, in order.
   func openSubjects() throws -> [any Subject] {
     var ready: [any Subject] = []
-    for argument in subjects {
-      ready.append(
-        try openSubject(
-          argument, label: argument.label, preprocessing: preprocessing, features: features))
-    }
+    for argument in subjects { ready.append(try open(argument)) }
     try checkLabels(ready.map(\.label), of: subjects.map(\.unlabelled))
     return ready
+  }
+
+  /// Opens a subject; a model computes as the job says.
+  func open(_ argument: SubjectArgument) throws -> any Subject {
+    let subject = try openSubject(
+      argument, label: argument.label, preprocessing: preprocessing, features: features)
+    return (subject as? ModelSubject)?.computing(in: precision) ?? subject
   }
 
   /// Opens each data set. Where all subjects are feature files and no data are named, the samples are

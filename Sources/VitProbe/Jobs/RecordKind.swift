@@ -21,6 +21,8 @@ public protocol RecordKind: Sendable {
   init(_ settings: Settings) throws(VitProbeError)
   /// What the records depend on.
   var settings: Settings { get }
+  /// How the models' products were computed, for tables; nil if exactly.
+  var compute: String? { get }
   /// Every unit of the whole run, in the order in which records are reported: of minibatches from 0 on.
   var units: UnitPlan { get }
 
@@ -46,6 +48,8 @@ public protocol RecordKind: Sendable {
 }
 
 extension RecordKind {
+  /// Exactly.
+  public var compute: String? { nil }
   /// Of minibatches alone.
   public static var sharesVariants: Bool { false }
   /// They are few.

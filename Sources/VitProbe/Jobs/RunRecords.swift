@@ -168,7 +168,24 @@ public struct RunRecords<Kind: RecordKind>: Sendable {
   ///
   /// - Throws: ``VitProbeError`` `.badData` if that is too little.
   public func outcome() throws -> RunOutcome {
-    RunOutcome(try kind.report(self), try tally())
+    var report = try kind.report(self)
+    if let compute = kind.compute { report.mark(compute) }
+    return RunOutcome(report, try tally())
+  }
+}
+
+extension RunReport {
+  /// Tables and remarks say how products were computed.
+  fileprivate mutating func mark(_ compute: String) {
+    let column = Column.text("compute", note: "how products of the models were computed")
+    for place in reports.indices {
+      reports[place].report.tables = reports[place].report.tables.map {
+        $0.adding(column, .text(compute))
+      }
+    }
+    notes.append(
+      "products of the models were computed in \(compute): operands of 8 significant bits, sums of Float32"
+    )
   }
 }
 

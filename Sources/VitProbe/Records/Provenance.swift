@@ -141,3 +141,17 @@ public struct SubjectSettings: Sendable, Codable, Equatable {
     filesSHA256 = inputs.filter { files.contains($0.path) }.map(\.sha256)
   }
 }
+
+extension [SubjectSettings] {
+  /// How products were computed: one word for all, or one for each subject that says it; nil if exactly.
+  var compute: String? {
+    let known = compactMap { subject in
+      subject.description.value["compute"]?.stringValue.map { (subject.label, $0) }
+    }
+    guard known.contains(where: { $0.1 != ProductPrecision.float32.rawValue }) else { return nil }
+    if known.count == count, let first = known.first, known.allSatisfy({ $0.1 == first.1 }) {
+      return first.1
+    }
+    return known.map { "\($0.0): \($0.1)" }.joined(separator: ", ")
+  }
+}

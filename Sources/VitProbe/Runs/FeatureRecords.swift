@@ -50,6 +50,9 @@ public struct FeatureRecords: RecordKind {
     minimum = analyses.minimumBatch
   }
 
+  /// As the subjects say.
+  public var compute: String? { settings.subjects.compute }
+
   /// The minibatches.
   public var units: UnitPlan { UnitPlan([WorkUnit()], on: Array(plan.batchSizes.indices)) }
 

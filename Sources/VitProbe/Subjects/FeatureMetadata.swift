@@ -33,6 +33,8 @@ struct FeatureMetadata {
   var imageSize: Int?
   /// How images were prepared, as JSON.
   var preprocessing: String?
+  /// How exactly products of the model were computed.
+  var compute: String?
   /// The names of the samples.
   var ids: [String]?
   /// Their classes.
@@ -64,6 +66,7 @@ struct FeatureMetadata {
     architecture = entries["architecture"]
     data = entries["data"]
     preprocessing = entries["preprocessing"]
+    compute = entries["compute"]
     imageSize = try entries["image_size"].map { text throws(CheckpointError) in
       guard let size = Int(text), (1...1 << 20).contains(size) else {
         throw CheckpointError(
@@ -123,6 +126,7 @@ struct FeatureMetadata {
     entries["architecture"] = architecture
     entries["data"] = data
     entries["preprocessing"] = preprocessing
+    entries["compute"] = compute
     entries["image_size"] = imageSize.map(String.init)
     entries["ids"] = ids.map { JSONValue.array($0.map(JSONValue.string)).compact }
     entries["labels"] = labels.map {

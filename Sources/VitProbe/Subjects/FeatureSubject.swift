@@ -77,6 +77,7 @@ public struct FeatureSubject: Subject {
       "preprocessing":
         (file.metadata.preprocessing
         .flatMap { try? JSONValue(parsing: Array($0.utf8)) }) ?? .null,
+      "compute": file.metadata.compute.map(JSONValue.string) ?? .null,
       "format": .string(format.rawValue), "samples": .integer(file.samples.count),
       "identified": .bool(rows != nil),
       "layers": .array(

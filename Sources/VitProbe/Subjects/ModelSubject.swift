@@ -11,7 +11,9 @@ public struct ModelSubject: Subject {
   /// The name in tables and figures.
   public let label: String
   /// The model with its weights.
-  public let network: any Network
+  public private(set) var network: any Network
+  /// How exactly its products are computed.
+  public private(set) var precision = ProductPrecision.float32
   /// Where the weights came from.
   public let report: LoadReport
   /// How images are prepared for it.
@@ -72,6 +74,14 @@ public struct ModelSubject: Subject {
     nonfiniteNote = network.nonfiniteNote
   }
 
+  /// The same subject with products of another precision.
+  public func computing(in precision: ProductPrecision) -> ModelSubject {
+    var subject = self
+    subject.network = network.computing(in: precision)
+    subject.precision = precision
+    return subject
+  }
+
   /// The outputs of its head; nil for a backbone.
   public var classCount: Int? { network.classCount }
 
@@ -96,6 +106,7 @@ public struct ModelSubject: Subject {
     text += ", \(parameterCount) parameters"
     text += inputFiles.isEmpty ? ", random weights" : ", \(report.keyMapping) names"
     if report.usesEMA { text += ", averaged (EMA) weights" }
+    if precision != .float32 { text += ", products in \(precision.rawValue)" }
     if !report.assumptions.isEmpty { text += "; assumed: \(report.assumptions)" }
     return text
   }
@@ -140,6 +151,7 @@ public struct ModelSubject: Subject {
       "ignored_tensors": .array(report.ignoredOnRequest.map(JSONValue.string)),
       "weights_notes": .array(report.warnings.map(JSONValue.string)),
       "preprocessing": transform.json,
+      "compute": .string(precision.rawValue),
     ]
   }
 
