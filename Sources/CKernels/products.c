@@ -154,16 +154,49 @@ size_t ck_panels_count(int precision, size_t k, size_t n) {
 }
 
 typedef float two __attribute__((ext_vector_type(2), aligned(4)));
+typedef float eight __attribute__((ext_vector_type(8), aligned(4)));
+typedef float sixteen __attribute__((ext_vector_type(16), aligned(4)));
+
+// A line of each of four rows is used up before the next four rows, which may fall into the same set.
+enum { LINE = 16 };
+
+// Writes a line of each of four rows as columns: y[p * ldy + i] is value p of row i.
+static inline __attribute__((always_inline)) void transpose_line(const float *x, size_t ldx, float *y, size_t ldy) {
+  sixteen a = *(const sixteen *)x, b = *(const sixteen *)(x + ldx);
+  sixteen c = *(const sixteen *)(x + 2 * ldx), d = *(const sixteen *)(x + 3 * ldx);
+  // Within each four values, as `transpose_four`.
+#define LOW_HALVES(a, b)                                                                           \
+  __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH_HALVES(a, b)                                                                          \
+  __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define FIRST_PAIRS(a, b)                                                                          \
+  __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define SECOND_PAIRS(a, b)                                                                         \
+  __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+  sixteen ab = LOW_HALVES(a, b), cd = LOW_HALVES(c, d), ab2 = HIGH_HALVES(a, b), cd2 = HIGH_HALVES(c, d);
+  sixteen columns[4] = {FIRST_PAIRS(ab, cd), SECOND_PAIRS(ab, cd), FIRST_PAIRS(ab2, cd2), SECOND_PAIRS(ab2, cd2)};
+#undef LOW_HALVES
+#undef HIGH_HALVES
+#undef FIRST_PAIRS
+#undef SECOND_PAIRS
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    *(four *)(y + j * ldy) = columns[j].s0123;
+    *(four *)(y + (4 + j) * ldy) = columns[j].s4567;
+    *(four *)(y + (8 + j) * ldy) = columns[j].s89ab;
+    *(four *)(y + (12 + j) * ldy) = columns[j].scdef;
+  }
+}
 
 // y[p * ldy + i] = x[i * ldx + p] for i < rows, or where `transposed` x[p * ldx + i], for p < k.
 static inline __attribute__((always_inline)) void interleave_rows(const float *x, size_t ldx,
                                                                   int transposed, size_t rows,
                                                                   size_t k, float *y, size_t ldy) {
-  // A line of each of four rows is used up before the next four rows, which may fall into the same set.
-  enum { LINE = 16 };
   if (transposed) {
     for (size_t p = 0; p < k; p++, x += ldx, y += ldy) {
       size_t i = 0;
+      for (; i + 16 <= rows; i += 16) *(sixteen *)(y + i) = *(const sixteen *)(x + i);
+      for (; i + 8 <= rows; i += 8) *(eight *)(y + i) = *(const eight *)(x + i);
       for (; i + 4 <= rows; i += 4) *(four *)(y + i) = *(const four *)(x + i);
       for (; i + 2 <= rows; i += 2) *(two *)(y + i) = *(const two *)(x + i);
       for (; i < rows; i++) y[i] = x[i];
@@ -172,12 +205,16 @@ static inline __attribute__((always_inline)) void interleave_rows(const float *x
   }
   for (size_t start = 0; start < k; start += LINE) {
     size_t end = k - start < LINE ? k : start + LINE, whole = start + (end - start) / 4 * 4, i = 0;
-    for (; i + 4 <= rows; i += 4)
-      for (size_t p = start; p < whole; p += 4) {
-        const float *in = x + i * ldx + p;
-        transpose_four(*(const four *)in, *(const four *)(in + ldx), *(const four *)(in + 2 * ldx),
-                       *(const four *)(in + 3 * ldx), y + p * ldy + i, ldy);
-      }
+    if (end - start == LINE) {
+      for (; i + 4 <= rows; i += 4) transpose_line(x + i * ldx + start, ldx, y + start * ldy + i, ldy);
+    } else {
+      for (; i + 4 <= rows; i += 4)
+        for (size_t p = start; p < whole; p += 4) {
+          const float *in = x + i * ldx + p;
+          transpose_four(*(const four *)in, *(const four *)(in + ldx), *(const four *)(in + 2 * ldx),
+                         *(const four *)(in + 3 * ldx), y + p * ldy + i, ldy);
+        }
+    }
     for (; i + 2 <= rows; i += 2)
       for (size_t p = start; p < whole; p += 4) {
         four a = *(const four *)(x + i * ldx + p), b = *(const four *)(x + (i + 1) * ldx + p);
@@ -195,8 +232,8 @@ static inline __attribute__((always_inline)) void interleave_rows(const float *x
 }
 
 // The same, with the numbers of rows that whole tiles and panels have known to the compiler.
-static void interleave(const float *x, size_t ldx, int transposed, size_t rows, size_t k, float *y,
-                       size_t ldy) {
+CLONES static void interleave(const float *x, size_t ldx, int transposed, size_t rows, size_t k, float *y,
+                              size_t ldy) {
 #define ROWS_OF(N)                                                                                 \
   if (rows == N && ldy == N) {                                                                     \
     interleave_rows(x, ldx, transposed, N, k, y, N);                                               \
@@ -288,9 +325,11 @@ struct panels {
   size_t step, ld;
 };
 
-// Whether a copy of a block of A is worth its while: one stream is read from memory ahead of time, several rows are not;
-// rows that are a multiple of 1 KiB apart fall into few sets of the first cache; columns touch a line for each k.
-static int pays_to_pack(int transposed, size_t lda, size_t n) {
+// Whether a copy of a block of A is worth its while. Of twelve rows the addresses do not fit into registers, while twelve
+// columns fill most of a line. With fewer, one stream is read from memory ahead of time, several rows are not; rows that
+// are a multiple of 1 KiB apart fall into few sets of the first cache; columns touch a line for each k.
+static int pays_to_pack(const struct product_kernels *kind, int transposed, size_t lda, size_t n) {
+  if (kind->rows > 8) return !transposed && n > kind->lanes;
   int conflicts = lda % 256 == 0;
   return n >= (transposed ? conflicts ? 64 : 128 : conflicts ? 128 : 384);
 }
@@ -303,7 +342,7 @@ static int multiply_block(const struct product_kernels *kind, size_t m, size_t n
   int rounds = kind->depth > 1;
   // Without memory for the copy, rows that need no rounding are read where they are.
   float *packed = NULL;
-  if (rounds || pays_to_pack(transposed, lda, n)) packed = ck_scratch(CK_SCRATCH_PRODUCT, m * depth);
+  if (rounds || pays_to_pack(kind, transposed, lda, n)) packed = ck_scratch(CK_SCRATCH_PRODUCT, m * depth);
   if (packed) pack_rows(kind, a, lda, transposed, m, k, packed);
   if (rounds && !packed) return 0;
   float edge[MOST_ROWS * 2 * MOST_LANES];
@@ -359,9 +398,40 @@ int ck_product(int precision, size_t m, size_t n, size_t k, float alpha, const f
                   c, ldc, accumulate);
 }
 
+// C (+)= alpha * op(A) * B' for a few rows of A, as the transpose of B * op(A)': rows of B are read once, where they are.
+// The sums are the same, term by term. 0 without memory.
+static int multiply_turned(const struct product_kernels *kind, size_t m, size_t n, size_t k, float alpha,
+                           const float *a, size_t lda, int transposed, const float *b, size_t ldb, float *c,
+                           size_t ldc, int accumulate) {
+  size_t width = 2 * kind->lanes;
+  float *panel = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(CK_FLOAT32, k, m));
+  if (!panel) return 0;
+  ck_pack_panels(CK_FLOAT32, a, lda, !transposed, k, m, 0, 1, panel);
+  float tile[MOST_ROWS * 2 * MOST_LANES];
+  for (size_t column = 0; column < n; column += kind->rows) {
+    size_t columns = n - column < kind->rows ? n - column : kind->rows;
+    for (size_t j = 0; accumulate && j < columns; j++)
+      for (size_t i = 0; i < m; i++) tile[j * width + i] = c[i * ldc + column + j];
+    for (size_t block = 0; block < inner_blocks(k); block++) {
+      size_t k0 = inner_start(k, block);
+      kind->tiles[columns - 1](m > kind->lanes ? 2 : 1, 0, inner_start(k, block + 1) - k0, alpha,
+                               b + column * ldb + k0, ldb, panel + k0 * width, width, tile, width,
+                               accumulate || block > 0);
+    }
+    for (size_t i = 0; i < m; i++)
+      for (size_t j = 0; j < columns; j++) c[i * ldc + column + j] = tile[j * width + i];
+  }
+  return 1;
+}
+
 // Below so many rows, packing B costs more than it saves; panels of about so many floats are packed at
 // once.
 enum { FEW_ROWS = 72, PACKED_AT_ONCE = 1 << 17 };
+
+// Whether B is read where it is even if its rows are the columns: of few rows, and a B that leaves the first cache.
+static int pays_to_turn(const struct product_kernels *kind, size_t m, size_t n, size_t k) {
+  return m <= 16 && m <= 2 * kind->lanes && kind->depth == 1 && n * k >= 1 << 15;
+}
 
 int ck_gemm(int precision, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
             int transposed_a, const float *b, size_t ldb, int transposed_b, float *c, size_t ldc,
@@ -374,6 +444,8 @@ int ck_gemm(int precision, size_t m, size_t n, size_t k, float alpha, const floa
     multiply(kind, m, start, k, alpha, a, lda, transposed_a, (struct panels){b, width, ldb}, c, ldc,
              accumulate);
   }
+  if (transposed_b && pays_to_turn(kind, m, n, k))
+    return multiply_turned(kind, m, n, k, alpha, a, lda, transposed_a, b, ldb, c, ldc, accumulate);
   size_t group = PACKED_AT_ONCE / (k < 1 ? 1 : words(kind, k)) / width * width;
   if (group < width) group = width;
   for (size_t column = start; column < n; column += group) {

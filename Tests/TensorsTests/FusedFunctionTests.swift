@@ -58,6 +58,11 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
         x: $0[0], normalization: norm($0[1], $0[2]), weights: ($0[3], $0[4]), activation: .gelu,
         gain: $0[5], residual: $0[6])
     },
+    .init("linear of few rows", [[7, 2, 8], [8], [8], [531, 8], [531], [531], [7, 2, 531]]) {
+      FusedLinear(
+        x: $0[0], normalization: norm($0[1], $0[2]), weights: ($0[3], $0[4]), activation: .gelu,
+        gain: $0[5], residual: $0[6])
+    },
     .init("product", [[3, 4, 8], [5, 8]]) { FusedLinear(x: $0[0], weights: ($0[1], nil)) },
     .init("perceptron", [[3, 150, 8], [8], [8], [20, 8], [20], [8, 20], [8], [8]]) {
       FusedLinear(

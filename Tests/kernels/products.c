@@ -225,6 +225,7 @@ void test_products(void) {
   for (int kind = 0; kind < 8; kind++) products(150, 19, 800, 0, kind, kind % 2 ? 1 : 0.37f);
   products(37, 290, 460, 2, 2, 1);
   products(3, 140, 1024, 0, 0, 1);
+  for (int kind = 2; kind < 8; kind++) products(13, 140, 1700, 1, kind, 0.37f);
   products(40, 75, 1024, 0, 0, 1);
   products(40, 75, 2048, 0, 4, 0.37f);
   for (int kind = 0; kind < 8; kind++) {

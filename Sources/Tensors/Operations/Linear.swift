@@ -56,7 +56,31 @@ struct FusedLinear: FusedFunction {
     return residual.map { y + $0 } ?? y
   }
 
+  /// Rows that are too few for weights to be packed for them.
+  private static let fewRows = 16
+
+  /// A product of a few rows: weights are read once, where they are.
+  private func sweepFew(into y: Tensor) {
+    let (rows, k, n) = (x.shape.rows, x.shape.last, y.shape.last)
+    let input = normalization?(x) ?? x
+    let (px, pw, py) = (input.memory, weights.weight.memory, y.memory)
+    Threads.forEachTile(of: n, target: max(1, (1 << 16) / max(1, k)), unit: Panels.rowUnit) {
+      first, count in
+      gemm(
+        rows, count, k, px.pointer, lda: k, pw + first * k, ldb: k, transposeB: true, py + first,
+        ldc: n)
+    }
+    ck_linear_epilogue(
+      y.pointer, rows, n, n, weights.bias?.pointer, activation.code, gain?.pointer,
+      residual?.pointer)
+    withExtendedLifetime(input) {}
+  }
+
   func sweep(into y: Tensor) {
+    if hidden == nil && x.shape.rows <= Self.fewRows {
+      sweepFew(into: y)
+      return
+    }
     let first = hidden.map { DenseStep($0.weights, activation: $0.activation) }
     let last = DenseStep(weights, activation: activation, gain: gain)
     let (px, py) = (x.memory, y.memory)
