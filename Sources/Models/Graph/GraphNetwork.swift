@@ -1,4 +1,5 @@
 import Checkpoints
+import Synchronization
 import Tensors
 
 /// A network that was exported from PyTorch as a graph: `torch.export` wrote it, ``GraphPlan`` is its steps.
@@ -16,8 +17,16 @@ struct GraphNetwork: ModelNetwork {
     var slots = [Tensor?](repeating: nil, count: plan.slots)
     for (slot, tensor) in plan.constants { slots[slot] = tensor }
     var parameters: [NamedParameter] = []
-    for (slot, specification) in plan.parameters {
-      let tensor = try source.tensor(for: specification)
+    // Checksums are taken of what is read: a large part of the work, which threads share.
+    let results = Mutex(
+      [Result<Tensor, ParameterError>?](repeating: nil, count: plan.parameters.count))
+    Threads.forEach(plan.parameters.count) { index in
+      let specification = plan.parameters[index].specification
+      let result = Result { () throws(ParameterError) in try source.tensor(for: specification) }
+      results.withLock { $0[index] = result }
+    }
+    for ((slot, specification), result) in zip(plan.parameters, results.withLock { $0 }) {
+      guard let tensor = try result?.get() else { continue }
       guard tensor.shape == specification.shape else {
         throw .shape(
           name: specification.name, expected: specification.shape.dimensions,
