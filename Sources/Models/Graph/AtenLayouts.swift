@@ -47,8 +47,7 @@ extension AtenOperations {
           let value = try call.compiler.value(result)
           try call.requireNotImages(value, axis)
           let place = value.order.firstIndex(of: axis) ?? 0
-          result = .value(
-            try call.compiler.mapped(value, as: .movement) { $0.rolled(axis: place, by: shift) })
+          result = .value(try call.compiler.moved(value, .rolled(axis: place, by: shift)))
         }
       }
       return [result]
@@ -112,14 +111,14 @@ extension AtenOperations {
       guard r > 0, r < 1 << 15, map.dimensions[1].isMultiple(of: r * r) else {
         throw GraphError("\(map.text) shuffled by \(r)")
       }
-      return [.value(try call.compiler.mapped(map, as: .movement) { $0.pixelShuffled(r) })]
+      return [.value(try call.compiler.moved(map, .pixelShuffled(r)))]
     },
     "pixel_unshuffle": { call in
       let (map, r) = (try call.map("self"), try call.int("downscale_factor"))
       guard r > 0, map.dimensions[2].isMultiple(of: r), map.dimensions[3].isMultiple(of: r) else {
         throw GraphError("\(map.text) unshuffled by \(r)")
       }
-      return [.value(try call.compiler.mapped(map, as: .movement) { $0.pixelUnshuffled(r) })]
+      return [.value(try call.compiler.moved(map, .pixelUnshuffled(r)))]
     },
     "channel_shuffle": { call in
       let (map, groups) = (try call.map("self"), try call.int("groups"))
@@ -192,7 +191,7 @@ extension AtenOperations {
     let value = try call.compiler.value(operand)
     try call.requireNotImages(value, axis)
     let (place, list) = (value.order.firstIndex(of: axis) ?? 0, places.map { Int32($0) })
-    return .value(try call.compiler.mapped(value, as: .movement) { $0.picked(axis: place, list) })
+    return .value(try call.compiler.moved(value, .picked(axis: place, list)))
   }
 
   private static func padded(
@@ -226,13 +225,15 @@ extension AtenOperations {
       let x = try call.compiler.value(result)
       try call.requireNotImages(x, axis)
       let place = x.order.firstIndex(of: axis) ?? 0
-      let isZeros = way == .constant(0) && min(before, after) >= 0
+      guard way == .constant(0), min(before, after) >= 0 else {
+        result = .value(
+          try call.compiler.mapped(x) {
+            $0.padded(axis: place, before: before, after: after, mode: way)
+          })
+        continue
+      }
       result = .value(
-        try call.compiler.mapped(
-          x, as: isZeros ? .padding(axis: place, before: before, after: after) : .other
-        ) {
-          $0.padded(axis: place, before: before, after: after, mode: way)
-        })
+        try call.compiler.moved(x, .padded(axis: place, before: before, after: after)))
     }
     return [result]
   }

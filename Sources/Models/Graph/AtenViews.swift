@@ -314,11 +314,7 @@ extension AtenOperations {
     let value = try compiler.extended(try compiler.value(operand), to: target.count)
     let order = value.order
     let extents = compiler.extents(target, order: order, batchAxis: value.batchAxis)
-    return .value(
-      try compiler.emit([value], order: order, batchAxis: value.batchAxis, as: .movement) {
-        inputs, pass in
-        inputs[0].expanded(to: Shape(extents(pass.images)))
-      })
+    return .value(try compiler.moved(value, .expanded(extents), order: order))
   }
 
   // MARK: Parts
@@ -469,10 +465,6 @@ extension GraphCompiler {
   ) throws(GraphError) -> GraphValue {
     if start == 0, count == value.dimensions[axis] { return value }
     let place = value.order.firstIndex(of: axis) ?? 0
-    return try emit(
-      [value], order: value.order, batchAxis: value.batchAxis, as: .movement
-    ) { inputs, _ in
-      inputs[0].slice(axis: place, start: start, length: count, step: step)
-    }
+    return try moved(value, .sliced(axis: place, start: start, count: count, step: step))
   }
 }

@@ -22,11 +22,16 @@ extension GraphFuser {
     var bias: Int?
 
     var channels: Int { heads * width }
+    /// Its heads in an operand.
+    func heads(_ order: GraphHeads.Order, _ tokens: Int) -> GraphHeads {
+      GraphHeads(order: order, count: heads, width: width, tokens: tokens)
+    }
     /// The last step.
     var end: Int { members.max() ?? 0 }
     var isPacked: Bool {
       sources.enumerated().allSatisfy { index, source in
-        source.slot == sources[0].slot && source.rows == nil && source.start == index * channels
+        source.slot == sources[0].slot && source.heads.rows == nil
+          && source.heads.start == index * channels
       }
     }
   }
@@ -34,10 +39,7 @@ extension GraphFuser {
   /// Where queries, keys or values come from.
   struct Source {
     let slot: Int
-    /// The first of the channels of a row that the heads are, side by side.
-    var start = 0
-    /// Where heads do not lie so: the row, of the width of a head, that each token and head is.
-    var rows: [Int32]?
+    let heads: GraphHeads.Source
   }
 
   /// The fusion of the attention whose softmax, or whose one operation, stands at a place.
@@ -70,18 +72,14 @@ extension GraphFuser {
     (core.windows, core.queries, core.keys) = (q[0], q[1], k[1])
     (core.heads, core.width, core.scale) = (q[2], q[3], scale)
     core.bias = inputs.count > 3 ? inputs[3] : nil
-    let (heads, width) = (core.heads, core.width)
-    let place: Cut.Place = { index in
-      let row = index / width
-      return (row / heads, row % heads, index % width)
-    }
     for slot in inputs[..<3] {
-      guard let cut = cut(slot, into: &core.members, isShared, scale: nil),
-        let source = cut.source(place, heads: heads, width: width, count: shape(slot).count)
-      else { return nil }
+      let heads = core.heads(.tokensHeadsChannels, shape(slot)[1])
+      guard let source = source(of: slot, heads, into: &core.members, isShared, scale: nil) else {
+        return nil
+      }
       core.sources.append(source)
     }
-    guard finish(&core, from: index, isHeadsFirst: false) else { return nil }
+    guard finish(&core, from: index, .tokensHeadsChannels) else { return nil }
     return core
   }
 
@@ -131,24 +129,15 @@ extension GraphFuser {
       result(index).count == result(scores).count,
       result(index).last == s
     else { return nil }
-    // The window and token, the head and the channel of each value of queries and values, and of keys.
-    func upright(_ tokens: Int) -> Cut.Place {
-      { index in
-        let row = index / width
-        let matrix = row / tokens
-        return (matrix / heads * tokens + row % tokens, matrix % heads, index % width)
-      }
-    }
-    let lying: Cut.Place = { index in
-      let row = index / s
-      let matrix = row / width
-      return (matrix / heads * s + index % s, matrix % heads, row % width)
-    }
-    let operands: [(Int, Cut.Place)] = [(q, upright(t)), (k, lying), (v, upright(s))]
-    for (slot, place) in operands {
+    let operands = [
+      (q, core.heads(.headsTokensChannels, t)), (k, core.heads(.headsChannelsTokens, s)),
+      (v, core.heads(.headsTokensChannels, s)),
+    ]
+    for (slot, heads) in operands {
       var factor: Float = 1
-      guard let cut = cut(slot, into: &core.members, isShared, scale: { factor *= $0 }),
-        let source = cut.source(place, heads: heads, width: width, count: shape(slot).count),
+      guard
+        let source = source(
+          of: slot, heads, into: &core.members, isShared, scale: { factor *= $0 }),
         slot != v || factor == 1
       else { return nil }
       core.scale *= factor
@@ -158,7 +147,7 @@ extension GraphFuser {
       guard let bias = joined(biases, windows: core.windows, [heads, t, s]) else { return nil }
       core.bias = bias
     }
-    guard finish(&core, from: mix, isHeadsFirst: true) else { return nil }
+    guard finish(&core, from: mix, .headsTokensChannels) else { return nil }
     return core
   }
 
@@ -197,42 +186,11 @@ extension GraphFuser {
     }
   }
 
-  /// What an operand of attention was cut out of, by movements, and where its values came from.
-  private struct Cut {
-    /// The token among those of all windows, the head and the channel of a value.
-    typealias Place = (_ index: Int) -> (token: Int, head: Int, channel: Int)
-
-    let slot: Int
-    /// Values of one row of the source.
-    let row: Int
-    let places: GraphPlaces
-
-    /// The channels that the heads are, side by side, or else the rows that they are; nil where they are neither.
-    func source(_ place: Place, heads: Int, width: Int, count: Int) -> Source? {
-      guard places.places.count == count, let first = places.places.first, first >= 0 else {
-        return nil
-      }
-      let start = Int(first)
-      let isSideBySide =
-        start + heads * width <= row
-        && places.places.enumerated().allSatisfy { index, source in
-          let (token, head, channel) = place(index)
-          return Int(source) == token * row + start + head * width + channel
-        }
-      if isSideBySide { return Source(slot: slot, start: start) }
-      guard row.isMultiple(of: width) else { return nil }
-      var ordered = [Int32](repeating: -1, count: count)
-      for (index, source) in places.places.enumerated() {
-        let (token, head, channel) = place(index)
-        ordered[(token * heads + head) * width + channel] = source
-      }
-      return GraphPlaces(places: ordered).rows(of: width).map { Source(slot: slot, rows: $0) }
-    }
-  }
-
-  private mutating func cut(
-    _ slot: Int, into members: inout [Int], _ isShared: Bool, scale: ((Float) -> Void)?
-  ) -> Cut? {
+  /// What an operand of attention was cut out of, by movements.
+  private mutating func source(
+    of slot: Int, _ heads: GraphHeads, into members: inout [Int], _ isShared: Bool,
+    scale: ((Float) -> Void)?
+  ) -> Source? {
     var (source, chain) = (slot, [Int]())
     while let maker = isShared ? makers[source] : previous(source), steps[maker].keepsImagesApart {
       if case .scale(let factor) = steps[maker].kind, let scale {
@@ -244,31 +202,24 @@ extension GraphFuser {
       source = steps[maker].inputs[0]
     }
     guard source != 0, !isFixed(source), shape(source).rank > 0 else { return nil }
-    let places = movements.places(
-      chain.reversed().map { steps[$0] }, from: source, shape: shape(source))
-    guard let places else { return nil }
+    let places = movements.places(chain.reversed().map { steps[$0] }, from: shape(source))
+    guard let found = places?.source(of: heads, row: shape(source).last) else { return nil }
     for step in chain where !members.contains(step) { members.append(step) }
-    return Cut(slot: source, row: shape(source).last, places: places)
+    return Source(slot: source, heads: found)
   }
 
   /// Goes on from the mixed values until heads lie side by side in the channels.
-  private mutating func finish(_ core: inout Core, from index: Int, isHeadsFirst: Bool) -> Bool {
-    let (heads, width, tokens) = (core.heads, core.width, core.queries)
+  private mutating func finish(
+    _ core: inout Core, from index: Int, _ order: GraphHeads.Order
+  ) -> Bool {
+    let heads = core.heads(order, core.queries)
     var (last, chain) = (index, [Int]())
     while true {
       if result(last).last == core.channels {
-        guard
-          let places = movements.places(
-            chain.map { steps[$0] }, from: steps[index].output, shape: result(index))
-        else { return false }
-        func place(_ index: Int) -> Int {
-          guard isHeadsFirst else { return index }
-          let row = index / width
-          let (token, head) = (row / heads, row % heads)
-          let matrix = token / tokens * heads + head
-          return (matrix * tokens + token % tokens) * width + index % width
+        guard let places = movements.places(chain.map { steps[$0] }, from: result(index)) else {
+          return false
         }
-        if places.places.enumerated().allSatisfy({ Int($1) == place($0) }) {
+        if places.bringsHeadsTogether(from: heads) {
           core.members += chain
           return true
         }
@@ -293,10 +244,10 @@ extension GraphFuser {
       }
     }
     let isSeparate = core.sources.allSatisfy {
-      $0.rows != nil || $0.start == 0 && shape($0.slot).last == channels
+      $0.heads.rows != nil || $0.heads.start == 0 && shape($0.slot).last == channels
     }
     guard isSeparate else { return nil }
-    let (rows, width) = (core.sources.map(\.rows), core.width)
+    let (rows, width) = (core.sources.map(\.heads.rows), core.width)
     let all = core.sources.map { shape($0.slot).count / width }
     return fusion(.attention, core.members, core.sources.map(\.slot) + bias) { inputs, pass in
       func tokens(_ index: Int, _ count: Int) -> Tensor {

@@ -156,7 +156,7 @@ struct GraphFuser {
     let source = steps[index].inputs[0]
     let (from, to) = (shape(source), result(members[members.count - 1]))
     guard copies > 1, makers[source].map({ steps[$0].keepsImagesApart }) ?? (source == 0),
-      let places = movements.places(members.map { steps[$0] }, from: source, shape: from)
+      let places = movements.places(members.map { steps[$0] }, from: from)
     else { return nil }
     // The widest rows that stay whole.
     let width = [from.last, from.last / max(1, from.last / to.last)]

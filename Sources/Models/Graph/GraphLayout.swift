@@ -21,9 +21,7 @@ extension GraphCompiler {
       ) { inputs, pass in inputs[0].reshaped(Shape(target(pass.images))) }
     }
     let places = order.map { axis in value.order.firstIndex(of: axis) ?? 0 }
-    return try emit(
-      [value], order: order, batchAxis: value.batchAxis, ofRows: true, as: .movement
-    ) { inputs, _ in inputs[0].permuted(places) }
+    return try moved(value, .permuted(places), order: order, ofRows: true)
   }
 
   /// The value with its axes in memory in their own order.
@@ -286,6 +284,19 @@ extension GraphCompiler {
     try emit([value], order: value.order, batchAxis: value.batchAxis, as: kind) { inputs, _ in
       function(inputs[0])
     }
+  }
+
+  /// The value with its values put elsewhere.
+  ///
+  /// - Parameter order: that of the axes of the result in memory; nil for the value's.
+  func moved(
+    _ value: GraphValue, _ movement: GraphMovement, order: [Int]? = nil,
+    ofRows isOfRows: Bool = false
+  ) throws(GraphError) -> GraphValue {
+    try emit(
+      [value], order: order ?? value.order, batchAxis: value.batchAxis, ofRows: isOfRows,
+      as: .movement(movement)
+    ) { inputs, pass in movement(inputs[0], pass.images) }
   }
 
   /// What depends on no image, once for each: with an axis of images where it has extent 1.

@@ -10,7 +10,7 @@ extension GraphFuser {
     let own = steps[index].inputs
     var (x, members) = (own[0], [index])
     while let maker = previous(x),
-      case .padding(let axis, let before, let after) = steps[maker].kind,
+      case .movement(.padded(let axis, let before, let after)) = steps[maker].kind,
       let wider = window.padded(axis: axis, before: before, after: after)
     {
       (window, x) = (wider, steps[maker].inputs[0])

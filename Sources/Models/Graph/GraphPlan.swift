@@ -40,9 +40,7 @@ struct GraphStep: Sendable {
     /// The same values under other extents.
     case view
     /// Values of the one input put elsewhere, and zeros.
-    case movement
-    /// Zeros before and after the places of an axis in memory; a movement, too.
-    case padding(axis: Int, before: Int, after: Int)
+    case movement(GraphMovement)
     /// A map, weights `[out, kh, kw, in / groups]` and perhaps a bias.
     case convolution(SlidingWindow, groups: Int)
     /// Values, a scale and a shift of their last axis.

@@ -76,7 +76,7 @@ struct GraphRoundTrips {
         numbers = step.run([numbers], GraphPass(images: images))
       } else {
         // A function of rows: those of its result are numbered as those that they are made of.
-        let places = GraphPlaces(places: numbers.values.map { Int32($0) - 1 })
+        let places = GraphPlaces(numbers.values.map { Int32($0) - 1 })
         guard let rows = places.rows(of: numbers.shape.last) else { return false }
         let width = step.extents.dimensions.last ?? 1
         numbers = Tensor(shape: numbers.shape.replacingLast(width)) { buffer in

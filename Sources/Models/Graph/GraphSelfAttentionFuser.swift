@@ -32,7 +32,7 @@ extension GraphFuser {
     while sum == nil {
       guard let next = next(last) else { return nil }
       switch steps[next].kind {
-      case .view, .movement, .padding: behind.append(next)
+      case .view, .movement: behind.append(next)
       case .gain where gain == nil:
         guard let vector = other(next, than: steps[last].output), isVector(vector, of: width),
           result(last).last == width
@@ -54,10 +54,9 @@ extension GraphFuser {
     }
     guard let sum,
       let into = movements.places(
-        before.map { steps[$0] }, from: steps[norm].output, shape: result(norm))?.rows(of: width),
+        before.map { steps[$0] }, from: result(norm))?.rows(of: width),
       let back = movements.places(
-        behind.map { steps[$0] }, from: steps[projection].output, shape: result(projection))?
-        .rows(of: width),
+        behind.map { steps[$0] }, from: result(projection))?.rows(of: width),
       back.count == all, into.count == core.windows * core.queries,
       back.enumerated().allSatisfy({ row, place in
         place >= 0 && into[Int(place)] == Int32(row)

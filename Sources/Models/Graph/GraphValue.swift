@@ -62,7 +62,7 @@ struct GraphValue {
 }
 
 /// Extents that follow the number of images.
-struct GraphExtents {
+struct GraphExtents: Hashable {
   /// Of one image.
   let dimensions: [Int]
   /// Which of them grows with the images.
