@@ -171,6 +171,15 @@ struct FusedCase: Sendable, CustomTestStringConvertible {
         groups: 19, affine: ChannelAffine(scale: $0[2], shift: $0[3]), residual: $0[4],
         activation: .silu)
     },
+    .init(
+      "convolution in narrow groups", [[2, 6, 9, 12], [18, 3, 3, 4], [18], [18], [2, 6, 5, 18]]
+    ) {
+      FusedConvolution(
+        x: $0[0], weight: $0[1],
+        window: .init(kernel: (3, 3), stride: (1, 2), padding: (2, 1, 2, 1), dilation: (2, 1)),
+        groups: 3, affine: ChannelAffine(scale: $0[2], shift: $0[3]), residual: $0[4],
+        activation: .relu)
+    },
     .init("affine", [[2, 6, 4], [4], [4], [2, 6, 4]]) {
       FusedAffine(
         x: $0[0], affine: ChannelAffine(scale: $0[1], shift: $0[2]), residual: $0[3],

@@ -527,9 +527,14 @@ extension OperationCase {
         run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 1), groups: 3) },
         reference: { $0[0].convolved($0[1], groups: 3, dilation: 1) }),
       .init(
-        name: "convolution in 3 wide groups", shapes: [[1, 3, 2, 60], [3, 1, 1, 20]], isLarge: true,
+        name: "convolution in 3 groups of 20", shapes: [[1, 3, 2, 60], [3, 1, 1, 20]],
+        isLarge: true,
         run: { convolution($0[0], $0[1], window: .init(kernel: 1), groups: 3) },
         reference: { $0[0].convolved($0[1], groups: 3, dilation: 1) }),
+      .init(
+        name: "convolution in 2 wide groups", shapes: [[1, 3, 2, 66], [4, 1, 1, 33]], isLarge: true,
+        run: { convolution($0[0], $0[1], window: .init(kernel: 1), groups: 2) },
+        reference: { $0[0].convolved($0[1], groups: 2, dilation: 1) }),
       .init(
         name: "convolution of dilation 2", shapes: [[2, 5, 6, 2], [3, 3, 3, 2]],
         run: { convolution($0[0], $0[1], window: .init(kernel: 3, padding: 2, dilation: 2)) },

@@ -193,6 +193,7 @@ static const struct {
     {"krylov", test_krylov},
     {"products", test_products},
     {"local_mixing", test_local_mixing},
+    {"grouped_convolution", test_grouped_convolution},
     {"winograd", test_winograd},
 };
 enum { TESTS = sizeof tests / sizeof *tests };

@@ -52,6 +52,7 @@ void test_softmax(void);
 void test_reduce(void);
 void test_window(void);
 void test_local_mixing(void);
+void test_grouped_convolution(void);
 void test_planes(void);
 void test_feature_maps(void);
 void test_attention_maps(void);

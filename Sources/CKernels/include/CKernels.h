@@ -244,6 +244,27 @@ void ck_local_share(const float *w, const float *shares, float *y, size_t rows, 
 // y[r, c] = the sum of x[r, m, c] over m, from the first on.
 void ck_sum_mixtures(const float *x, float *y, size_t rows, size_t mixtures, size_t c);
 
+// MARK: grouped_convolution.c
+
+// A convolution in groups of channels: each of the `out` of the result sees those of its group alone, of `in`.
+struct ck_groups {
+  size_t groups, in, out;
+};
+enum {
+  // The most channels of a map that are read together, and the most taps.
+  CK_GROUPS_CHANNELS = 256,
+  CK_GROUPS_TAPS = 256
+};
+// Whether groups are that narrow.
+int ck_groups_fit(const struct ck_groups *s);
+// weight[out][taps][in / groups] as the convolution reads it: so many values.
+size_t ck_groups_count(const struct ck_groups *s, size_t taps);
+void ck_pack_groups(const float *weight, const struct ck_groups *s, size_t taps, float *packed);
+// Rows row0 ..< row0 + rows of the n * oh rows of y[n, oh, ow, out] of a map x[n, h, w, in], read where it lies. A
+// value depends on its place and channel alone.
+void ck_convolve_groups(const float *x, const float *packed, float *y, const struct ck_window *g,
+                        const struct ck_groups *s, size_t row0, size_t rows);
+
 // MARK: planes.c
 
 // Planes x[planes, rows, cols] under one k x k kernel each, weight[planes, k, k], zeros outside (the

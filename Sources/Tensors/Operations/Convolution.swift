@@ -253,12 +253,19 @@ struct FusedConvolution: FusedFunction {
       .outputShape([x.shape.replacingLast(x.shape.last / groups), weight.shape])
   }
   var multiplyAdds: Int { outputShape.rows.times(weight.shape.count) }
-  var isSweepFaster: Bool { affine != nil && (groups == 1 || isDepthwise) && phases == nil }
+  var isSweepFaster: Bool {
+    affine != nil && (groups == 1 || isDepthwise || narrow != nil) && phases == nil
+  }
 
   private var isDepthwise: Bool {
     groups > 1 && weight.shape[0] == groups && weight.shape[3] == 1
   }
-  private var phases: SlidingWindow? { isDepthwise ? nil : window.phases(of: x.shape) }
+  private var narrow: GroupedConvolution? {
+    GroupedConvolution(window, weight.shape, groups: groups)
+  }
+  private var phases: SlidingWindow? {
+    isDepthwise || narrow != nil ? nil : window.phases(of: x.shape)
+  }
 
   private var convolved: Tensor {
     func grouped(_ x: Tensor, _ window: SlidingWindow) -> Tensor {
@@ -283,20 +290,24 @@ struct FusedConvolution: FusedFunction {
   }
 
   func sweep(into y: Tensor) {
-    if isDepthwise, let affine {
-      let (cols, width, code) = (y.shape.last, y.shape[2], activation.code)
-      let (py, scale, shift) = (y.memory, affine.scale.memory, affine.shift.memory)
-      let rest = residual.map(\.memory)
-      LocalMixing(window: window).sweep(x, depthwiseKernels(weight), into: y) { first, count in
-        let at = first * width * cols
-        ck_affine_epilogue(
-          py + at, py + at, count * width, cols, scale.pointer, shift.pointer,
-          rest.map { $0 + at }, code)
-      }
-      return
+    guard groups > 1, let affine else {
+      return Convolution(window: window).sweep(
+        x, weight, into: y, affine: affine, residual: residual, activation: activation)
     }
-    Convolution(window: window).sweep(
-      x, weight, into: y, affine: affine, residual: residual, activation: activation)
+    let (cols, width, code) = (y.shape.last, y.shape[2], activation.code)
+    let (py, scale, shift) = (y.memory, affine.scale.memory, affine.shift.memory)
+    let rest = residual.map(\.memory)
+    @Sendable func finish(_ first: Int, _ count: Int) {
+      let at = first * width * cols
+      ck_affine_epilogue(
+        py + at, py + at, count * width, cols, scale.pointer, shift.pointer,
+        rest.map { $0 + at }, code)
+    }
+    if let narrow {
+      narrow.sweep(x, weight, into: y, finish)
+    } else {
+      LocalMixing(window: window).sweep(x, depthwiseKernels(weight), into: y, finish)
+    }
   }
 }
 

@@ -128,7 +128,7 @@ struct LocalCorrelation: Operation {
 }
 
 /// Tiles of whole rows of maps `[N, H, W, C]`, about 2^14 values each, that stay in cache.
-private func forEachMapRow(
+func forEachMapRow(
   of shape: Shape, _ body: @Sendable (_ first: Int, _ count: Int) -> Void
 ) {
   Threads.forEachTile(
