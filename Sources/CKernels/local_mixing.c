@@ -93,7 +93,7 @@ INLINE void mix_places(const enum reading how, const int adjoint, const int chec
                        const float *weight, const unsigned char *at, float *out, const struct ck_window *g,
                        const struct ck_local_weights *l, size_t oy, size_t ox, struct span rows) {
   CONTRACT
-  size_t c = g->c, taps = g->kh * g->kw, stride = g->stride_w;
+  size_t c = g->c, taps = g->kh * g->kw, stride = g->stride_w, step = stride * c;
   lanes sum[PLACES];
 #pragma unroll
   for (size_t p = 0; p < PLACES; p++) sum[p] = (lanes)(0.0f);
@@ -106,7 +106,7 @@ INLINE void mix_places(const enum reading how, const int adjoint, const int chec
       size_t tap = ky * g->kw + kx;
       const float *shared = weight + (adjoint ? taps - 1 - tap : tap) * l->groups;
       // Before the map, a place is a large number.
-      size_t ix = (size_t)(x0 + (ptrdiff_t)(kx * g->dilation_w));
+      size_t ix = (size_t)(x0 + (ptrdiff_t)(kx * g->dilation_w)), from = ix * c;
       size_t place = adjoint ? iy * g->w + ix : oy * g->ow + ox;
       lanes w = how == BY_CHANNEL ? *(const lanes *)shared : (lanes)(0.0f);
 #pragma unroll
@@ -117,7 +117,7 @@ INLINE void mix_places(const enum reading how, const int adjoint, const int chec
             w = *(const lanes *)own;
           else if (how != BY_CHANNEL)
             shared_weights(how, own, at, &w);
-          sum[p] += *(const lanes *)(row + (ix + p * stride) * c) * w;
+          sum[p] += *(const lanes *)(row + (from + p * step)) * w;
         }
     }
   }
