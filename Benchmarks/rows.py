@@ -227,6 +227,14 @@ def rows():
                torch("stacked Grams", "cka_matrix.py", "stacked", VIT_TINY, 64, 256, *files,
                      least=1.5, aim=2.6)], memory_least=4.0, work=256)
 
+    # Decoding and resizing behind the passes: at most 5 % above the same number of arrays.
+    def of(data, out):
+        return [data if word == "{images}" else out if word == "{scratch}/cka" else word for word in command]
+    yield Row("cka-jpeg", "the same from 256 JPEG files of 500x375", "process",
+              Side("vitprobe", of("{photographs}", "{scratch}/cka-jpeg"), modules=("numpy", "PIL")),
+              [Side("vitprobe, arrays", of("{images}", "{scratch}/cka-arrays"), least=0.95, aim=1.0)], memory_least=0.0,
+              work=256)
+
     # Bundled images, which have labels; a plane of few places and few branches have the rates of many.
     plane = ["{vitprobe}", "landscape", f"{CIFAR_RESNET}@random", "--data", "{bundled}", "--limit", "256",
              "--batch-size", "64", "--crop-pct", "1", "--grid", "5", "--threads", "{threads}", "-q", "--force",

@@ -68,6 +68,7 @@ class Machine:
             "vitprobe": os.path.join(ROOT, ".build", "release", "vitprobe"),
             "python": options.python, "here": HERE, "scratch": scratch,
             "threads": str(options.threads), "images": os.path.join(scratch, "images.npy"),
+            "photographs": os.path.join(scratch, "photographs"),
             "weights": os.path.join(scratch, "weights"),
             "exported": os.environ.get("EXPORTED_GRAPHS", os.path.join(scratch, "exported")),
             "bundled": os.path.join(ROOT, "notebooks-data", "images", "fmnist-test-1024-images-idx3-ubyte.gz"),
@@ -344,8 +345,11 @@ def main():
         machine = Machine(options, scratch)
         for _ in range(4):
             machine.calibrate()
-        if any("{images}" in word for row in wanted for word in row.ours.command):
+        if any("{images}" in word for row in wanted for side in [row.ours, *row.peers] for word in side.command):
             write_images(machine.paths["images"])
+        if any("{photographs}" in word for row in wanted for word in row.ours.command):
+            subprocess.run([options.python, os.path.join(HERE, "peers", "photographs.py"), machine.paths["photographs"]],
+                           check=False)
         reading = [row for row in wanted if any("{weights}" in word for word in row.ours.command)]
         if any(not machine.missing(peer) for row in reading for peer in row.peers):
             write_weights(machine)
