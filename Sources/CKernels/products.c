@@ -407,7 +407,8 @@ static int multiply_turned(const struct product_kernels *kind, size_t m, size_t 
   float *panel = ck_scratch(CK_SCRATCH_PANELS, ck_panels_count(CK_FLOAT32, k, m));
   if (!panel) return 0;
   ck_pack_panels(CK_FLOAT32, a, lda, !transposed, k, m, 0, 1, panel);
-  float tile[MOST_ROWS * 2 * MOST_LANES];
+  // Columns beyond the rows of A are summed, too, and thrown away.
+  float tile[MOST_ROWS * 2 * MOST_LANES] = {0};
   for (size_t column = 0; column < n; column += kind->rows) {
     size_t columns = n - column < kind->rows ? n - column : kind->rows;
     for (size_t j = 0; accumulate && j < columns; j++)

@@ -297,11 +297,6 @@ struct RunOptions: ParsableArguments {
     for (place, path) in data.enumerated() where data[..<place].contains(path) {
       throw ValidationError("--data \(path) is there twice")
     }
-    if !compute.isAvailable {
-      throw ValidationError(
-        "--compute \(compute.rawValue): this processor has no AVX512-BF16; bf16-emulated has the same values at "
-          + "the speed of float32")
-    }
     if let cropFraction, !(cropFraction > 0 && cropFraction <= 1) {
       throw ValidationError("--crop-pct \(cropFraction): a number above 0, at most 1, is needed")
     }

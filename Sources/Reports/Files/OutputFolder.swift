@@ -303,9 +303,10 @@ public final class OutputFolder {
   private func listKept(beside ended: EarlierRun) throws(FileError) {
     let others = kept.filter { !ended.names.contains($0.name) }
     let place = PathKind.join(staging, Manifest.fileName)
-    guard !others.isEmpty, let bytes = try? RegularFile.contents(place, limit: EarlierRun.limit),
+    guard !others.isEmpty else { return }
+    guard let bytes = try? RegularFile.contents(place, limit: EarlierRun.limit),
       case .object(let members) = try? JSONValue(parsing: bytes)
-    else { return }
+    else { throw FileError(.io, path: place, message: "cannot be read again") }
     let document = JSONValue.object(
       members.map { member in
         guard member.name == "outputs", let own = member.value.arrayValue else { return member }

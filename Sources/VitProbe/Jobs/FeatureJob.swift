@@ -65,7 +65,7 @@ public struct FeatureJob: Sendable {
   func open(_ argument: SubjectArgument) throws -> any Subject {
     let subject = try openSubject(
       argument, label: argument.label, preprocessing: preprocessing, features: features)
-    return (subject as? ModelSubject)?.computing(in: precision) ?? subject
+    return try (subject as? ModelSubject)?.computing(in: precision) ?? subject
   }
 
   /// Opens each data set. Where all subjects are feature files and no data are named, the samples are

@@ -75,7 +75,17 @@ public struct ModelSubject: Subject {
   }
 
   /// The same subject with products of another precision.
-  public func computing(in precision: ProductPrecision) -> ModelSubject {
+  ///
+  /// - Throws: ``VitProbeError`` `.usage` for one that this processor does not have.
+  public func computing(
+    in precision: ProductPrecision
+  ) throws(VitProbeError) -> ModelSubject {
+    guard precision.isAvailable else {
+      throw VitProbeError(
+        .usage,
+        "\(precision.rawValue): this processor has no AVX512-BF16; bf16-emulated has the same values at "
+          + "the speed of float32")
+    }
     var subject = self
     subject.network = network.computing(in: precision)
     subject.precision = precision
